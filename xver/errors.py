@@ -1,0 +1,143 @@
+"""Every exception xver raises, one tree, cut by what a handler would do.
+
+    XverError                     carries the line a person reads and the hint that follows
+    ├── InvalidInput              a path, name, address, option or file that cannot be right
+    ├── NotFound                  what was named does not exist
+    │   ├── RepositoryNotFound
+    │   ├── ContentNotFound       an id that no reachable store holds
+    │   ├── RefNotFound
+    │   ├── RevisionNotFound
+    │   └── RunNotFound
+    ├── AlreadyExists             what was to be made is there
+    ├── Conflict                  two intentions meet; nothing was changed
+    │   ├── RefConflict           the ref moved since it was read
+    │   ├── MergeConflict         both sides changed the same path
+    │   └── DirtyWorktree         work that is not in the store would be lost
+    ├── CorruptData               bytes that are not what their name or format promises
+    ├── UnsupportedFormat         written by a newer xver, or needing a feature this one lacks
+    ├── StorageError              the storage refused or failed
+    │   └── TransientStorageError and may succeed when tried again
+    ├── Locked                    another process holds the work tree
+    ├── CommandFailed             a program that xver ran for the user ended badly
+    └── Incomplete                part of the work was done; the rest is listed
+
+The library raises; `xver.cli.app` maps each class to its exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class XverError(Exception):
+    """Base of all errors: `message` is one line in the user's terms, `hint` the next command to type."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidInput(XverError, ValueError):
+    """What was given cannot be right, whatever the state of the repository."""
+
+
+class NotFound(XverError, LookupError):
+    """What was named does not exist."""
+
+
+class RepositoryNotFound(NotFound):
+    """No repository here, or none at that address."""
+
+
+class ContentNotFound(NotFound):
+    """An object that no store within reach holds."""
+
+    def __init__(self, id: bytes, *, hint: str | None = None) -> None:
+        super().__init__(f"content b3:{id.hex()[:16]} is not in this store", hint=hint)
+        self.id = id
+
+
+class RefNotFound(NotFound):
+    """No such branch, tag or other ref."""
+
+
+class RevisionNotFound(NotFound):
+    """A revision that names nothing, or more than one thing."""
+
+
+class RunNotFound(NotFound):
+    """No run has that name or id."""
+
+
+class AlreadyExists(XverError):
+    """What was to be created is there already."""
+
+
+class Conflict(XverError):
+    """Two intentions meet; nothing was changed."""
+
+
+class RefConflict(Conflict):
+    """The ref was moved by someone else since it was read."""
+
+    def __init__(self, name: str, *, expected: str | None, actual: str | None, hint: str | None = None) -> None:
+        super().__init__(
+            f"{name} was moved meanwhile: expected {expected or 'nothing'}, found {actual or 'nothing'}", hint=hint
+        )
+        self.name = name
+        self.expected = expected
+        self.actual = actual
+
+
+class MergeConflict(Conflict):
+    """Both sides changed these paths."""
+
+    def __init__(self, paths: Sequence[str], *, hint: str | None = None) -> None:
+        shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+        super().__init__(f"both sides changed {shown}", hint=hint)
+        self.paths = tuple(paths)
+
+
+class DirtyWorktree(Conflict):
+    """Going on would lose work that is not in the store."""
+
+    def __init__(self, message: str, paths: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.paths = tuple(paths)
+
+
+class CorruptData(XverError):
+    """Bytes are not what their name, checksum or format promises."""
+
+
+class UnsupportedFormat(XverError):
+    """Written by a newer xver, or needing a feature that this one lacks."""
+
+
+class StorageError(XverError):
+    """The storage refused or failed."""
+
+
+class TransientStorageError(StorageError):
+    """The storage failed in a way that may pass: time-outs, resets, throttling."""
+
+
+class Locked(XverError):
+    """Another process holds the work tree longer than we are willing to wait."""
+
+
+class CommandFailed(XverError):
+    """A program that xver ran (git, a user's command) ended badly; `status` is its exit status."""
+
+    def __init__(self, message: str, *, status: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class Incomplete(XverError):
+    """Part of the work is done and kept; `failures` lists the rest, one line each."""
+
+    def __init__(self, message: str, failures: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.failures = tuple(failures)

@@ -1,0 +1,86 @@
+"""The contract of storage: keys and bytes, seven methods, no knowledge of what the bytes mean.
+
+A key is a relative path of `/`-separated ASCII parts (`packs/0.9f3a-0.data`). Every object is written once
+under a name that is never used for other bytes; the only synchronisation there is, is `create`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A byte range of an object: `length` bytes from `offset`; negative `offset` counts from the end."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a listing says of an object: its key and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Storage(ABC):
+    """Where bytes live.
+
+    Every backend guarantees:
+
+    - *read after write*: once `put` or `create` returned, every later `get`, `stat` and `list` sees the object;
+    - *all or nothing*: a reader sees the whole object or none of it, also after a crash of the writer;
+    - *durability*: what `put` or `create` acknowledged survives a power cut, as far as the medium can promise it;
+    - *atomic create*: of all `create` calls for a key, by whomever, exactly one returns True.
+
+    Instances may be used from several threads. Errors: `NotFound` for a missing key, `StorageError` (or its
+    `TransientStorageError`) for everything the backend refuses; nothing else escapes.
+    """
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The address a person would type, without credentials."""
+
+    @abstractmethod
+    def get(self, key: str, part: Part | None = None) -> bytes:
+        """Return the object's bytes, or those of `part`.
+
+        Raises `NotFound` when there is no such object, `StorageError` when `part` reaches beyond its end.
+        """
+
+    @abstractmethod
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+        """Yield the bytes of each part, in the order given, fetching several at a time where that helps.
+
+        The caller coalesces; a backend sends one request per part and holds a bounded number in flight.
+        """
+
+    @abstractmethod
+    def put(self, key: str, source: bytes | memoryview) -> None:
+        """Store an object; idempotent, because the same name always means the same bytes."""
+
+    @abstractmethod
+    def create(self, key: str, body: bytes) -> bool:
+        """Create the object if no object has that key: True for the one winner, False for everybody else.
+
+        `body` is 1 byte to 8 MiB and holds a nonce, so that a writer whose answer was lost can read the object
+        back and recognise its own bytes; backends do so before they return. A backend that cannot create
+        atomically raises `StorageError`.
+        """
+
+    @abstractmethod
+    def stat(self, key: str) -> Stat | None:
+        """Return the object's size, or None when there is no such object."""
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[Stat]:
+        """Yield every object whose key starts with `prefix` (which ends in `/` or is empty), in any order."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove the object; idempotent: no object, no error."""
