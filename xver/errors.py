@@ -27,6 +27,7 @@ The library raises; `xver.cli.app` maps each class to its exit code.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 
 class XverError(Exception):
@@ -113,6 +114,10 @@ class CorruptData(XverError):
 
 class UnsupportedFormat(XverError):
     """Written by a newer xver, or needing a feature that this one lacks."""
+
+
+UPGRADE: Final = "a newer xver reads it: pip install --upgrade xver"
+"""The hint of `UnsupportedFormat`."""
 
 
 class StorageError(XverError):

@@ -19,9 +19,7 @@ MAX_PATH: Final = 4096
 _OWN_NAMES: Final = frozenset({".git", ".xver"})
 _FAST_BAD: Final = ("//", "/./", "/../", "\0")
 # HFS+ ignores these when it compares names, so `.g<ZWNJ>it` is `.git` there (git's is_hfs_dotgit list).
-_IGNORABLE: Final = {
-    code: None for code in (*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF)
-}
+_IGNORABLE: Final = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
 
 
 def parse_path(text: str) -> TrackedPath:

@@ -151,5 +151,5 @@ class Run:
     def attachments(self) -> list[Attachment]:
         """Return everything the run stored for itself: its strong edges."""
         found = [self.code.patch, self.series, *self.code.files.values()]
-        found += [edge.members for edge in (*self.inputs, *self.outputs)]
+        found += [used.members for used in self.inputs] + [made.members for made in self.outputs]
         return [attachment for attachment in found if attachment is not None]

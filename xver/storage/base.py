@@ -1,4 +1,4 @@
-"""The contract of storage: keys and bytes, seven methods, no knowledge of what the bytes mean.
+"""The contract of storage: keys and bytes, seven methods and two that follow from them, no knowledge of what the bytes mean.
 
 A key is a relative path of `/`-separated ASCII parts (`packs/0.9f3a-0.data`). Every object is written once
 under a name that is never used for other bytes; the only synchronisation there is, is `create`.
@@ -6,9 +6,14 @@ under a name that is never used for other bytes; the only synchronisation there 
 
 from __future__ import annotations
 
+import contextlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
+
+from xver.errors import StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,20 @@ class Storage(ABC):
     def put(self, key: str, source: bytes | memoryview) -> None:
         """Store an object; idempotent, because the same name always means the same bytes."""
 
+    @contextlib.contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        """Give a file to write the object into; it becomes visible when the block ends well, and never otherwise.
+
+        Held in memory unless the backend can do better: for objects of a pack's size.
+        """
+        buffer = io.BytesIO()
+        yield buffer
+        self.put(key, buffer.getbuffer())
+
+    def view(self, key: str) -> memoryview:
+        """Return the object's bytes, mapped rather than read where the backend can."""
+        return memoryview(self.get(key))
+
     @abstractmethod
     def create(self, key: str, body: bytes) -> bool:
         """Create the object if no object has that key: True for the one winner, False for everybody else.
@@ -84,3 +103,11 @@ class Storage(ABC):
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove the object; idempotent: no object, no error."""
+
+
+def cut_part(data: bytes, part: Part, key: str) -> bytes:
+    """Return the bytes of `part`; raises `StorageError` when it reaches beyond the end."""
+    start = part.offset if part.offset >= 0 else len(data) + part.offset
+    if start < 0 or start + part.length > len(data):
+        raise StorageError(f"{key} ends before byte {start + part.length}: it was cut short")
+    return data[start : start + part.length]

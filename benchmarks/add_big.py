@@ -1,0 +1,2 @@
+from support import x
+y: int = x

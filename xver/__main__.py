@@ -1,0 +1,8 @@
+"""`python -m xver`: the same as the command `xver`."""
+
+import sys
+
+from xver.cli.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,312 @@
+"""A dataset's listing: rows sorted by path, in columnar blocks under index nodes, split by path.
+
+    rows         a b c d e f g h i j k …          a row: path, kind, size, id, fingerprint, …
+    blocks       [a b c d] [e f g] [h i j k] …    closed after a row whose path's hash ends in ten zero bits
+    level 1      [B B B]                          index: first path, rows, bytes and id of each block
+    level 2      …                                until one index is left: its id is the listing's
+
+Boundaries depend on paths alone, so a change of content moves none, and the id depends on the rows alone. A block
+holds 128 to 8,192 rows, an index 128 to 4,096 children; the last of a level may hold fewer. A listing's id is always
+that of an index; an empty listing is an index without children.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+from xver.errors import CorruptData, InvalidInput
+from xver.format.cursor import Cursor
+from xver.model.entries import CHUNK_MAX, Dataset, Entry, EntryKind, External, File, Link, kind_of
+from xver.model.ids import (
+    FINGERPRINT_SIZE,
+    ID_SIZE,
+    NO_FINGERPRINT,
+    SHA256_SIZE,
+    BlockId,
+    ListingId,
+    path_hash,
+)
+from xver.model.paths import MAX_PATH, TrackedPath, decode_path
+
+MIN_ROWS: Final = 128
+MAX_ROWS: Final = 8192
+MAX_CHILDREN: Final = 4096
+MAX_LEVEL: Final = 8
+_CLOSES: Final = (1 << 10) - 1
+
+_COUNT: Final = struct.Struct("<I")
+_INDEX: Final = struct.Struct("<BI")
+_CHILD: Final = struct.Struct("<QQ32s")
+_FILE_KINDS: Final = (EntryKind.FILE, EntryKind.EXECUTABLE)
+_U64_MAX: Final = (1 << 64) - 1
+
+
+class Row(NamedTuple):
+    """One row: a tracked path and what is there."""
+
+    path: TrackedPath
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What an index knows of a block or of a lower index: its first path, number of rows, bytes and id."""
+
+    first: bytes
+    rows: int
+    size: int
+    id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListingNode:
+    """An index of a listing; at level 1 the children are blocks."""
+
+    level: int
+    children: tuple[Child, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows below."""
+        return sum(child.rows for child in self.children)
+
+    @property
+    def size(self) -> int:
+        """Bytes of content below."""
+        return sum(child.size for child in self.children)
+
+
+def encode_block(rows: Sequence[Row]) -> bytes:
+    """Return the bytes of a block: columns one after the other."""
+    paths = [row.path.encode() for row in rows]
+    kinds = bytes(kind_of(row.entry) for row in rows)
+    ends = list(accumulate(map(len, paths), initial=0))
+    count = len(rows)
+    ids: list[bytes] = []
+    fingerprints, hashes, files, texts = [], [], [], []
+    for _, entry in rows:
+        match entry:
+            case File():
+                ids.append(entry.id)
+                fingerprints.append(entry.fingerprint)
+                if entry.size > CHUNK_MAX:
+                    if entry.sha256 is None:
+                        raise InvalidInput("a file of more than one chunk is listed with its SHA-256")
+                    hashes.append(entry.sha256)
+            case Link():
+                ids.append(entry.id)
+                fingerprints.append(NO_FINGERPRINT)
+            case Dataset():
+                ids.append(entry.id)
+                fingerprints.append(NO_FINGERPRINT)
+                files.append(entry.files)
+            case External():
+                ids.append(bytes(ID_SIZE))
+                fingerprints.append(NO_FINGERPRINT)
+                texts += [entry.uri.encode(), entry.etag.encode()]
+    return b"".join(
+        [
+            _COUNT.pack(count),
+            struct.pack(f"<{count + 1}I", *ends),
+            *paths,
+            kinds,
+            struct.pack(f"<{count}Q", *(row.entry.size for row in rows)),
+            *ids,
+            *fingerprints,
+            *hashes,
+            struct.pack(f"<{len(files)}Q", *files),
+            *(_COUNT.pack(len(text)) + text for text in texts),
+        ]
+    )
+
+
+def decode_block(data: bytes | memoryview) -> list[Row]:
+    """Return the rows of a block.
+
+    Raises `CorruptData` for anything but rows in order, of known kinds, with safe paths, none below another.
+    """
+    cursor = Cursor(data, "listing block")
+    (count,) = cursor.unpack(_COUNT)
+    if not 1 <= count <= MAX_ROWS:
+        raise CorruptData(f"listing block of {count} rows")
+    ends = struct.unpack(f"<{count + 1}I", cursor.take(4 * count + 4))
+    if ends[0] != 0 or any(not 0 < high - low <= MAX_PATH for low, high in pairwise(ends)):
+        raise CorruptData("listing block whose path lengths are not right")
+    text = bytes(cursor.take(ends[-1]))
+    paths = _decode_paths([text[low:high] for low, high in pairwise(ends)])
+    kinds = bytes(cursor.take(count))
+    sizes = struct.unpack(f"<{count}Q", cursor.take(8 * count))
+    ids = bytes(cursor.take(ID_SIZE * count))
+    fingerprints = bytes(cursor.take(FINGERPRINT_SIZE * count))
+    rows = []
+    hashed = [kind in _FILE_KINDS and size > CHUNK_MAX for kind, size in zip(kinds, sizes, strict=True)]
+    hashes = cursor.take(SHA256_SIZE * sum(hashed))
+    datasets = kinds.count(EntryKind.DATASET)
+    files = iter(struct.unpack(f"<{datasets}Q", cursor.take(8 * datasets)))
+    used = 0
+    for at, (path, kind, size) in enumerate(zip(paths, kinds, sizes, strict=True)):
+        id = ids[ID_SIZE * at : ID_SIZE * (at + 1)]
+        entry: Entry
+        if kind in _FILE_KINDS:
+            sha256 = None
+            if hashed[at]:
+                sha256 = bytes(hashes[used : used + SHA256_SIZE])
+                used += SHA256_SIZE
+            print_ = fingerprints[FINGERPRINT_SIZE * at : FINGERPRINT_SIZE * (at + 1)]
+            entry = File(id, size, print_, sha256, kind == EntryKind.EXECUTABLE)  # type: ignore[arg-type]
+        elif kind == EntryKind.LINK:
+            entry = Link(id, size)  # type: ignore[arg-type]
+        elif kind == EntryKind.DATASET:
+            entry = Dataset(ListingId(id), size, next(files))
+        elif kind == EntryKind.EXTERNAL:
+            entry = External(_decode_text(cursor), _decode_text(cursor), size)
+        else:
+            raise CorruptData(f"listing row of unknown kind {kind}")
+        rows.append(Row(path, entry))
+    cursor.finish()
+    return rows
+
+
+def encode_index(level: int, children: Sequence[Child]) -> bytes:
+    """Return the bytes of an index."""
+    body = b"".join(
+        _COUNT.pack(len(child.first)) + child.first + _CHILD.pack(child.rows, child.size, child.id)
+        for child in children
+    )
+    return _INDEX.pack(level, len(children)) + body
+
+
+def decode_index(data: bytes | memoryview) -> ListingNode:
+    """Return the index in `data`; raises `CorruptData` for what exceeds the maxima or is out of order."""
+    cursor = Cursor(data, "listing index")
+    level, count = cursor.unpack(_INDEX)
+    if not 1 <= level <= MAX_LEVEL or count > MAX_CHILDREN:
+        raise CorruptData(f"listing index of level {level} with {count} children")
+    children = []
+    for _ in range(count):
+        (length,) = cursor.unpack(_COUNT)
+        if not 0 < length <= MAX_PATH:
+            raise CorruptData("listing index whose path lengths are not right")
+        first = bytes(cursor.take(length))
+        decode_path_safely(first)
+        rows, size, id = _CHILD.unpack(cursor.take(_CHILD.size))
+        if not 0 < rows <= MAX_ROWS * MAX_CHILDREN ** (level - 1):
+            raise CorruptData("listing index whose rows are not right")
+        children.append(Child(first, rows, size, id))
+    cursor.finish()
+    if any(one.first >= two.first for one, two in pairwise(children)):
+        raise CorruptData("listing index out of order")
+    if sum(child.size for child in children) > _U64_MAX:
+        raise CorruptData("listing index whose sizes are not right")
+    return ListingNode(level, tuple(children))
+
+
+def decode_path_safely(encoded: bytes) -> TrackedPath:
+    """Return a path found in a listing; an unsafe one is corrupt data here, not a user's mistake."""
+    try:
+        return decode_path(encoded)
+    except InvalidInput as error:
+        raise CorruptData(f"unsafe path in a listing: {error.message}") from error
+
+
+class ListingBuilder:
+    """Builds the listing of rows added in the order of their path bytes.
+
+    `emit_block` and `emit_index` store the bytes of a part and return its id. Keeps one open part a level.
+    """
+
+    def __init__(self, emit_block: Callable[[bytes], BlockId], emit_index: Callable[[bytes], ListingId]) -> None:
+        self._emit_block = emit_block
+        self._emit_index = emit_index
+        self._rows: list[Row] = []
+        self._last = b""
+        self._open: list[list[Child]] = [[]]
+
+    def add(self, path: TrackedPath, entry: Entry) -> None:
+        """Append a row; raises `InvalidInput` unless its path comes after the last one."""
+        encoded = path.encode()
+        if encoded <= self._last:
+            raise InvalidInput(f"listing rows are sorted by path: {path!r}")
+        self._last = encoded
+        self._rows.append(Row(path, entry))
+        count = len(self._rows)
+        if count >= MIN_ROWS and (count == MAX_ROWS or not path_hash(encoded, 0) & _CLOSES):
+            self._close_block()
+
+    def add_all(self, rows: Iterable[Row]) -> None:
+        """Append rows in order."""
+        for row in rows:
+            self.add(row.path, row.entry)
+
+    def finish(self) -> Dataset:
+        """Close what is open; return the listing's id with its bytes and rows."""
+        if self._rows:
+            self._close_block()
+        level = 0
+        while True:
+            pending = self._open[level]
+            is_top = level + 1 == len(self._open)
+            if is_top and level > 0 and len(pending) == 1:
+                root = pending[0]
+                return Dataset(ListingId(root.id), root.size, root.rows)
+            if pending or is_top:
+                self._close_index(level)
+            level += 1
+
+    def _close_block(self) -> None:
+        rows, self._rows = self._rows, []
+        size = sum(row.entry.size for row in rows)
+        id = self._emit_block(encode_block(rows))
+        self._append(0, Child(rows[0].path.encode(), len(rows), size, id))
+
+    def _append(self, level: int, child: Child) -> None:
+        pending = self._open[level]
+        pending.append(child)
+        count = len(pending)
+        if count >= MIN_ROWS and (count == MAX_CHILDREN or not path_hash(child.first, level + 1) & _CLOSES):
+            self._close_index(level)
+
+    def _close_index(self, level: int) -> None:
+        children = self._open[level]
+        id = self._emit_index(encode_index(level + 1, children))
+        first = children[0].first if children else b""
+        parent = Child(first, sum(child.rows for child in children), sum(child.size for child in children), id)
+        self._open[level] = []
+        if level + 1 == len(self._open):
+            self._open.append([])
+        self._append(level + 1, parent)
+
+
+def _decode_paths(encoded: list[bytes]) -> list[TrackedPath]:
+    paths = [decode_path_safely(one) for one in encoded]
+    for one, two in pairwise(encoded):
+        if one >= two:
+            raise CorruptData("listing block out of order")
+    return paths
+
+
+def check_prefix_free(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows, which are sorted; raise `CorruptData` at one whose path lies below another's."""
+    # What sorts between `a` and `a/c` starts with `a` (`a-b`): so the paths that may still turn out to be folders
+    # are those that the present one starts with.
+    above: list[str] = []
+    for row in rows:
+        path = row.path
+        while above and not path.startswith(above[-1]):
+            above.pop()
+        if any(path.startswith(folder + "/") for folder in above):
+            raise CorruptData(f"{path!r} lies below what is a file")
+        above.append(path)
+        yield row
+
+
+def _decode_text(cursor: Cursor) -> str:
+    (length,) = cursor.unpack(_COUNT)
+    try:
+        return bytes(cursor.take(length)).decode()
+    except UnicodeDecodeError as error:
+        raise CorruptData("external row whose address is not UTF-8") from error

@@ -1,0 +1,142 @@
+"""Pack files: many objects in one immutable file that explains itself.
+
+    "XVERPACK" u32 version │ frame frame frame … │ row row row … │ u32 length of rows, u64 XXH3-64 of rows, "KCAPREVX"
+                             back to back          60 bytes a frame
+
+A frame is the stored bytes and nothing else; its row says what they are. The footer is found from the end, so a
+pack can be checked, and its index built again, from the pack alone.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
+from xver.format.codecs import MAX_BASES, Codec, decompress
+from xver.model.entries import CHUNK_MAX
+from xver.model.ids import ID_SIZE, Kind, checksum, object_id
+
+DATA_PACK_SIZE: Final = 32 * 1024 * 1024
+META_PACK_SIZE: Final = 16 * 1024 * 1024
+RECORD_MAX: Final = 16 * 1024 * 1024
+"""The largest object that is no chunk, in bytes."""
+
+_MAGIC: Final = b"XVERPACK"
+_END: Final = b"KCAPREVX"
+_VERSION: Final = 1
+HEADER: Final = _MAGIC + struct.pack("<I", _VERSION)
+# id, offset, stored, raw, kind, codec, number of bases, padding, XXH3-64 of the frame
+_ROW: Final = struct.Struct("<32sQIIBBBxQ")
+_TAIL: Final = struct.Struct("<IQ8s")
+ROW_SIZE: Final = _ROW.size
+TAIL_SIZE: Final = _TAIL.size
+_ROWS_MAX: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where an object lies in a pack and how: `stored` bytes from `offset` that become `raw` bytes."""
+
+    id: bytes
+    offset: int
+    stored: int
+    raw: int
+    kind: Kind
+    codec: Codec
+    bases: int
+    checksum: int
+
+
+def encode_footer(frames: Sequence[Frame]) -> bytes:
+    """Return what follows the last frame."""
+    rows = b"".join(
+        _ROW.pack(one.id, one.offset, one.stored, one.raw, one.kind, one.codec, one.bases, one.checksum)
+        for one in frames
+    )
+    return rows + _TAIL.pack(len(rows), checksum(rows), _END)
+
+
+def check_header(data: bytes | memoryview) -> None:
+    """Raise `CorruptData` unless a pack begins here, `UnsupportedFormat` for a version of the future."""
+    if bytes(data[:8]) != _MAGIC or len(data) < len(HEADER):
+        raise CorruptData("this is no pack: its first bytes are others")
+    (version,) = struct.unpack("<I", data[8:12])
+    if version != _VERSION:
+        raise UnsupportedFormat(f"pack of format {version}", hint=UPGRADE)
+
+
+def footer_size(tail: bytes | memoryview) -> int:
+    """Return the size of the whole footer from the last `TAIL_SIZE` bytes of a pack."""
+    length, _, end = _TAIL.unpack(tail)
+    if end != _END or length % ROW_SIZE or length > _ROWS_MAX:
+        raise CorruptData("pack without a footer: it was cut short or is none")
+    return int(length) + TAIL_SIZE
+
+
+def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
+    """Return the frames of a pack of `size` bytes from its footer.
+
+    Raises `CorruptData` unless the frames lie back to back and fill the pack.
+    """
+    if footer_size(footer[-TAIL_SIZE:]) != len(footer):
+        raise CorruptData("pack footer of the wrong size")
+    rows = footer[:-TAIL_SIZE]
+    if checksum(rows) != _TAIL.unpack(footer[-TAIL_SIZE:])[1]:
+        raise CorruptData("pack footer does not match its checksum")
+    frames = []
+    offset = len(HEADER)
+    for id, at, stored, raw, kind, codec, bases, sum_ in _ROW.iter_unpack(rows):
+        if at != offset or not frame_is_sane(kind, codec, stored, raw, bases):
+            raise CorruptData("pack footer with a frame that cannot be")
+        frames.append(Frame(id, at, stored, raw, Kind(kind), Codec(codec), bases, sum_))
+        offset += stored
+    if offset + len(footer) != size:
+        raise CorruptData("pack whose frames do not fill it")
+    return frames
+
+
+def frame_is_sane(kind: int, codec: int, stored: int, raw: int, bases: int) -> bool:
+    """Tell whether a row of a footer or an index keeps to the maxima, before anything is allocated for it."""
+    if kind not in Kind.__members__.values() or codec not in Codec.__members__.values():
+        return False
+    if not 0 < raw <= (CHUNK_MAX if kind == Kind.CHUNK else RECORD_MAX) or not 0 < stored <= raw:
+        return False
+    return (1 <= bases <= MAX_BASES) if codec == Codec.DELTA else bases == 0 and (codec != Codec.RAW or stored == raw)
+
+
+def decode_frame(
+    stored: bytes | memoryview, *, id: bytes, kind: Kind, codec: Codec, raw: int, dictionary: bytes | None = None
+) -> bytes | memoryview:
+    """Return the object in a frame, verified by its id; `dictionary` is the bases' bytes of a delta.
+
+    Raises `CorruptData` when the bytes are not the object's.
+    """
+    data: bytes | memoryview
+    match codec:
+        case Codec.RAW:
+            data = stored
+        case Codec.ZSTD:
+            data = decompress(stored, raw)
+        case Codec.DELTA:
+            if dictionary is None:
+                raise CorruptData("delta frame without its bases")
+            data = decompress(stored[1 + ID_SIZE * stored[0] :], raw, dictionary)
+    if len(data) != raw or object_id(kind, data) != id:
+        raise CorruptData(f"object b3:{id.hex()[:16]} is damaged: its bytes have another id")
+    return data
+
+
+def encode_delta(bases: Sequence[bytes], compressed: bytes) -> bytes:
+    """Return the stored bytes of a delta frame."""
+    return bytes([len(bases)]) + b"".join(bases) + compressed
+
+
+def delta_bases(stored: bytes | memoryview) -> tuple[bytes, ...]:
+    """Return the ids of a delta frame's bases; raises `CorruptData` for none or too many."""
+    count = stored[0] if len(stored) else 0
+    if not 1 <= count <= MAX_BASES or len(stored) < 1 + ID_SIZE * count:
+        raise CorruptData("delta frame whose bases are not right")
+    return tuple(bytes(stored[1 + ID_SIZE * at : 1 + ID_SIZE * (at + 1)]) for at in range(count))

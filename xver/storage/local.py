@@ -1,0 +1,209 @@
+"""Storage in a folder of this machine, or of a mounted one.
+
+    put      tmp/<random>  written, fsynced  → renamed to its key  → the key's folder fsynced
+    create   tmp/<random>  written, fsynced  → hard-linked to its key: of all links exactly one succeeds
+
+A reader sees a whole file or none; what a crash leaves lies in `tmp/` and is swept after a day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from xver.errors import NotFound, StorageError
+from xver.storage.base import Part, Stat, Storage
+
+_TEMPORARY: Final = "tmp"
+_DAY: Final = 86_400
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class LocalStorage(Storage):
+    """A folder; it is made at the first write. `path` is its own."""
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = os.path.abspath(root)
+
+    @property
+    def url(self) -> str:
+        return self._root
+
+    def path(self, key: str) -> str:
+        """Return the file of an object, there or not."""
+        return os.path.join(self._root, *key.split("/"))
+
+    def get(self, key: str, part: Part | None = None) -> bytes:
+        with self._translated(key), open(self.path(key), "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if part is None:
+                return _read_exactly(file, 0, size, key)
+            start = part.offset if part.offset >= 0 else size + part.offset
+            if start < 0 or start + part.length > size:
+                raise StorageError(f"{key} ends before byte {start + part.length}: it was cut short")
+            return _read_exactly(file, start, part.length, key)
+
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+        for key, part in parts:
+            yield self.get(key, part)
+
+    def put(self, key: str, source: bytes | memoryview) -> None:
+        with self.writer(key) as file:
+            file.write(source)
+
+    @contextlib.contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        """Give a file to write the object into; it becomes visible, and durable, when the block ends well.
+
+        Raises `StorageError` when the disk is full or refuses; then nothing of the object is left.
+        """
+        target = self.path(key)
+        temporary = self._temporary()
+        with self._translated(key):
+            try:
+                with open(temporary, "xb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._make_folder(os.path.dirname(target))
+                os.replace(temporary, target)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+            _sync_folder(os.path.dirname(target))
+
+    def view(self, key: str) -> memoryview:
+        with self._translated(key), open(self.path(key), "rb") as file:
+            # Objects are never rewritten or truncated, so mapping them is safe; an empty file cannot be mapped.
+            if not os.fstat(file.fileno()).st_size:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def create(self, key: str, body: bytes) -> bool:
+        if not body:
+            raise StorageError(f"an empty object cannot be created: {key}")
+        target = self.path(key)
+        temporary = self._temporary()
+        with self._translated(key):
+            try:
+                with open(temporary, "xb") as file:
+                    file.write(body)
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._make_folder(os.path.dirname(target))
+                try:
+                    won = _link(temporary, target)
+                except FileExistsError:
+                    # NFS may answer "exists" to a link that it made itself: the bytes decide.
+                    won = self.get(key) == body
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+            _sync_folder(os.path.dirname(target))
+            return won
+
+    def stat(self, key: str) -> Stat | None:
+        try:
+            return Stat(key, os.stat(self.path(key)).st_size)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def list(self, prefix: str) -> Iterator[Stat]:
+        folder = self.path(prefix.rstrip("/")) if prefix else self._root
+        yield from self._walk(folder, prefix)
+
+    def delete(self, key: str) -> None:
+        with self._translated(key), contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(key))
+
+    def sweep(self) -> None:
+        """Remove what writers that died more than a day ago left behind."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(self._root, _TEMPORARY)) as entries:
+            for entry in entries:
+                if entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY:
+                    os.unlink(entry.path)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if prefix or entry.name != _TEMPORARY:
+                    yield from self._walk(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield Stat(prefix + entry.name, entry.stat(follow_symlinks=False).st_size)
+
+    def _temporary(self) -> str:
+        folder = os.path.join(self._root, _TEMPORARY)
+        with self._translated(_TEMPORARY):
+            self._make_folder(folder)
+        return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
+
+    def _make_folder(self, folder: str) -> None:
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+            _sync_folder(os.path.dirname(folder))
+
+    @contextlib.contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise NotFound(f"{self._root} has no {key}") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageError(f"the disk of {self._root} is full", hint="free some space and try again") from error
+            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise StorageError(
+                    f"{self._root} cannot be written or read: {error.strerror}",
+                    hint=f"check the rights of {self._root}",
+                ) from error
+            raise StorageError(f"{self._root}: {error.strerror or error}") from error
+
+
+def _read_exactly(file: BinaryIO, start: int, length: int, key: str) -> bytes:
+    file.seek(start)
+    data = file.read(length)
+    while len(data) < length:
+        more = file.read(length - len(data))
+        if not more:
+            raise StorageError(f"{key} ends before byte {start + length}: it was cut short")
+        data += more
+    return data
+
+
+def _link(temporary: str, target: str) -> bool:
+    if sys.platform == "win32":
+        # Renaming onto what exists fails there, which is all that is needed.
+        os.rename(temporary, target)
+        return True
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise StorageError(
+                "this file system has no hard links, so two writers could not be told apart",
+                hint="put the repository or the remote on another file system",
+            ) from error
+        raise
+    return True
+
+
+def _sync_folder(folder: str) -> None:
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,216 @@
+"""Bytes of a file into objects, and back: streams in, seekable files out, in memory that does not grow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+from xver.errors import CorruptData
+from xver.format.chunks import cut
+from xver.format.nodes import NodeBuilder, decode_node
+from xver.model.entries import CHUNK_MAX
+from xver.model.ids import (
+    EMPTY_ID,
+    ChunkId,
+    ContentId,
+    Kind,
+    NodeId,
+    chunk_id,
+    fingerprint,
+    fingerprinter,
+    object_id,
+    sha256er,
+)
+from xver.store.packing import Packer
+from xver.store.store import Store, Wanted
+
+_AHEAD: Final = 8 * 1024 * 1024
+
+
+class Content(NamedTuple):
+    """What a file's bytes are known by: id, size in bytes, fingerprint, and SHA-256 beyond one chunk."""
+
+    id: ContentId
+    size: int
+    fingerprint: bytes
+    sha256: bytes | None
+
+
+def content_kind(size: int) -> Kind:
+    """Return the kind of the object that content of this size is known by."""
+    return Kind.CHUNK if size <= CHUNK_MAX else Kind.NODE
+
+
+def put_bytes(packer: Packer, data: bytes) -> Content:
+    """Store content that is in memory."""
+    if len(data) > CHUNK_MAX:
+        return put_stream(packer, [data])
+    id = chunk_id(data)
+    if data:
+        packer.put(Kind.CHUNK, data, id)
+    return Content(id, len(data), fingerprint(data), None)
+
+
+def put_stream(packer: Packer | None, blocks: Iterable[bytes]) -> Content:
+    """Store content that comes in blocks (of some mebibytes, for speed); without a packer only identify it.
+
+    Blocks must not change once yielded.
+    """
+    iterator = iter(blocks)
+    head = b""
+    for block in iterator:
+        head = head + block if head else block
+        if len(head) > CHUNK_MAX:
+            break
+    else:
+        if packer is not None:
+            return put_bytes(packer, head)
+        return Content(chunk_id(head), len(head), fingerprint(head), None)
+    prints, sha256 = fingerprinter(), sha256er()
+
+    def emit(data: bytes) -> NodeId:
+        return NodeId(object_id(Kind.NODE, data) if packer is None else packer.put(Kind.NODE, data))
+
+    tree = NodeBuilder(emit)
+    # SHA-256 is the slowest of the three hashes by far, so it has a thread of its own, one block behind at most.
+    with ThreadPoolExecutor(1, "sha256") as hasher:
+
+        def tee() -> Iterator[bytes]:
+            block: bytes | None = head
+            while block is not None:
+                hashed = hasher.submit(sha256.update, block)
+                prints.update(block)
+                yield block
+                hashed.result()
+                block = next(iterator, None)
+
+        for chunk in cut(tee()):
+            id = chunk_id(chunk)
+            tree.add(id, len(chunk))
+            if packer is not None:
+                packer.put(Kind.CHUNK, chunk, id)
+    root, size = tree.finish()
+    return Content(root, size, prints.digest(), sha256.digest())
+
+
+def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | memoryview]:
+    """Yield the content's bytes from its beginning, a chunk at a time, each verified.
+
+    Raises:
+        ContentNotFound: the store does not hold all of it.
+        CorruptData: an object's bytes are not its id's, or sizes do not add up.
+    """
+    yield from _read_from(store, id, size, 0)
+
+
+def open_content(store: Store, id: ContentId, size: int) -> io.BufferedReader:
+    """Return the content as a seekable binary file, read as needed."""
+    return io.BufferedReader(_ContentFile(store, id, size), buffer_size=256 * 1024)
+
+
+def read_all(store: Store, id: ContentId, size: int) -> bytes:
+    """Return the content whole: for what is known to be small."""
+    return b"".join(read_content(store, id, size))
+
+
+def _read_from(store: Store, id: ContentId, size: int, start: int) -> Iterator[bytes | memoryview]:
+    batch: list[tuple[bytes, int]] = []
+    waiting = 0
+    skip = None
+    for offset, chunk, length in _leaves(store, id, size, start):
+        if skip is None:
+            skip = start - offset
+        batch.append((chunk, length))
+        waiting += length
+        if waiting >= _AHEAD:
+            yield from _skipped(_chunks(store, batch), skip)
+            batch, waiting, skip = [], 0, 0
+    yield from _skipped(_chunks(store, batch), skip or 0)
+
+
+def _skipped(parts: Iterator[bytes | memoryview], skip: int) -> Iterator[bytes | memoryview]:
+    for part in parts:
+        yield part[skip:] if skip else part
+        skip = 0
+
+
+def _chunks(store: Store, batch: list[tuple[bytes, int]]) -> Iterator[bytes | memoryview]:
+    found = dict(store.get_many(Wanted(Kind.CHUNK, id) for id in dict.fromkeys(id for id, _ in batch)))
+    for id, length in batch:
+        if len(found[id]) != length:
+            raise CorruptData(f"chunk b3:{id.hex()[:16]} has not the size that its node says")
+        yield found[id]
+
+
+def _leaves(store: Store, id: ContentId, size: int, start: int) -> Iterator[tuple[int, bytes, int]]:
+    """Yield (offset, chunk, size) of every chunk that ends after `start`."""
+    if size == 0:
+        if id != EMPTY_ID:
+            raise CorruptData("content of no bytes has another id")
+        return
+    if size <= CHUNK_MAX:
+        yield 0, id, size
+        return
+    yield from _below(store, NodeId(id), size, 0, start, None)
+
+
+def _below(
+    store: Store, id: NodeId, size: int, offset: int, start: int, level: int | None
+) -> Iterator[tuple[int, bytes, int]]:
+    node = decode_node(store.get(Kind.NODE, id))
+    if node.size != size or (level is not None and node.level != level):
+        raise CorruptData(f"node b3:{id.hex()[:16]} is not what its parent says")
+    for child, length in node.children:
+        if offset + length > start:
+            if node.level == 1:
+                yield offset, ChunkId(child), length
+            else:
+                yield from _below(store, NodeId(child), length, offset, start, node.level - 1)
+        offset += length
+
+
+class _ContentFile(io.RawIOBase):
+    """A raw seekable file over content; keeps the stream it is reading until somebody seeks."""
+
+    def __init__(self, store: Store, id: ContentId, size: int) -> None:
+        super().__init__()
+        self._store = store
+        self._id = id
+        self._size = size
+        self._position = 0
+        self._stream: Iterator[bytes | memoryview] | None = None
+        self._rest: bytes | memoryview = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        target = base + offset
+        if target < 0:
+            raise ValueError(f"negative position {target}")
+        if target != self._position:
+            self._position, self._stream, self._rest = target, None, b""
+        return target
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        if self._position >= self._size or not len(view):
+            return 0
+        if self._stream is None:
+            self._stream = _read_from(self._store, self._id, self._size, self._position)
+        if not len(self._rest):
+            self._rest = next(self._stream)
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        self._position += count
+        return count

@@ -1,0 +1,242 @@
+"""Objects into packs: what is new is batched, compressed and appended by a worker while the caller goes on reading.
+
+    put ──► batch of 4 MiB ──► worker: compress, append ──► pack full ──► closer: footer, fsync or upload
+            (two in flight)                                 (two in flight)
+
+Memory is bounded by the batches and packs in flight, whatever is put. Data and metadata go to packs of their own,
+each in the order in which it was put, so what belongs together lies together.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+from xver.format.codecs import Codec, Compressor
+from xver.format.indexes import Container, Place, encode_index
+from xver.format.log_entries import INLINE_MAX, LiveIndex
+from xver.format.packs import DATA_PACK_SIZE, HEADER, META_PACK_SIZE, Frame, delta_bases, encode_footer
+from xver.model.ids import Kind, checksum, checksummer, object_id
+from xver.storage.base import Storage
+from xver.store.index import StoreIndex
+
+_BATCH: Final = 4 * 1024 * 1024
+_IN_FLIGHT: Final = 2
+_INLINE_PACKS: Final = 3
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Objects on their way into one family of packs; `codec` None: still to be compressed."""
+
+    objects: list[tuple[bytes, Kind, bytes | memoryview, Codec | None, int]] = field(default_factory=list)
+    size: int = 0
+
+
+class Packer:
+    """Takes objects of one transfer and makes packs of those that the store does not hold yet.
+
+    Nothing is live before the index that `finish` returns stands in the log. Used as a context: leaving it by an
+    exception ends the threads and leaves at most packs that no log entry names.
+    """
+
+    def __init__(self, storage: Storage, index: StoreIndex, *, base: int) -> None:
+        self._storage = storage
+        self._index = index
+        self._name = f"{base}.{os.urandom(8).hex()}"
+        self._new: set[bytes] = set()
+        self._batches = {"data": _Batch(), "meta": _Batch()}
+        self._writers = {"data": _PackWriter(self, "data"), "meta": _PackWriter(self, "meta")}
+        self._worker = ThreadPoolExecutor(1, "pack")
+        self._closer = ThreadPoolExecutor(_IN_FLIGHT, "close")
+        self._slots = threading.BoundedSemaphore(_IN_FLIGHT)
+        self._pending: deque[Future[None]] = deque()
+        self.added = 0
+        """Bytes of the objects that were new, before compression."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        for writer in self._writers.values():
+            writer.abandon()
+        self._closer.shutdown(wait=True, cancel_futures=True)
+
+    def __contains__(self, id: bytes) -> bool:
+        """Tell whether the object need not be put: it is here, or on its way."""
+        return id in self._new or id in self._index
+
+    def put(self, kind: Kind, data: bytes | memoryview, id: bytes | None = None) -> bytes:
+        """Add an object unless it is known; return its id, which the caller may hand in.
+
+        `data` must not change afterwards. Raises what a pack written earlier failed with.
+        """
+        if id is None:
+            id = object_id(kind, data)
+        if id not in self:
+            self._add(id, kind, data, None, len(data))
+        return id
+
+    def put_frame(self, place: Place, stored: bytes) -> None:
+        """Add an object as another store holds it, without packing it anew; a delta's bases must be known here."""
+        if place.id not in self:
+            self._add(place.id, place.kind, stored, place.codec, place.raw)
+
+    def finish(self) -> LiveIndex | None:
+        """Write what is left; return the index of all packs, None if nothing was new."""
+        for family in self._batches:
+            self._submit(family)
+        self._wait(0)
+        for writer in self._writers.values():
+            self._worker.submit(writer.close).result()
+        self._closer.shutdown(wait=True)
+        packs: dict[str, int] = {}
+        places: list[Place] = []
+        bases: dict[bytes, tuple[bytes, ...]] = {}
+        for writer in self._writers.values():
+            for container, frames in writer.finished():
+                packs[container.name] = container.size
+                places += [_place(frame, container) for frame in frames]
+            bases |= writer.bases
+        if not places:
+            return None
+        data = encode_index(places, bases)
+        name = f"index/{self._name}"
+        # A small transfer costs one request less when its index travels inside the log entry.
+        inline = data if len(data) <= INLINE_MAX and len(packs) <= _INLINE_PACKS else None
+        if inline is None:
+            self._storage.put(name, data)
+        return LiveIndex(name, len(data), checksum(data), packs, inline)
+
+    def _add(self, id: bytes, kind: Kind, data: bytes | memoryview, codec: Codec | None, raw: int) -> None:
+        self._new.add(id)
+        self.added += raw
+        family = "data" if kind is Kind.CHUNK else "meta"
+        batch = self._batches[family]
+        batch.objects.append((id, kind, data, codec, raw))
+        batch.size += len(data)
+        if batch.size >= _BATCH:
+            self._submit(family)
+
+    def _submit(self, family: str) -> None:
+        batch = self._batches[family]
+        if batch.objects:
+            self._batches[family] = _Batch()
+            self._wait(_IN_FLIGHT - 1)
+            self._pending.append(self._worker.submit(self._writers[family].append, batch))
+
+    def _wait(self, left: int) -> None:
+        while len(self._pending) > left:
+            self._pending.popleft().result()
+
+    def open_pack(self, family: str, number: int) -> tuple[str, Any]:
+        """Give the key of the next pack and the context of the file to write it to."""
+        key = f"packs/{self._name}-{number}.{family}"
+        return key, self._storage.writer(key)
+
+    def close_pack(self, stack: ExitStack) -> Future[None]:
+        """Make a pack durable in the background; blocks while too many are on their way."""
+        self._slots.acquire()
+
+        def close() -> None:
+            try:
+                stack.close()
+            finally:
+                self._slots.release()
+
+        return self._closer.submit(close)
+
+
+class _PackWriter:
+    """The packs of one family, one open at a time. Runs in the worker thread."""
+
+    def __init__(self, packer: Packer, family: str) -> None:
+        self._packer = packer
+        self._family = family
+        self._limit = DATA_PACK_SIZE if family == "data" else META_PACK_SIZE
+        self._compressor = Compressor()
+        self._stack: ExitStack | None = None
+        self._file: BinaryIO | None = None
+        self._key = ""
+        self._number = 0
+        self._offset = 0
+        self._sum = checksummer()
+        self._frames: list[Frame] = []
+        self._closed: list[tuple[Container, list[Frame], Future[None]]] = []
+        self.bases: dict[bytes, tuple[bytes, ...]] = {}
+
+    def append(self, batch: _Batch) -> None:
+        fresh = [data for _, _, data, codec, _ in batch.objects if codec is None]
+        packed = iter(self._compressor.compress(fresh))
+        out: list[bytes | memoryview] = []
+        for id, kind, data, given, raw in batch.objects:
+            codec, stored = next(packed) if given is None else (given, data)
+            if self._offset + len(stored) > self._limit and self._frames:
+                self._write(out)
+                out = []
+                self.close()
+            if self._file is None:
+                self._open()
+            names = delta_bases(stored) if codec is Codec.DELTA else ()
+            if names:
+                self.bases[id] = names
+            size = len(stored)
+            self._frames.append(Frame(id, self._offset, size, raw, kind, codec, len(names), checksum(stored)))
+            self._offset += size
+            out.append(stored)
+        self._write(out)
+
+    def close(self) -> None:
+        if self._file is None or self._stack is None:
+            return
+        footer = encode_footer(self._frames)
+        self._write([footer])
+        container = Container(self._key, self._offset + len(footer), self._sum.intdigest())
+        self._closed.append((container, self._frames, self._packer.close_pack(self._stack)))
+        self._stack, self._file, self._frames = None, None, []
+
+    def abandon(self) -> None:
+        """Drop the pack that is open: its file goes as for any writer that failed."""
+        if self._stack is not None:
+            stack, self._stack = self._stack, None
+            stack.__exit__(_Abandoned, _Abandoned(), None)
+
+    def finished(self) -> Sequence[tuple[Container, list[Frame]]]:
+        """Return the packs, all durable now; raises what making one durable failed with."""
+        for _, _, future in self._closed:
+            future.result()
+        return [(container, frames) for container, frames, _ in self._closed]
+
+    def _open(self) -> None:
+        self._key, context = self._packer.open_pack(self._family, self._number)
+        self._number += 1
+        self._stack = ExitStack()
+        self._file = self._stack.enter_context(context)
+        self._sum = checksummer()
+        self._offset = 0
+        self._write([HEADER])
+        self._offset = len(HEADER)
+
+    def _write(self, parts: list[bytes | memoryview]) -> None:
+        if parts and self._file is not None:
+            data = b"".join(parts)
+            self._sum.update(data)
+            self._file.write(data)
+
+
+class _Abandoned(Exception):
+    """Tells a storage's writer that its object is not wanted."""
+
+
+def _place(frame: Frame, container: Container) -> Place:
+    return Place(frame.id, container, frame.offset, frame.stored, frame.raw, frame.kind, frame.codec)
