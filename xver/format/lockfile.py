@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
@@ -24,20 +25,26 @@ _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\
 _CONTROL: Final = re.compile(r'[\\"\x00-\x1f\x7f]')
 _CONFLICT: Final = re.compile(rb"^(<{7}|={7}|>{7})", re.MULTILINE)
 
-Lock = Mapping[TrackedPath, Entry]
-"""What `xver.lock` says: every tracked path and what belongs there, sorted by path."""
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What `xver.lock` says: which repository this is, every tracked path and what belongs there."""
+
+    repository: str
+    entries: Mapping[TrackedPath, Entry]
 
 
-def encode_lock(entries: Lock) -> bytes:
+def encode_lock(lock: Lock) -> bytes:
     """Return the text of `xver.lock` in UTF-8: the same entries always give the same bytes."""
-    parts = [_HEAD, f"format = {_FORMAT}\n"]
+    entries = lock.entries
+    parts = [_HEAD, f"format = {_FORMAT}\nrepository = {_quoted(lock.repository)}\n"]
     for path in sorted(entries, key=lambda path: path.encode()):
         parts.append(f"\n# {_plain(path)}\n[{_quoted(path)}]\n")
         parts += [f"{key} = {value}\n" for key, value in _facts(entries[path]).items()]
     return "".join(parts).encode()
 
 
-def decode_lock(data: bytes) -> dict[TrackedPath, Entry]:
+def decode_lock(data: bytes) -> Lock:
     """Return what `xver.lock` says; anything may stand in it, so everything is checked.
 
     Raises `InvalidInput` for unresolved merge conflicts, `CorruptData` for unsafe or overlapping paths and what is
@@ -54,6 +61,9 @@ def decode_lock(data: bytes) -> dict[TrackedPath, Entry]:
         raise CorruptData(f"{NAME} is damaged: it names no format", hint=f"git checkout {NAME}")
     if version > _FORMAT:
         raise UnsupportedFormat(f"{NAME} of format {version}", hint=UPGRADE)
+    repository = record.pop("repository", None)
+    if not isinstance(repository, str) or not repository:
+        raise CorruptData(f"{NAME} is damaged: it names no repository", hint=f"git checkout {NAME}")
     entries: dict[TrackedPath, Entry] = {}
     for text, facts in sorted(record.items(), key=lambda item: item[0].encode()):
         try:
@@ -66,7 +76,7 @@ def decode_lock(data: bytes) -> dict[TrackedPath, Entry]:
             if folder in entries:
                 raise CorruptData(f"{NAME} is damaged: {path!r} lies below {folder!r}")
             folder = folder.rpartition("/")[0]
-    return entries
+    return Lock(repository, entries)
 
 
 def _facts(entry: Entry) -> dict[str, str]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from xver.errors import CorruptData
+from xver.errors import CorruptData, InvalidInput
 from xver.format.chunks import cut
+from xver.format.listings import Row
 from xver.format.nodes import NodeBuilder, decode_node
-from xver.model.entries import CHUNK_MAX
+from xver.model.entries import CHUNK_MAX, File, Link
 from xver.model.ids import (
     EMPTY_ID,
     ChunkId,
@@ -27,6 +28,7 @@ from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 
 _AHEAD: Final = 8 * 1024 * 1024
+_BATCH_ROWS: Final = 4096
 
 
 class Content(NamedTuple):
@@ -113,6 +115,46 @@ def open_content(store: Store, id: ContentId, size: int) -> io.BufferedReader:
 def read_all(store: Store, id: ContentId, size: int) -> bytes:
     """Return the content whole: for what is known to be small."""
     return b"".join(read_content(store, id, size))
+
+
+def read_rows(store: Store, rows: Iterable[Row]) -> Iterator[tuple[Row, Iterator[bytes | memoryview]]]:
+    """Yield each file or link of a listing with its content, small neighbours read together.
+
+    The content of one row must be used up before the next is asked for.
+    """
+    batch: list[Row] = []
+    waiting = 0
+    for row in rows:
+        if row.entry.size > CHUNK_MAX:
+            yield from _read_batch(store, batch)
+            batch, waiting = [], 0
+            yield row, read_content(store, _content_id(row), row.entry.size)
+            continue
+        batch.append(row)
+        waiting += row.entry.size
+        if waiting >= _AHEAD or len(batch) >= _BATCH_ROWS:
+            yield from _read_batch(store, batch)
+            batch, waiting = [], 0
+    yield from _read_batch(store, batch)
+
+
+def _read_batch(store: Store, rows: list[Row]) -> Iterator[tuple[Row, Iterator[bytes | memoryview]]]:
+    ids = {_content_id(row) for row in rows if row.entry.size}
+    found = dict(store.get_many(Wanted(Kind.CHUNK, id) for id in ids))
+    for row in rows:
+        if not row.entry.size:
+            yield row, iter(())
+            continue
+        data = found[_content_id(row)]
+        if len(data) != row.entry.size:
+            raise CorruptData(f"the content of {row.path!r} has not the size that its listing says")
+        yield row, iter((data,))
+
+
+def _content_id(row: Row) -> ContentId:
+    if not isinstance(row.entry, File | Link):
+        raise InvalidInput(f"{row.path} is no file")
+    return row.entry.id
 
 
 def _read_from(store: Store, id: ContentId, size: int, start: int) -> Iterator[bytes | memoryview]:

@@ -1,0 +1,117 @@
+"""What changed between two versions: listings compared block by block, equal parts skipped by their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from xver.format.listings import Child
+from xver.model.entries import Dataset, Entry, EntryKind, File, entry_id, kind_of
+from xver.model.ids import ListingId
+from xver.model.paths import TrackedPath
+from xver.store.listings import read_block, read_index
+from xver.store.store import Store
+
+Entries: TypeAlias = Mapping[TrackedPath, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs: `before` is None where it was added, `after` where it was deleted.
+
+    `source` is the path it had before, where the same content was deleted elsewhere: a rename.
+    """
+
+    path: str
+    before: Entry | None
+    after: Entry | None
+    source: str | None = None
+
+
+def diff_entries(store: Store, before: Entries, after: Entries) -> list[Change]:
+    """Return the files that differ between two versions of everything tracked, sorted by path, renames joined."""
+    changes: list[Change] = []
+    for path in sorted({*before, *after}, key=str.encode):
+        old, new = before.get(path), after.get(path)
+        if old == new or _same(old, new):
+            continue
+        changes += _expand(store, path, old, new)
+    return _join_renames(changes)
+
+
+def diff_listings(store: Store, before: ListingId | None, after: ListingId | None) -> Iterator[Change]:
+    """Yield the rows that differ between two listings, sorted by path; None is a listing without rows."""
+    if before == after:
+        return
+    old, new = _unequal_blocks(store, before, after)
+    rows_before = {row.path: row.entry for child in old for row in read_block(store, child)}
+    rows_after = {row.path: row.entry for child in new for row in read_block(store, child)}
+    for path in sorted({*rows_before, *rows_after}, key=str.encode):
+        one, two = rows_before.get(path), rows_after.get(path)
+        if not _same(one, two):
+            yield Change(path, one, two)
+
+
+def _expand(store: Store, path: str, old: Entry | None, new: Entry | None) -> Iterator[Change]:
+    old_id = old.id if isinstance(old, Dataset) else None
+    new_id = new.id if isinstance(new, Dataset) else None
+    # A path that was a file and is a folder now is a deletion and many additions.
+    if old is not None and old_id is None:
+        yield Change(path, old, None if new_id is not None else new)
+    elif new is not None and new_id is None:
+        yield Change(path, None, new)
+    for change in diff_listings(store, old_id, new_id):
+        yield Change(f"{path}/{change.path}", change.before, change.after)
+
+
+def _unequal_blocks(store: Store, before: ListingId | None, after: ListingId | None) -> tuple[list[Child], list[Child]]:
+    """Return the blocks that only one side has, going down only where the sides differ."""
+    old, new = _top(store, before), _top(store, after)
+    while True:
+        common = {child.id for _, child in old} & {child.id for _, child in new}
+        old = [pair for pair in old if pair[1].id not in common]
+        new = [pair for pair in new if pair[1].id not in common]
+        level = max((level for level, _ in (*old, *new)), default=0)
+        if level == 0:
+            return [child for _, child in old], [child for _, child in new]
+        old, new = _descend(store, old, level), _descend(store, new, level)
+
+
+def _top(store: Store, id: ListingId | None) -> list[tuple[int, Child]]:
+    if id is None:
+        return []
+    node = read_index(store, id)
+    return [(node.level - 1, child) for child in node.children]
+
+
+def _descend(store: Store, parts: list[tuple[int, Child]], level: int) -> list[tuple[int, Child]]:
+    found = []
+    for at, child in parts:
+        found += _top(store, ListingId(child.id)) if at == level else [(at, child)]
+    return found
+
+
+def _same(one: Entry | None, two: Entry | None) -> bool:
+    if one is None or two is None:
+        return one is two
+    return kind_of(one) is kind_of(two) and entry_id(one) == entry_id(two) and entry_id(one) is not None
+
+
+def _join_renames(changes: list[Change]) -> list[Change]:
+    deleted: dict[tuple[EntryKind, bytes], list[Change]] = {}
+    for change in changes:
+        if change.after is None and isinstance(change.before, File) and change.before.size:
+            deleted.setdefault((kind_of(change.before), change.before.id), []).append(change)
+    joined = []
+    moved: set[str] = set()
+    for change in changes:
+        if change.before is None and isinstance(change.after, File):
+            candidates = deleted.get((kind_of(change.after), change.after.id))
+            if candidates:
+                source = candidates.pop(0)
+                moved.add(source.path)
+                joined.append(Change(change.path, source.before, change.after, source.path))
+                continue
+        joined.append(change)
+    return [change for change in joined if change.source is not None or change.path not in moved]

@@ -1,0 +1,91 @@
+"""Three-way merge of versions: path by path, inside datasets file by file; conflicts are values, not exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from xver.format.listings import Row
+from xver.history.diff import Entries, diff_listings
+from xver.model.entries import Dataset, Entry
+from xver.model.ids import ListingId
+from xver.model.paths import TrackedPath, overlaps
+from xver.store.listings import put_listing, read_listing
+from xver.store.packing import Packer
+from xver.store.store import Store
+
+_Key = TypeVar("_Key", bound=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The merged version; at the paths of `conflicts`, which both sides changed differently, it has ours."""
+
+    entries: dict[TrackedPath, Entry]
+    conflicts: tuple[str, ...]
+
+
+def merge_entries(store: Store, packer: Packer, *, base: Entries, ours: Entries, theirs: Entries) -> Merge:
+    """Merge what two sides made of a common version; new listings go to `packer`."""
+    merged: dict[TrackedPath, Entry] = {}
+    conflicts: list[str] = []
+    for path in sorted({*base, *ours, *theirs}, key=str.encode):
+        was, mine, other = base.get(path), ours.get(path), theirs.get(path)
+        if isinstance(mine, Dataset) and isinstance(other, Dataset) and mine != other != was != mine:
+            # Without a common version of this path, what only one side has is an addition.
+            common = was.id if isinstance(was, Dataset) else None
+            dataset, inner = _merge_listings(store, packer, common, mine.id, other.id)
+            merged[path] = dataset
+            conflicts += [f"{path}/{one}" for one in inner]
+            continue
+        entry, is_conflict = _settle(was, mine, other)
+        if is_conflict:
+            conflicts.append(path)
+        if entry is not None:
+            merged[path] = entry
+    conflicts += _overlapping(merged)
+    return Merge(merged, tuple(sorted(set(conflicts))))
+
+
+def _merge_listings(
+    store: Store, packer: Packer, base: ListingId | None, ours: ListingId, theirs: ListingId
+) -> tuple[Dataset, list[str]]:
+    mine = {change.path: change for change in diff_listings(store, base, ours)}
+    rows = {row.path: row.entry for row in read_listing(store, ours)}
+    conflicts = []
+    for change in diff_listings(store, base, theirs):
+        path = TrackedPath(change.path)
+        own = mine.get(change.path)
+        if own is not None and own.after != change.after:
+            conflicts.append(change.path)
+        elif change.after is None:
+            rows.pop(path, None)
+        else:
+            rows[path] = change.after
+    conflicts += _overlapping(rows)
+    if conflicts:
+        rows = {row.path: row.entry for row in read_listing(store, ours)}
+    ordered = (Row(path, rows[path]) for path in sorted(rows, key=str.encode))
+    return put_listing(packer, ordered), conflicts
+
+
+def _settle(was: Entry | None, mine: Entry | None, other: Entry | None) -> tuple[Entry | None, bool]:
+    if mine == other or other == was:
+        return mine, False
+    if mine == was:
+        return other, False
+    return mine, True
+
+
+def _overlapping(entries: Mapping[_Key, Entry]) -> list[str]:
+    """Return the paths that lie below another one: one side made a file where the other made a folder."""
+    ordered = sorted(entries, key=str.encode)
+    found: list[str] = []
+    above: list[str] = []
+    for path in ordered:
+        while above and not path.startswith(above[-1]):
+            above.pop()
+        found += [path for one in above if overlaps(one, path)]
+        above.append(path)
+    return found

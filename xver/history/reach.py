@@ -1,0 +1,149 @@
+"""What is reachable: from targets of refs down every strong edge to the last chunk, each object once.
+
+snapshot ─► parents, root listing ─► index ─► blocks ─► content of rows ─► nodes ─► chunks
+run ─► its attachments
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from xver.errors import ContentNotFound, CorruptData
+from xver.format.listings import decode_block, decode_index
+from xver.format.nodes import decode_node
+from xver.format.runs import decode_run
+from xver.format.snapshots import decode_snapshot
+from xver.model.entries import CHUNK_MAX, Dataset, File, Link
+from xver.model.ids import EMPTY_ID, Kind
+from xver.model.refs import Target, TargetKind
+from xver.store.content import content_kind
+from xver.store.store import Store, Wanted
+
+_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A strong edge's end: kind and id, and where it was met, for people."""
+
+    kind: Kind
+    id: bytes
+    where: str = ""
+
+
+def target_edge(target: Target, size: int | None = None) -> Edge:
+    """Return the edge that a ref stands for; `size` tells a chunk from a node where content is meant."""
+    match target.kind:
+        case TargetKind.SNAPSHOT:
+            return Edge(Kind.SNAPSHOT, target.id)
+        case TargetKind.RUN:
+            return Edge(Kind.RUN, target.id)
+        case TargetKind.LISTING:
+            return Edge(Kind.LISTING, target.id)
+        case TargetKind.CONTENT:
+            return Edge(Kind.CHUNK if size is not None and size <= CHUNK_MAX else Kind.NODE, target.id)
+
+
+def reach(
+    store: Store,
+    start: Iterable[Edge],
+    *,
+    skip: Callable[[bytes], bool] | None = None,
+    missing: Callable[[Edge, Exception], None] | None = None,
+) -> dict[bytes, Edge]:
+    """Return every object reachable from `start`, by id, in the order of paths within each kind.
+
+    Objects for which `skip` holds are left out, with what is below them. What cannot be read or is damaged is handed
+    to `missing`, or raised where there is none.
+    """
+    found: dict[bytes, Edge] = {}
+    waiting = [edge for edge in start if edge.id != EMPTY_ID]
+    while waiting:
+        fresh: dict[bytes, Edge] = {}
+        for edge in waiting:
+            if edge.id not in found and edge.id not in fresh and not (skip is not None and skip(edge.id)):
+                fresh[edge.id] = edge
+        found.update(fresh)
+        below = [edge for edge in fresh.values() if edge.kind is not Kind.CHUNK]
+        waiting = []
+        for at in range(0, len(below), _BATCH):
+            waiting += _children(store, below[at : at + _BATCH], missing)
+    return found
+
+
+def _children(store: Store, parents: list[Edge], missing: Callable[[Edge, Exception], None] | None) -> Iterator[Edge]:
+    readable = []
+    for edge in parents:
+        if edge.id in store:
+            readable.append(edge)
+        elif missing is None:
+            raise ContentNotFound(edge.id)
+        else:
+            missing(edge, ContentNotFound(edge.id))
+    data = _read(store, readable, missing)
+    for edge in readable:
+        if edge.id not in data:
+            continue
+        try:
+            yield from strong_edges(edge, bytes(data[edge.id]))
+        except CorruptData as error:
+            if missing is None:
+                raise
+            missing(edge, error)
+
+
+def _read(
+    store: Store, edges: list[Edge], missing: Callable[[Edge, Exception], None] | None
+) -> dict[bytes, bytes | memoryview]:
+    try:
+        return dict(store.get_many(Wanted(edge.kind, edge.id) for edge in edges))
+    except CorruptData:
+        if missing is None:
+            raise
+    # One of many is damaged: read them one by one to name it and go on with the rest.
+    found: dict[bytes, bytes | memoryview] = {}
+    for edge in edges:
+        try:
+            found[edge.id] = store.get(edge.kind, edge.id)
+        except CorruptData as error:
+            missing(edge, error)
+    return found
+
+
+def strong_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
+    """Yield what an object's strong edges lead to; nothing for a chunk."""
+    match edge.kind:
+        case Kind.SNAPSHOT:
+            snapshot = decode_snapshot(data)
+            yield Edge(Kind.LISTING, snapshot.root, f"snapshot {edge.id.hex()[:8]}")
+            for parent in snapshot.parents:
+                yield Edge(Kind.SNAPSHOT, parent)
+        case Kind.RUN:
+            run = decode_run(data)
+            for attachment in run.attachments():
+                if attachment.size:
+                    yield Edge(content_kind(attachment.size), attachment.id, f"run {run.name}")
+        case Kind.LISTING:
+            node = decode_index(data)
+            kind = Kind.BLOCK if node.level == 1 else Kind.LISTING
+            for child in node.children:
+                yield Edge(kind, child.id, edge.where)
+        case Kind.BLOCK:
+            yield from _row_edges(edge, data)
+        case Kind.NODE:
+            node_ = decode_node(data)
+            kind = Kind.CHUNK if node_.level == 1 else Kind.NODE
+            for id, _ in node_.children:
+                yield Edge(kind, id, edge.where)
+        case Kind.CHUNK:
+            return
+
+
+def _row_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
+    for path, entry in decode_block(data):
+        where = f"{edge.where} {path}".strip()
+        if isinstance(entry, Dataset):
+            yield Edge(Kind.LISTING, entry.id, where)
+        elif isinstance(entry, File | Link) and entry.size:
+            yield Edge(content_kind(entry.size), entry.id, where)

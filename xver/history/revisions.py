@@ -1,0 +1,85 @@
+"""Which snapshot a word means, outside git: `main`, `v1.0`, `HEAD~2`, `3f9a01c`, with git's suffixes `^` and `~`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Final
+
+from xver.errors import RevisionNotFound
+from xver.history.graph import history, read_snapshot
+from xver.model.ids import SnapshotId
+from xver.model.refs import HEADS, SNAPSHOTS, TAGS, Target, TargetKind
+from xver.store.store import Store
+
+_SUFFIX: Final = re.compile(r"(\^[0-9]*|~[0-9]*)")
+_HEX: Final = re.compile(r"[0-9a-f]{4,64}")
+
+
+def resolve_snapshot(store: Store, rev: str, *, head: SnapshotId | None) -> SnapshotId:
+    """Return the snapshot that `rev` names; `head` is what HEAD means.
+
+    Raises:
+        RevisionNotFound: it names nothing, or an abbreviation fits several; they are listed.
+    """
+    word, *suffixes = [part for part in _SUFFIX.split(rev) if part]
+    found = _named(store, word, head)
+    for suffix in suffixes:
+        found = _step(store, found, suffix, rev)
+    return found
+
+
+def _named(store: Store, word: str, head: SnapshotId | None) -> SnapshotId:
+    if word in ("HEAD", "@"):
+        if head is None:
+            raise RevisionNotFound("there is no commit yet", hint='xver commit -m "first version"')
+        return head
+    refs = store.log.refs
+    for name in (f"{TAGS}{word}", f"{HEADS}{word}", f"remotes/{word}", f"{SNAPSHOTS}{word}", word):
+        target = refs.get(name)
+        if target is not None and target.kind is TargetKind.SNAPSHOT:
+            return SnapshotId(target.id)
+    digits = word.removeprefix("b3:")
+    if _HEX.fullmatch(digits):
+        candidates = _abbreviated(store, digits, head)
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            listed = ", ".join(f"{id.hex()[:12]} {read_snapshot(store, id).title!r}" for id in candidates[:10])
+            raise RevisionNotFound(f"{word} fits several: {listed}", hint="give more digits")
+    words = [name.partition("/")[2] for name in refs if name.startswith((HEADS, TAGS))]
+    near = difflib.get_close_matches(word, words, 1)
+    raise RevisionNotFound(
+        f"no version is named {word}", hint=f"did you mean {near[0]}?" if near else "xver log shows what there is"
+    )
+
+
+def _abbreviated(store: Store, digits: str, head: SnapshotId | None) -> list[SnapshotId]:
+    starts = [SnapshotId(target.id) for target in store.log.refs.values() if target.kind is TargetKind.SNAPSHOT]
+    if head is not None:
+        starts.append(head)
+    found: dict[SnapshotId, None] = {}
+    for start in starts:
+        if start in found:
+            continue
+        for id, snapshot in history(store, start):
+            if id.hex().startswith(digits) or (snapshot.git or "").startswith(digits):
+                found[id] = None
+    return sorted(found)
+
+
+def _step(store: Store, id: SnapshotId, suffix: str, rev: str) -> SnapshotId:
+    count = int(suffix[1:] or 1)
+    for number in [count] if suffix[0] == "^" else [1] * count:
+        parents = read_snapshot(store, id).parents
+        if number == 0:
+            continue
+        if number > len(parents):
+            raise RevisionNotFound(f"{rev} goes back beyond the first version", hint="xver log shows what there is")
+        id = parents[number - 1]
+    return id
+
+
+def snapshot_target(id: SnapshotId) -> Target:
+    """Return the target of a ref that names a snapshot."""
+    return Target(TargetKind.SNAPSHOT, id)

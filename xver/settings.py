@@ -1,0 +1,144 @@
+"""Settings: what `xver.toml` says, as one frozen value. Reads no environment; comments survive every edit."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from xver.errors import AlreadyExists, InvalidInput, NotFound
+
+NAME: Final = "xver.toml"
+_NEW: Final = """# Settings of xver, for everyone who works here. Reference: xver config -h
+
+# [remotes.origin]
+# url = "s3://bucket/prefix"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A place to share through: its address, and the server's where it is not the provider's own."""
+
+    name: str
+    url: str
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set: remotes by name, which outputs of runs are kept (gitignore patterns).
+
+    `store_untracked` is the size in bytes up to which a run's untracked inputs are stored with it.
+    """
+
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    keep: tuple[str, ...] = ()
+    store_untracked: int = 10_000_000
+
+
+def read_settings(path: Path) -> Settings:
+    """Return the settings in a file; a missing file has the defaults.
+
+    Raises:
+        InvalidInput: the file is not TOML, or a value has the wrong type; the message names it.
+    """
+    record = _load(path)
+    remotes = {}
+    for name, facts in _table(record, "remotes").items():
+        if not isinstance(facts, dict) or not isinstance(facts.get("url"), str):
+            raise InvalidInput(
+                f"{NAME}: remotes.{name} needs a url", hint=f'url = "s3://bucket/prefix" below [remotes.{name}]'
+            )
+        endpoint = facts.get("endpoint_url")
+        if endpoint is not None and not isinstance(endpoint, str):
+            raise InvalidInput(f"{NAME}: remotes.{name}.endpoint_url is no text")
+        remotes[name] = Remote(name, facts["url"], endpoint)
+    run = _table(record, "run")
+    keep = run.get("keep", [])
+    if not isinstance(keep, list) or not all(isinstance(one, str) for one in keep):
+        raise InvalidInput(f'{NAME}: run.keep is a list of patterns, as in keep = ["models/**"]')
+    limit = run.get("store_untracked", Settings().store_untracked)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise InvalidInput(f"{NAME}: run.store_untracked is a number of bytes")
+    return Settings(remotes, tuple(keep), limit)
+
+
+def create_settings(path: Path) -> bool:
+    """Write a first file of comments if there is none; tell whether it was written."""
+    if path.exists():
+        return False
+    path.write_text(_NEW, encoding="utf-8", newline="\n")
+    return True
+
+
+def add_remote(path: Path, remote: Remote) -> None:
+    """Add a remote to the file, leaving everything else as it is.
+
+    Raises:
+        AlreadyExists: there is one of that name.
+    """
+    document = _edit(path)
+    remotes = document.setdefault("remotes", _new_table(is_super=True))
+    if remote.name in remotes:
+        raise AlreadyExists(
+            f"there is a remote {remote.name} already: {remotes[remote.name].get('url')}",
+            hint=f"xver remote remove {remote.name}",
+        )
+    facts = _new_table()
+    facts["url"] = remote.url
+    if remote.endpoint_url is not None:
+        facts["endpoint_url"] = remote.endpoint_url
+    remotes[remote.name] = facts
+    _write(path, document)
+
+
+def remove_remote(path: Path, name: str) -> None:
+    """Remove a remote from the file; raises `NotFound` if there is none of that name."""
+    document = _edit(path)
+    remotes = document.get("remotes", {})
+    if name not in remotes:
+        raise NotFound(f"there is no remote {name}", hint="xver remote list")
+    del remotes[name]
+    if not remotes:
+        del document["remotes"]
+    _write(path, document)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{NAME} cannot be read: {error}", hint=f"correct {NAME}, or git checkout {NAME}") from error
+
+
+def _table(record: dict[str, Any], key: str) -> dict[str, Any]:
+    table = record.get(key, {})
+    if not isinstance(table, dict):
+        raise InvalidInput(f"{NAME}: {key} is a table")
+    return table
+
+
+def _edit(path: Path) -> Any:
+    import tomlkit
+
+    _load(path)
+    return tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+
+
+def _new_table(*, is_super: bool = False) -> Any:
+    import tomlkit
+
+    return tomlkit.table(is_super)
+
+
+def _write(path: Path, document: Any) -> None:
+    import tomlkit
+
+    beside = path.with_name(f".{path.name}.tmp")
+    beside.write_text(tomlkit.dumps(document), encoding="utf-8", newline="\n")
+    beside.replace(path)

@@ -1,0 +1,119 @@
+"""Commit: beside git one git commit of `xver.lock` and its companions; outside git a snapshot on the branch."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import time
+from dataclasses import dataclass
+
+from xver.errors import InvalidInput
+from xver.format.lockfile import NAME as LOCK_NAME
+from xver.format.snapshots import encode_snapshot
+from xver.git.commit import commit as git_commit
+from xver.git.commit import stage
+from xver.git.history import branch as git_branch
+from xver.history.revisions import snapshot_target
+from xver.model.ids import Kind, SnapshotId
+from xver.model.refs import HEADS
+from xver.model.snapshots import Author, Snapshot
+from xver.repo import Repo
+from xver.settings import NAME as SETTINGS_NAME
+from xver.store.log import Change
+from xver.versioning.state import Staged, changes_to
+from xver.versioning.versions import head_entries, head_id, put_root, read_head, write_head
+
+COMPANIONS = (LOCK_NAME, SETTINGS_NAME, ".gitignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A new commit: its id (git's or the snapshot's, hex), its branch (None: detached), title and changes of data."""
+
+    id: str
+    branch: str | None
+    title: str
+    changes: tuple[Staged, ...]
+
+
+def commit(repo: Repo, message: str | None, *, author: Author | None = None) -> Committed:
+    """Commit what `xver.lock` names.
+
+    Beside git: one git commit of `xver.lock`, `xver.toml`, .gitignore and whatever git has staged; no message opens
+    git's editor. Outside git: a snapshot, moving the branch.
+
+    Raises:
+        InvalidInput: there is nothing to commit, or no message outside git.
+        RefConflict: somebody else moved the branch meanwhile.
+    """
+    with repo.held():
+        before = head_entries(repo)
+        changes = tuple(changes_to(before, repo.lock.entries))
+        if repo.git is not None:
+            present = [name for name in COMPANIONS if (repo.root / name).exists()]
+            id = git_commit(repo.git, message, present)
+            title = repo.git.text("log", "-1", "--format=%s", id).strip()
+            return Committed(id, git_branch(repo.git), title, changes)
+        if message is None or not message.strip():
+            raise InvalidInput("a commit needs a message", hint='xver commit -m "what changed"')
+        return _snapshot(repo, message.strip(), changes, author=author, parents=None)
+
+
+def stage_companions(repo: Repo) -> list[str]:
+    """Let git stage `xver.lock`, `xver.toml` and .gitignore, for a commit that the user makes with git."""
+    if repo.git is None:
+        raise InvalidInput("there is no git here to stage for", hint='xver commit -m "what changed"')
+    present = [name for name in COMPANIONS if (repo.root / name).exists()]
+    stage(repo.git, present)
+    return present
+
+
+def commit_merge(repo: Repo, message: str, parents: tuple[SnapshotId, ...]) -> Committed:
+    """Commit what `xver.lock` names outside git, with the parents given."""
+    changes = tuple(changes_to(head_entries(repo), repo.lock.entries))
+    return _snapshot(repo, message, changes, author=None, parents=parents)
+
+
+def _snapshot(
+    repo: Repo,
+    message: str,
+    changes: tuple[Staged, ...],
+    *,
+    author: Author | None,
+    parents: tuple[SnapshotId, ...] | None,
+) -> Committed:
+    head = head_id(repo)
+    if parents is None:
+        if not changes:
+            raise InvalidInput("nothing to commit: xver.lock says what HEAD says", hint="xver add what changed")
+        parents = () if head is None else (head,)
+    now = time.localtime()
+    with repo.store.packer() as packer:
+        snapshot = Snapshot(
+            root=put_root(packer, repo.lock.entries),
+            parents=parents,
+            author=author or machine_user(),
+            time=int(time.mktime(now)),
+            offset=(now.tm_gmtoff or 0) // 60,
+            message=message,
+        )
+        id = SnapshotId(packer.put(Kind.SNAPSHOT, encode_snapshot(snapshot)))
+        index = packer.finish()
+    word = read_head(repo)
+    on_branch = word.startswith(HEADS)
+    # Detached, the snapshot is kept by a ref of its own: HEAD alone is no root.
+    ref = word if on_branch else f"snapshots/{id.hex()}"
+    expected = repo.store.log.refs.get(ref)
+    added = () if index is None else (index,)
+    repo.store.commit(Change("commit", refs={ref: (expected, snapshot_target(id))}, add_index=added))
+    write_head(repo, word if on_branch else id.hex())
+    return Committed(id.hex(), word.removeprefix(HEADS) if on_branch else None, snapshot.title, changes)
+
+
+def machine_user() -> Author:
+    """Return who is logged in, for repositories without git."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        name = "unknown"
+    return Author(name, f"{name}@{platform.node() or 'localhost'}")

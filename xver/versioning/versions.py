@@ -1,0 +1,204 @@
+"""Versions: what was tracked at a revision, beside git (git's commits) and outside it (our snapshots), as one shape."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from xver.errors import NotFound, RevisionNotFound
+from xver.format.listings import Row
+from xver.format.lockfile import decode_lock
+from xver.git import history as git_history
+from xver.history.diff import Entries
+from xver.history.graph import history, read_snapshot
+from xver.history.revisions import resolve_snapshot
+from xver.model.entries import Dataset, Entry, entry_id
+from xver.model.ids import ListingId, SnapshotId
+from xver.model.paths import TrackedPath, is_below
+from xver.model.refs import HEADS, TargetKind
+from xver.model.snapshots import Author, Snapshot
+from xver.repo import Repo
+from xver.store.listings import find_row, put_listing, read_listing, rows_below
+from xver.store.packing import Packer
+from xver.store.store import Store
+
+DEFAULT_BRANCH: Final = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One commit as far as data goes: its id (git's, or the snapshot's, hex), who, when, why, and its parents."""
+
+    id: str
+    parents: tuple[str, ...]
+    author: Author
+    time: int
+    offset: int
+    message: str
+
+    @property
+    def title(self) -> str:
+        """The first line of the message."""
+        return self.message.split("\n", 1)[0]
+
+
+def entries_at(repo: Repo, rev: str) -> Entries:
+    """Return what was tracked at a revision; nothing where there was no `xver.lock`.
+
+    Raises:
+        RevisionNotFound: `rev` names no commit.
+    """
+    if repo.git is not None:
+        data = git_history.lock_at(repo.git, rev)
+        return {} if data is None else decode_lock(data).entries
+    return root_entries(
+        repo.store, read_snapshot(repo.store, resolve_snapshot(repo.store, rev, head=head_id(repo))).root
+    )
+
+
+def head_entries(repo: Repo) -> Entries:
+    """Return what HEAD tracks; nothing where there is no commit yet."""
+    if repo.git is not None:
+        return {} if git_history.head(repo.git) is None else entries_at(repo, "HEAD")
+    head = head_id(repo)
+    return {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
+
+
+def entry_at(repo: Repo, rev: str | None, path: str) -> Entry:
+    """Return what a path was at a revision (None: in `xver.lock`): a tracked path, or a file or folder below one.
+
+    A folder's entry is the listing of the rows below it.
+
+    Raises:
+        NotFound: nothing of that path was tracked.
+    """
+    entries = repo.lock.entries if rev is None else entries_at(repo, rev)
+    found = find_entry(repo.store, entries, path)
+    if found is None:
+        where = "is not tracked" if rev is None else f"is not in {rev}"
+        raise NotFound(f"{path} {where}", hint="xver ls shows what is")
+    return found
+
+
+def find_entry(store: Store, entries: Entries, path: str) -> Entry | None:
+    """Return what a path is among tracked entries, None if nothing; a folder inside a dataset is its listing."""
+    if path in entries:
+        return entries[TrackedPath(path)]
+    for top, entry in entries.items():
+        if isinstance(entry, Dataset) and is_below(path, top):
+            inner = path[len(top) + 1 :]
+            row = find_row(store, entry.id, TrackedPath(inner))
+            if row is not None:
+                return row
+            below = [
+                Row(TrackedPath(one.path[len(inner) + 1 :]), one.entry) for one in rows_below(store, entry.id, inner)
+            ]
+            return put_listing(None, below) if below else None
+    return None
+
+
+def root_entries(store: Store, root: ListingId) -> dict[TrackedPath, Entry]:
+    """Return the entries of a root listing."""
+    return {row.path: row.entry for row in read_listing(store, root)}
+
+
+def put_root(packer: Packer | None, entries: Mapping[TrackedPath, Entry]) -> ListingId:
+    """Store the root listing of what is tracked; without a packer only identify it."""
+    return put_listing(packer, (Row(path, entries[path]) for path in sorted(entries, key=str.encode))).id
+
+
+def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Version]:
+    """Return the commits that changed what is tracked (at or below `path`), newest first."""
+    if repo.git is not None:
+        if rev == "HEAD" and git_history.head(repo.git) is None:
+            return []
+        versions = [
+            Version(one.id, one.parents, one.author, one.time, one.offset, one.message)
+            for one in git_history.lock_commits(repo.git, rev)
+        ]
+    else:
+        if head_id(repo) is None and rev == "HEAD":
+            return []
+        start = resolve_snapshot(repo.store, rev, head=head_id(repo))
+        versions = [
+            Version(
+                id.hex(), tuple(parent.hex() for parent in one.parents), one.author, one.time, one.offset, one.message
+            )
+            for id, one in history(repo.store, start)
+        ]
+    if path is None:
+        return versions
+    return [one for one in versions if _touched(repo, one, path)]
+
+
+def resolve(repo: Repo, rev: str) -> Version:
+    """Return the commit that a revision names, whether or not it changed data."""
+    if repo.git is not None:
+        commit = git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
+        return Version(commit.id, commit.parents, commit.author, commit.time, commit.offset, commit.message)
+    id = resolve_snapshot(repo.store, rev, head=head_id(repo))
+    return _version(id, read_snapshot(repo.store, id))
+
+
+def head_id(repo: Repo) -> SnapshotId | None:
+    """Return the snapshot that HEAD is, outside git; None before the first commit."""
+    word = read_head(repo)
+    if not word.startswith(HEADS):
+        return SnapshotId(bytes.fromhex(word))
+    target = repo.store.log.refs.get(word)
+    return SnapshotId(target.id) if target is not None and target.kind is TargetKind.SNAPSHOT else None
+
+
+def read_head(repo: Repo) -> str:
+    """Return what HEAD points to outside git: `heads/NAME`, or 64 hex digits when detached."""
+    try:
+        word = _head_path(repo).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return HEADS + DEFAULT_BRANCH
+    if not word.startswith(HEADS) and len(word) != 64:
+        raise RevisionNotFound("HEAD is damaged", hint=f"xver switch {DEFAULT_BRANCH}")
+    return word
+
+
+def write_head(repo: Repo, word: str) -> None:
+    """Point HEAD, outside git, to a branch (`heads/NAME`) or a snapshot (64 hex digits)."""
+    path = _head_path(repo)
+    beside = path.with_name(f"HEAD.{os.getpid()}")
+    beside.write_text(word + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def branch_name(repo: Repo) -> str | None:
+    """Return the name of the branch we are on, None when HEAD is detached."""
+    if repo.git is not None:
+        return git_history.branch(repo.git)
+    word = read_head(repo)
+    return word.removeprefix(HEADS) if word.startswith(HEADS) else None
+
+
+def _version(id: SnapshotId, one: Snapshot) -> Version:
+    parents = tuple(parent.hex() for parent in one.parents)
+    return Version(id.hex(), parents, one.author, one.time, one.offset, one.message)
+
+
+def _head_path(repo: Repo) -> Path:
+    return repo.places.own / "HEAD"
+
+
+def _touched(repo: Repo, version: Version, path: str) -> bool:
+    after = _at(repo, version.id, path)
+    if not version.parents:
+        return after is not None
+    return any(_at(repo, parent, path) != after for parent in version.parents)
+
+
+def _at(repo: Repo, id: str, path: str) -> tuple[bytes | None, ...] | None:
+    entries = entries_at(repo, id)
+    below = tuple(entry_id(entry) for top, entry in sorted(entries.items()) if is_below(top, path))
+    if below:
+        return below
+    entry = find_entry(repo.store, entries, path)
+    return None if entry is None else (entry_id(entry),)

@@ -1,0 +1,192 @@
+"""The disk against what belongs there: which files of a tracked path were added, modified or deleted.
+
+A directory whose names and stats are as recorded costs one comparison. A file whose stat moved is read and compared
+by its fingerprint, so touching changes nothing. Where the stat index speaks of another version than the expected
+one, its records still tell what the bytes on the disk are; only the expectation is then read from the listing.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import stat as stat_
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from xver.format.listings import Row
+from xver.model.entries import Dataset, Entry, EntryKind, External, File, Link
+from xver.model.ids import ListingId
+from xver.progress import SILENT, Meter
+from xver.worktree.ignore import Ignore
+from xver.worktree.reading import kind_of_stat, known_of, read_file, read_fingerprint
+from xver.worktree.scan import Directory, scan
+from xver.worktree.stat_index import DirectoryRecord, Known, RecordBuilder, TreeRecord, pack_stat
+
+ReadRows: TypeAlias = Callable[[ListingId], Iterator[Row]]
+
+
+class Differs(enum.StrEnum):
+    """How a file on the disk differs from the one that belongs there."""
+
+    ADDED = "added"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One file that differs: its path relative to the tracked path (empty: the path itself), how, and its size."""
+
+    path: str
+    differs: Differs
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs, and the record to keep of what was seen. `special` names what can never be versioned."""
+
+    differences: tuple[Difference, ...]
+    record: TreeRecord
+    special: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether the disk holds exactly what belongs there."""
+        return not self.differences
+
+
+def directories(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
+    """Yield what lies at a tracked path: its directories, or one with the empty name for a file; nothing if gone."""
+    try:
+        found = os.lstat(root / path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat_.S_ISDIR(found.st_mode):
+        yield from scan(root, path, ignore)
+    elif stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
+        yield Directory("", (b"",), (found,))
+    else:
+        yield Directory("", (), (), (path,))
+
+
+def compare(
+    root: Path,
+    path: str,
+    expected: Entry,
+    *,
+    record: TreeRecord | None,
+    ignore: Ignore,
+    read_rows: ReadRows,
+    meter: Meter = SILENT,
+) -> Comparison:
+    """Compare the disk at `root/path` with the entry that belongs there.
+
+    `read_rows` reads a listing; it is called only where the stat index does not speak of the expected version.
+    """
+    if isinstance(expected, External):
+        return Comparison((), TreeRecord(None, {}))
+    recorded = {} if record is None else record.directories
+    same_version = record is not None and record.id == expected.id
+    wanted: dict[str, dict[bytes, Known]] | None = None if same_version else _expected(expected, read_rows)
+    differences: list[Difference] = []
+    records: dict[str, DirectoryRecord] = {}
+    special: list[str] = []
+    seen: set[str] = set()
+    for directory in directories(root, path, ignore):
+        meter.advance(len(directory.names))
+        special += directory.special
+        seen.add(directory.path)
+        known = recorded.get(directory.path)
+        if wanted is None and known is not None and _is_as_recorded(directory, known):
+            records[directory.path] = known
+            continue
+        belongs = _by_name(known) if wanted is None else wanted.get(directory.path, {})
+        found, fresh = _compare_directory(os.path.join(root, path), directory, known, belongs)
+        differences += found
+        if fresh.names:
+            records[directory.path] = fresh
+    expected_folders = recorded.keys() if wanted is None else wanted.keys()
+    for folder in expected_folders - seen:
+        belongs = _by_name(recorded.get(folder)) if wanted is None else wanted[folder]
+        differences += [_difference(folder, name, Differs.DELETED, one.size) for name, one in belongs.items()]
+        if wanted is None:
+            records[folder] = recorded[folder]
+    differences.sort(key=lambda one: one.path)
+    # The records must amount to the id they stand under: with differences they do only if the old ones were kept.
+    same = same_version or not differences
+    return Comparison(tuple(differences), TreeRecord(expected.id if same else None, records), tuple(special))
+
+
+def _expected(entry: Dataset | File | Link, read_rows: ReadRows) -> dict[str, dict[bytes, Known]]:
+    if not isinstance(entry, Dataset):
+        return {"": {b"": known_of(entry)}}
+    folders: dict[str, dict[bytes, Known]] = {}
+    for path, one in read_rows(entry.id):
+        if isinstance(one, File | Link):
+            folder, _, name = path.rpartition("/")
+            folders.setdefault(folder, {})[name.encode()] = known_of(one)
+    return folders
+
+
+def _is_as_recorded(directory: Directory, record: DirectoryRecord) -> bool:
+    return directory.names == record.names and b"".join(map(pack_stat, directory.stats)) == record.stats
+
+
+def _by_name(record: DirectoryRecord | None) -> dict[bytes, Known]:
+    return {} if record is None else {name: record.known(at) for at, name in enumerate(record.names)}
+
+
+def _compare_directory(
+    top: str, directory: Directory, record: DirectoryRecord | None, belongs: Mapping[bytes, Known]
+) -> tuple[list[Difference], DirectoryRecord]:
+    positions = {} if record is None else {name: at for at, name in enumerate(record.names)}
+    differences = []
+    fresh = RecordBuilder()
+    folder = os.path.join(top, directory.path) if directory.path else top
+    unseen = dict(belongs)
+    kept: dict[bytes, tuple[bytes, Known]] = {}
+    for name, found in zip(directory.names, directory.stats, strict=True):
+        want = unseen.pop(name, None)
+        stat = pack_stat(found)
+        at = positions.get(name)
+        recorded = record.known(at) if record is not None and at is not None else None
+        clean = record is not None and at is not None and record.stat_of(at) == stat
+        if want is None:
+            differences.append(_difference(directory.path, name, Differs.ADDED, found.st_size))
+        elif clean and recorded == want:
+            kept[name] = stat, want
+        else:
+            same, stat = _same_bytes(os.path.join(folder, os.fsdecode(name)) if name else top, found, want)
+            if same:
+                kept[name] = stat, want
+            else:
+                differences.append(_difference(directory.path, name, Differs.MODIFIED, found.st_size))
+                if recorded is not None and at is not None and record is not None:
+                    kept[name] = record.stat_of(at), recorded
+    for name, want in unseen.items():
+        differences.append(_difference(directory.path, name, Differs.DELETED, want.size))
+        at = positions.get(name)
+        if record is not None and at is not None:
+            kept[name] = record.stat_of(at), record.known(at)
+    for name in sorted(kept):
+        fresh.add(name, *kept[name])
+    return differences, fresh.build()
+
+
+def _same_bytes(path: str, found: os.stat_result, want: Known) -> tuple[bool, bytes]:
+    """Tell whether a file's bytes and kind are the expected ones, reading it only if its size does not decide."""
+    if kind_of_stat(found.st_mode) is not want.kind or found.st_size != want.size:
+        return False, b""
+    if want.kind is EntryKind.LINK:
+        known, stat = read_file(path, None)
+        return known.id == want.id, stat
+    kind, seen, stat = read_fingerprint(path)
+    return kind is want.kind and seen == want.fingerprint, stat
+
+
+def _difference(folder: str, name: bytes, differs: Differs, size: int) -> Difference:
+    text = name.decode()
+    return Difference(f"{folder}/{text}" if folder and text else folder or text, differs, size)

@@ -1,0 +1,123 @@
+"""Files into content: a tracked path becomes an entry, reading only what the stat index does not know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xver.errors import InvalidInput
+from xver.format.listings import Row
+from xver.model.entries import Entry, entry_id
+from xver.model.ids import EMPTY_ID
+from xver.model.paths import TrackedPath, parse_path
+from xver.progress import SILENT, Meter
+from xver.store.listings import put_listing
+from xver.store.packing import Packer
+from xver.worktree.compare import directories
+from xver.worktree.ignore import Ignore
+from xver.worktree.reading import entry_of, read_file
+from xver.worktree.scan import Directory
+from xver.worktree.stat_index import DirectoryRecord, Known, RecordBuilder, TreeRecord, pack_stat
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What a path became: its entry, the record for the stat index, how many files were read, what was left out."""
+
+    entry: Entry
+    record: TreeRecord
+    read: int
+    special: tuple[str, ...]
+
+
+def ingest(
+    root: Path,
+    path: str,
+    packer: Packer | None,
+    *,
+    record: TreeRecord | None,
+    ignore: Ignore,
+    rehash: bool = False,
+    meter: Meter = SILENT,
+) -> Ingested:
+    """Store what lies at `root/path` and return what it is; without a packer only identify it.
+
+    A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same.
+
+    Raises:
+        InvalidInput: nothing is there, or a file or name that cannot be taken in.
+        Conflict: a file changed while it was read.
+    """
+    known_before = {} if record is None or rehash else record.directories
+    records: dict[str, DirectoryRecord] = {}
+    files: list[tuple[bytes, Known]] = []
+    special: list[str] = []
+    read = 0
+    found_any = False
+    for directory in directories(root, path, ignore):
+        found_any = True
+        special += directory.special
+        before = known_before.get(directory.path)
+        fresh, count = _take(os.path.join(root, path), directory, before, packer)
+        meter.advance(len(directory.names))
+        read += count
+        if fresh.names:
+            records[directory.path] = fresh
+        prefix = directory.path.encode() + b"/" if directory.path else b""
+        files += [(prefix + name, fresh.known(at)) for at, name in enumerate(fresh.names)]
+    if not found_any:
+        raise InvalidInput(f"there is no {path}", hint="give the path of a file or folder that exists")
+    if len(files) == 1 and not files[0][0]:
+        entry = entry_of(files[0][1])
+    elif path in special:
+        raise InvalidInput(f"{path} is neither file, link nor folder")
+    else:
+        files.sort(key=lambda pair: pair[0])
+        entry = put_listing(packer, (Row(_checked(path, name), entry_of(known)) for name, known in files))
+    return Ingested(entry, TreeRecord(entry_id(entry), records), read, tuple(special))
+
+
+def ingest_part(whole: Ingested, *, old: Iterable[Row], inside: Callable[[str], bool], packer: Packer) -> Ingested:
+    """Return the entry that has the files of `whole` where `inside` holds and the rows of `old` elsewhere."""
+    rows = {row.path: row.entry for row in old if not inside(row.path)}
+    for folder, record in whole.record.directories.items():
+        for at, name in enumerate(record.names):
+            path = parse_path(f"{folder}/{name.decode()}" if folder else name.decode())
+            if inside(path):
+                rows[path] = entry_of(record.known(at))
+    ordered = [Row(path, rows[path]) for path in sorted(rows, key=str.encode)]
+    # What lies outside was looked at, not added: the records no longer amount to the listing.
+    return Ingested(put_listing(packer, ordered), TreeRecord(None, whole.record.directories), whole.read, whole.special)
+
+
+def _take(
+    top: str, directory: Directory, before: DirectoryRecord | None, packer: Packer | None
+) -> tuple[DirectoryRecord, int]:
+    positions = {} if before is None else {name: at for at, name in enumerate(before.names)}
+    folder = os.path.join(top, directory.path) if directory.path else top
+    fresh = RecordBuilder()
+    read = 0
+    for name, found in zip(directory.names, directory.stats, strict=True):
+        stat = pack_stat(found)
+        at = positions.get(name)
+        if at is not None and before is not None and before.stat_of(at) == stat:
+            known = before.known(at)
+            if packer is None or known.id == EMPTY_ID or known.id in packer:
+                fresh.add(name, stat, known)
+                continue
+        reading = read_file(os.path.join(folder, os.fsdecode(name)) if name else top, packer)
+        read += 1
+        fresh.add(name, reading.stat, reading.known)
+    return fresh.build(), read
+
+
+def _checked(path: str, name: bytes) -> TrackedPath:
+    try:
+        return parse_path(name.decode())
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{path}/{name.decode()} cannot be tracked: {error.message}",
+            hint="rename it, or leave it out with .xverignore",
+        ) from error

@@ -1,0 +1,240 @@
+"""The stat index: what each file's bytes were when its size, times, inode and mode were last seen.
+
+    tracked path ── listing id that its files amount to
+                 └─ directory ── names │ kinds │ stats │ ids │ fingerprints    one bytes object each, by name
+
+A directory whose names and stats are the same bytes as recorded is unchanged, whatever it holds: one comparison, no
+object per file. A file is recorded as *settled* only if its times were two seconds older than the moment its bytes
+were read; otherwise its stat is written as zeros, which no file has, and it is looked at again. It is only a cache:
+losing it costs reading the files once.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from xver.errors import CorruptData
+from xver.format.cursor import Cursor
+from xver.model.entries import EntryKind
+from xver.model.ids import FINGERPRINT_SIZE, ID_SIZE, SHA256_SIZE, checksum
+
+SETTLED_NS: Final = 2_000_000_000
+_MAGIC: Final = b"XVERSTA1"
+_STAT: Final = struct.Struct("<qqqQI")
+_COUNTS: Final = struct.Struct("<IIIII")
+_ROOT: Final = struct.Struct("<IB32sI")
+_SUM: Final = struct.Struct("<Q")
+NO_STAT: Final = bytes(_STAT.size)
+STAT_SIZE: Final = _STAT.size
+
+
+class Known(NamedTuple):
+    """What is known of a file or link: kind, size in bytes, id, fingerprint, SHA-256 beyond one chunk."""
+
+    kind: EntryKind
+    size: int
+    id: bytes
+    fingerprint: bytes
+    sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryRecord:
+    """The files of one directory in the order of their names; `sha256` maps positions to hashes of large files."""
+
+    names: tuple[bytes, ...]
+    kinds: bytes
+    sizes: tuple[int, ...]
+    stats: bytes
+    ids: bytes
+    fingerprints: bytes
+    sha256: Mapping[int, bytes] = field(default_factory=dict)
+
+    def stat_of(self, at: int) -> bytes:
+        """Return the recorded stat of the file at a position."""
+        return self.stats[at * STAT_SIZE : (at + 1) * STAT_SIZE]
+
+    def known(self, at: int) -> Known:
+        """Return what is known of the file at a position."""
+        return Known(
+            EntryKind(self.kinds[at]),
+            self.sizes[at],
+            self.ids[at * ID_SIZE : (at + 1) * ID_SIZE],
+            self.fingerprints[at * FINGERPRINT_SIZE : (at + 1) * FINGERPRINT_SIZE],
+            self.sha256.get(at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRecord:
+    """One tracked path: the id of the listing (or content) that `directories` amount to, None if not known."""
+
+    id: bytes | None
+    directories: Mapping[str, DirectoryRecord]
+
+    def files(self) -> Iterator[tuple[str, Known]]:
+        """Yield every file's path relative to the tracked path (empty: itself) with what is known of it."""
+        for folder, record in self.directories.items():
+            for at, name in enumerate(record.names):
+                text = name.decode()
+                yield f"{folder}/{text}" if folder else text, record.known(at)
+
+
+def pack_stat(stat: os.stat_result) -> bytes:
+    """Return what identifies a file's state: size, mtime, ctime, inode and mode.
+
+    On Windows ctime is the time of creation and inodes are not stable on every file system: both stay zero there.
+    """
+    if sys.platform == "win32":
+        return _STAT.pack(stat.st_size, stat.st_mtime_ns, 0, 0, stat.st_mode)
+    return _STAT.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_mode)
+
+
+def settled(stat: os.stat_result, read_ns: int) -> bytes:
+    """Return the stat to record for bytes read at `read_ns`: zeros if the file may have been written again since."""
+    newest = max(stat.st_mtime_ns, 0 if sys.platform == "win32" else stat.st_ctime_ns)
+    return pack_stat(stat) if newest + SETTLED_NS <= read_ns else NO_STAT
+
+
+class RecordBuilder:
+    """Collects the files of one directory, in the order of their names."""
+
+    def __init__(self) -> None:
+        self._names: list[bytes] = []
+        self._kinds = bytearray()
+        self._sizes: list[int] = []
+        self._stats: list[bytes] = []
+        self._ids: list[bytes] = []
+        self._fingerprints: list[bytes] = []
+        self._sha256: dict[int, bytes] = {}
+
+    def add(self, name: bytes, stat: bytes, known: Known) -> None:
+        """Append a file."""
+        if known.sha256 is not None:
+            self._sha256[len(self._names)] = known.sha256
+        self._names.append(name)
+        self._kinds.append(known.kind)
+        self._sizes.append(known.size)
+        self._stats.append(stat)
+        self._ids.append(known.id)
+        self._fingerprints.append(known.fingerprint)
+
+    def build(self) -> DirectoryRecord:
+        """Return the record."""
+        return DirectoryRecord(
+            tuple(self._names),
+            bytes(self._kinds),
+            tuple(self._sizes),
+            b"".join(self._stats),
+            b"".join(self._ids),
+            b"".join(self._fingerprints),
+            self._sha256,
+        )
+
+
+class StatIndex:
+    """The trees of one work tree, read from its file and written back whole, beside and renamed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._trees: dict[str, TreeRecord] = {}
+        self._changed = False
+        try:
+            data = path.read_bytes()
+            self._trees = _decode(data)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except CorruptData:
+            # A cache that is damaged is a cache that is empty; the next write replaces it.
+            self._trees = {}
+
+    def tree(self, path: str) -> TreeRecord | None:
+        """Return what is recorded of a tracked path."""
+        return self._trees.get(path)
+
+    def paths(self) -> list[str]:
+        """Return the tracked paths that are recorded."""
+        return list(self._trees)
+
+    def set(self, path: str, tree: TreeRecord) -> None:
+        """Record a tracked path."""
+        if self._trees.get(path) != tree:
+            self._trees[path] = tree
+            self._changed = True
+
+    def remove(self, path: str) -> None:
+        """Forget a tracked path."""
+        self._changed |= self._trees.pop(path, None) is not None
+
+    def write(self) -> None:
+        """Write the index if anything changed."""
+        if not self._changed:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                for part in _encode(self._trees):
+                    file.write(part)
+            beside.replace(self._path)
+        finally:
+            beside.unlink(missing_ok=True)
+        self._changed = False
+
+
+def _encode(trees: Mapping[str, TreeRecord]) -> Iterator[bytes]:
+    yield _MAGIC
+    for path, tree in trees.items():
+        name = path.encode()
+        parts = [_ROOT.pack(len(name), tree.id is not None, tree.id or bytes(32), len(tree.directories)), name]
+        for folder, record in tree.directories.items():
+            where, names = folder.encode(), b"\0".join(record.names)
+            sums = b"".join(struct.pack("<I", at) + sha for at, sha in record.sha256.items())
+            head = _COUNTS.pack(len(where), len(names), len(record.names), len(record.sha256), 0)
+            sizes = struct.pack(f"<{len(record.sizes)}Q", *record.sizes)
+            parts += [head, where, names, record.kinds, sizes, record.stats, record.ids, record.fingerprints, sums]
+        body = b"".join(parts)
+        yield struct.pack("<Q", len(body)) + body + _SUM.pack(checksum(body))
+
+
+def _decode(data: bytes) -> dict[str, TreeRecord]:
+    cursor = Cursor(data, "stat index")
+    if bytes(cursor.take(8)) != _MAGIC:
+        raise CorruptData("stat index of another version")
+    trees = {}
+    at = 8
+    while at < len(data):
+        (size,) = cursor.unpack(_SUM)
+        body = cursor.take(size)
+        (total,) = cursor.unpack(_SUM)
+        at += 16 + size
+        if checksum(body) != total:
+            raise CorruptData("stat index does not match its checksum")
+        inner = Cursor(body, "stat index")
+        length, has_id, id, count = _ROOT.unpack(inner.take(_ROOT.size))
+        path = bytes(inner.take(length)).decode()
+        directories = dict(_read_directory(inner) for _ in range(count))
+        trees[path] = TreeRecord(id if has_id else None, directories)
+    return trees
+
+
+def _read_directory(cursor: Cursor) -> tuple[str, DirectoryRecord]:
+    where, names, count, hashes, _ = cursor.unpack(_COUNTS)
+    folder = bytes(cursor.take(where)).decode()
+    joined = bytes(cursor.take(names))
+    kinds, sizes = bytes(cursor.take(count)), struct.unpack(f"<{count}Q", cursor.take(8 * count))
+    stats, ids = bytes(cursor.take(STAT_SIZE * count)), bytes(cursor.take(ID_SIZE * count))
+    fingerprints = bytes(cursor.take(FINGERPRINT_SIZE * count))
+    sums = bytes(cursor.take((4 + SHA256_SIZE) * hashes))
+    sha256 = {
+        int.from_bytes(sums[at : at + 4], "little"): sums[at + 4 : at + 4 + SHA256_SIZE]
+        for at in range(0, len(sums), 4 + SHA256_SIZE)
+    }
+    split = tuple(joined.split(b"\0")) if count else ()
+    return folder, DirectoryRecord(split, kinds, sizes, stats, ids, fingerprints, sha256)
