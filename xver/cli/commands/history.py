@@ -1,0 +1,171 @@
+"""The commands about history: log, show, tag, branch, switch."""
+
+from __future__ import annotations
+
+import click
+
+from xver.cli.command import Command
+from xver.cli.describe import change_json, change_line, staged_line, version_json
+from xver.cli.human import count, when
+from xver.cli.output import Output, Styled, pass_output
+from xver.errors import AlreadyExists, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
+from xver.model.refs import HEADS, TAGS
+from xver.repo import Repo, open_repo
+
+
+@click.command(cls=Command, exits=(RevisionNotFound,))
+@click.argument("args", nargs=-1, metavar="[REV] [PATH]")
+@click.option("-n", "limit", type=click.IntRange(1), default=None, metavar="N", help="Show at most N versions.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """List the versions of the data.
+
+    These are the commits that changed what is tracked, newest first; with a path, those that changed it.
+
+    Examples:
+      xver log -n 5
+      xver log main data/raw
+    """
+    from xver.cli.describe import split_revisions
+    from xver.versioning.state import changes_to
+    from xver.versioning.versions import entries_at
+    from xver.versioning.versions import log as versions
+
+    repo = open_repo()
+    revs, paths = split_revisions(repo, args, most=1)
+    found = versions(repo, revs[0] if revs else "HEAD", path=paths[0] if paths else None)[:limit]
+    if as_json:
+        out.json([version_json(one) for one in found])
+        return
+    if not found:
+        out.note("There is no version yet: xver add PATH, then xver commit")
+    for one in found:
+        out.line(Styled(one.id[:7], "id"), f"  {when(one.time, one.offset)}  {one.author.name}  ", one.title)
+        before = entries_at(repo, one.parents[0]) if one.parents else {}
+        for change in changes_to(before, entries_at(repo, one.id)):
+            out.line("    ", *staged_line(change))
+
+
+@click.command(cls=Command, exits=(RevisionNotFound,))
+@click.argument("rev", default="HEAD")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def show(out: Output, rev: str, as_json: bool) -> None:
+    """Show one version and what it changed.
+
+    Examples:
+      xver show
+      xver show v1.0 --json
+    """
+    from xver.history.diff import diff_entries
+    from xver.versioning.versions import entries_at, resolve
+
+    repo = open_repo()
+    one = resolve(repo, rev)
+    before = entries_at(repo, one.parents[0]) if one.parents else {}
+    changes = diff_entries(repo.store, before, entries_at(repo, one.id))
+    if as_json:
+        out.json({**version_json(one), "changes": [change_json(change) for change in changes]})
+        return
+    out.line("version ", Styled(one.id, "id"))
+    out.line(f"Author: {one.author}")
+    out.line(f"Date:   {when(one.time, one.offset)}")
+    out.line("")
+    for line in one.message.splitlines():
+        out.line("    ", line)
+    out.line("")
+    shown = 40
+    for change in changes[:shown]:
+        out.line(*change_line(change))
+    if len(changes) > shown:
+        out.line(f"and {count(len(changes) - shown)} more: xver show --json {rev}")
+
+
+@click.command(cls=Command, exits=(AlreadyExists, RefNotFound, RevisionNotFound))
+@click.argument("name", required=False)
+@click.argument("rev", default="HEAD")
+@click.option("-d", "--delete", "delete_name", metavar="NAME", help="Delete this tag.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def tag(out: Output, name: str | None, rev: str, delete_name: str | None, as_json: bool) -> None:
+    """List, make and delete tags.
+
+    Beside git, tags are git's, and this names the command to type.
+
+    Examples:
+      xver tag v1.0
+      xver tag -d v1.0
+    """
+    _refs(out, "tag", TAGS, name, rev, delete_name, as_json=as_json)
+
+
+@click.command(cls=Command, exits=(AlreadyExists, RefNotFound, RevisionNotFound))
+@click.argument("name", required=False)
+@click.argument("rev", default="HEAD")
+@click.option("-d", "--delete", "delete_name", metavar="NAME", help="Delete this branch.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def branch(out: Output, name: str | None, rev: str, delete_name: str | None, as_json: bool) -> None:
+    """List, make and delete branches.
+
+    Beside git, branches are git's, and this names the command to type.
+
+    Examples:
+      xver branch feature
+      xver branch -d feature
+    """
+    _refs(out, "branch", HEADS, name, rev, delete_name, as_json=as_json)
+
+
+def _refs(
+    out: Output, word: str, prefix: str, name: str | None, rev: str, delete_name: str | None, *, as_json: bool
+) -> None:
+    from xver.versioning.branches import create, delete, names
+    from xver.versioning.versions import branch_name
+
+    repo = open_repo()
+    if delete_name is not None:
+        _outside_git(repo, f"git {word} -d {delete_name}")
+        delete(repo, prefix, delete_name)
+        out.note(f"Deleted {word} {delete_name}")
+    elif name is not None:
+        _outside_git(repo, f"git {word} {name}" + (f" {rev}" if rev != "HEAD" else ""))
+        made = create(repo, prefix, name, rev)
+        out.note(f"{name} is ", Styled(made.hex()[:7], "id"))
+    else:
+        _outside_git(repo, f"git {word}")
+        found = names(repo, prefix)
+        if as_json:
+            out.json([{"name": one, "id": id.hex()} for one, id in found.items()])
+            return
+        here = branch_name(repo) if prefix == HEADS else None
+        for one, id in found.items():
+            out.line("* " if one == here else "  ", one, "  ", Styled(id.hex()[:7], "id"))
+
+
+@click.command(cls=Command, exits=(RevisionNotFound, DirtyWorktree, InvalidInput))
+@click.argument("name")
+@click.option("-c", "--create", "new", is_flag=True, help="Make the branch here and go to it.")
+@click.option("--force", is_flag=True, help="Overwrite changes that were not added: they are lost.")
+@pass_output
+def switch(out: Output, name: str, new: bool, force: bool) -> None:
+    """Go to another branch.
+
+    Brings xver.lock and the disk to it. Beside git, branches are git's, and this names the command to type.
+
+    Examples:
+      xver switch feature
+      xver switch -c feature
+    """
+    from xver.versioning.branches import switch as go
+
+    repo = open_repo()
+    _outside_git(repo, f"git switch {'-c ' if new else ''}{name}" + ("" if new else " && xver checkout"))
+    go(repo, name, new=new, force=force, meter=out.meter())
+    out.note(f"On {name}")
+
+
+def _outside_git(repo: Repo, command: str) -> None:
+    if repo.git is not None:
+        raise InvalidInput("branches and tags are git's here", hint=command)

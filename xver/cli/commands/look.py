@@ -1,0 +1,86 @@
+"""The commands that look inside versions: ls, cat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from xver.cli.command import Command
+from xver.cli.describe import amount, entry_json, id_text, kind_word
+from xver.cli.human import size
+from xver.cli.output import Output, pass_output
+from xver.errors import ContentNotFound, InvalidInput, NotFound, RevisionNotFound
+from xver.model.entries import Dataset, External
+from xver.repo import open_repo
+
+
+@click.command(cls=Command, exits=(NotFound, RevisionNotFound))
+@click.argument("path", default="")
+@click.option("-r", "--rev", default=None, metavar="REV", help="The version to look at [default: xver.lock].")
+@click.option("-l", "long", is_flag=True, help="Show kind, size and id.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def ls(out: Output, path: str, rev: str | None, long: bool, as_json: bool) -> None:
+    """List tracked files at any version.
+
+    Without a path: the tracked paths. With one: every file at or below it. Nothing is checked out or fetched.
+
+    Examples:
+      xver ls -l
+      xver ls data/raw --rev v1.0
+    """
+    from xver.model.paths import is_below
+    from xver.store.listings import rows_below
+    from xver.versioning.versions import entries_at
+
+    repo = open_repo()
+    entries = repo.lock.entries if rev is None else entries_at(repo, rev)
+    wanted = repo.relative(path, start=Path.cwd()) if path else ""
+    rows = []
+    for top, entry in entries.items():
+        if not wanted or (is_below(top, wanted) and top != wanted):
+            rows.append((str(top), entry))
+        elif isinstance(entry, Dataset) and is_below(wanted, top):
+            inner = wanted[len(top) + 1 :]
+            rows += [(f"{top}/{row.path}", row.entry) for row in rows_below(repo.store, entry.id, inner)]
+        elif top == wanted:
+            rows.append((str(top), entry))
+    if wanted and not rows and wanted not in entries:
+        raise NotFound(f"{wanted} is not tracked" + (f" in {rev}" if rev else ""), hint="xver ls shows what is")
+    if as_json:
+        out.json([{"path": name, **(entry_json(entry) or {})} for name, entry in rows])
+    elif long:
+        out.table(
+            [
+                (kind_word(entry), amount(entry), "" if isinstance(entry, External) else id_text(entry.id), name)
+                for name, entry in rows
+            ]
+        )
+    else:
+        for name, _ in rows:
+            out.line(name)
+
+
+@click.command(cls=Command, exits=(NotFound, RevisionNotFound, ContentNotFound))
+@click.argument("path")
+@click.option("-r", "--rev", default=None, metavar="REV", help="The version to read from [default: xver.lock].")
+@pass_output
+def cat(out: Output, path: str, rev: str | None) -> None:
+    """Print the content of a file at any version.
+
+    Examples:
+      xver cat data/labels.csv --rev HEAD~1 | head
+    """
+    from xver.store.content import read_content
+    from xver.versioning.versions import entry_at
+
+    repo = open_repo()
+    entry = entry_at(repo, rev, repo.relative(path, start=Path.cwd()))
+    if isinstance(entry, Dataset | External):
+        raise InvalidInput(f"{path} is no file ({kind_word(entry)}, {size(entry.size)})", hint=f"xver ls {path}")
+    try:
+        for part in read_content(repo.store, entry.id, entry.size):
+            out.raw(bytes(part))
+    except ContentNotFound as error:
+        raise ContentNotFound(error.id, hint=f"xver pull {path}") from error

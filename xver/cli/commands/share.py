@@ -1,0 +1,182 @@
+"""The commands that share: remote, fetch, pull, push."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from xver.cli.command import Command, Group
+from xver.cli.human import count, duration, size
+from xver.cli.output import Output, Styled, pass_output
+from xver.errors import (
+    AlreadyExists,
+    Conflict,
+    ContentNotFound,
+    DirtyWorktree,
+    MergeConflict,
+    NotFound,
+    StorageError,
+    TransientStorageError,
+)
+from xver.repo import open_repo
+from xver.settings import Remote, add_remote, remove_remote
+
+
+@click.group(cls=Group)
+def remote() -> None:
+    """List, add, trust and remove remotes.
+
+    A remote is a plain bucket or folder: s3://bucket/prefix, gs://…, az://…, or a path. It needs no server.
+
+    Examples:
+      xver remote add origin s3://team-bucket/survey
+      xver remote list
+    """
+
+
+@remote.command("add", exits=(AlreadyExists,))
+@click.argument("name")
+@click.argument("url")
+@click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket.")
+@pass_output
+def add(out: Output, name: str, url: str, endpoint_url: str | None) -> None:
+    """Add a remote to xver.toml.
+
+    Examples:
+      xver remote add origin s3://team-bucket/survey
+      xver remote add lab s3://data/survey --endpoint-url http://minio.lab:9000
+    """
+    from xver.model.refs import parse_ref
+    from xver.storage.locate import locate
+
+    repo = open_repo()
+    parse_ref(name)
+    storage = locate(url, base=repo.root, endpoint_url=endpoint_url)
+    add_remote(repo.settings_path, Remote(name, url, endpoint_url))
+    out.note(f"Added {name}: {storage.url}")
+
+
+@remote.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def list_remotes(out: Output, as_json: bool) -> None:
+    """List the remotes of xver.toml.
+
+    Examples:
+      xver remote list
+    """
+    remotes = open_repo().settings.remotes
+    if as_json:
+        out.json([{"name": one.name, "url": one.url, "endpoint_url": one.endpoint_url} for one in remotes.values()])
+        return
+    out.table([(one.name, one.url, one.endpoint_url or "") for one in remotes.values()])
+
+
+@remote.command("remove", exits=(NotFound,))
+@click.argument("name")
+@pass_output
+def remove(out: Output, name: str) -> None:
+    """Remove a remote from xver.toml; what it holds stays.
+
+    Examples:
+      xver remote remove origin
+    """
+    repo = open_repo()
+    remove_remote(repo.settings_path, name)
+    out.note(f"Removed {name}")
+
+
+@click.command(cls=Command, exits=(NotFound, StorageError, TransientStorageError))
+@click.argument("name", required=False)
+@pass_output
+def fetch(out: Output, name: str | None) -> None:
+    """Get the history of a remote, and no data.
+
+    Brings snapshots, listings and runs, so that log, diff, ls and lineage work; the content of files stays there.
+
+    Examples:
+      xver fetch
+    """
+    from xver.sync.fetch import fetch as bring
+    from xver.sync.remotes import choose_remote
+
+    repo = open_repo()
+    remote = choose_remote(repo, name)
+    done = bring(repo, remote, meter=out.meter())
+    if not (done.moved or done.commits or done.runs):
+        out.note(f"Nothing new at {remote.name}")
+        return
+    moved = f"  {', '.join(done.moved)}" if done.moved else ""
+    out.note(
+        f"Fetched {remote.name}{moved}  {_words(done.commits, 'commit')}  {_words(done.runs, 'run')}  {size(done.size)}"
+    )
+
+
+@click.command(cls=Command, exits=(NotFound, ContentNotFound, DirtyWorktree, MergeConflict, StorageError))
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("-r", "--remote", "name", default=None, metavar="NAME", help="The remote [default: origin].")
+@click.option("--no-checkout", is_flag=True, help="Bring the data into the store only.")
+@pass_output
+def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: bool) -> None:
+    """Get data from a remote and check it out.
+
+    Brings what xver.lock names, or only what PATH needs. Beside git, pull history with `git pull` first. Outside
+    git, the remote's branch is merged file by file.
+
+    Examples:
+      git pull && xver pull
+      xver pull data/train
+    """
+    from xver.sync.pull import pull as bring
+    from xver.sync.remotes import choose_remote
+    from xver.versioning.tracking import expand
+
+    repo = open_repo()
+    remote = choose_remote(repo, name)
+    start = time.monotonic()
+    done = bring(repo, remote, expand(repo, paths, start=Path.cwd()), checks_out=not no_checkout, meter=out.meter())
+    got = done.size + done.fetched.size
+    out.note(
+        f"Pulled {remote.name}  {size(got)}  in {duration(time.monotonic() - start)}" if got else "Nothing to fetch"
+    )
+    if done.merged == "merge":
+        out.note("Merged the remote's branch: xver push shares the result")
+    if done.restored is not None and (done.restored.written or done.restored.removed):
+        out.note(
+            f"{count(done.restored.written)} files written ({size(done.restored.size)}), {count(done.restored.removed)} removed"
+        )
+
+
+@click.command(cls=Command, exits=(NotFound, Conflict, ContentNotFound, StorageError, TransientStorageError))
+@click.argument("name", required=False)
+@click.option("--no-runs", is_flag=True, help="Keep runs at home.")
+@pass_output
+def push(out: Output, name: str | None, no_runs: bool) -> None:
+    """Send history, data and runs to a remote.
+
+    Sends what the remote lacks, in packs, then moves its branch in one step. When push ends, the remote holds
+    everything that the branch reaches.
+
+    Examples:
+      xver push
+      xver push backup --no-runs
+    """
+    from xver.sync.push import push as send
+    from xver.sync.remotes import choose_remote
+
+    repo = open_repo()
+    remote = choose_remote(repo, name)
+    start = time.monotonic()
+    done = send(repo, remote, runs=not no_runs, meter=out.meter())
+    if not (done.branch or done.commits or done.runs or done.size):
+        out.note(f"{remote.name} has everything already")
+        return
+    head = [" ", done.branch, " ", Styled((done.head or "")[:7], "id")] if done.branch else []
+    what = f"{_words(done.commits, 'commit')}  {_words(done.runs, 'run')}  {size(done.size)} in {_words(done.packs, 'pack')}"
+    out.note("Pushed", *head, "  ", what, f"  ({duration(time.monotonic() - start)})")
+
+
+def _words(n: int, word: str) -> str:
+    return f"{count(n)} {word}" + ("" if n == 1 else "s")

@@ -1,0 +1,302 @@
+"""The commands of daily work: add, rm, status, diff, commit, checkout, restore, merge."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xver.cli.command import Command
+from xver.cli.describe import change_line, entry_json, staged_line
+from xver.cli.human import count, duration, size
+from xver.cli.output import Output, Styled, pass_output
+from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
+from xver.model.entries import Dataset
+from xver.repo import open_repo
+
+
+@click.command(cls=Command, exits=(InvalidInput, Conflict))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--rehash", is_flag=True, help="Read every file, also those whose size and times have not changed.")
+@pass_output
+def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
+    """Track files and folders, and store what is new in them.
+
+    Content goes into the store cut into chunks, each stored once. xver.lock names what belongs here, and .gitignore
+    keeps git's hands off it. Adding a path inside a tracked folder updates that part alone.
+
+    Examples:
+      xver add data/raw models/model.pkl
+      xver add "data/*.parquet"
+    """
+    from xver.versioning.tracking import add as add_paths
+    from xver.versioning.tracking import expand
+
+    repo = open_repo()
+    start = time.monotonic()
+    result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
+    took = duration(time.monotonic() - start)
+    for one in result.added:
+        files = f"  {count(one.entry.files)} files" if isinstance(one.entry, Dataset) else ""
+        if one.before == one.entry:
+            out.note(f"Unchanged {one.path}{files}  {size(one.entry.size)}")
+        else:
+            out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one.new, result)})  in {took}")
+        for special in one.special:
+            out.warn(f"{special} is no file, link or folder, and was left out")
+
+
+def _new(new: int, result: Any) -> str:
+    if not new:
+        return "nothing new"
+    total = sum(one.new for one in result.added)
+    ratio = total / result.stored if result.stored else 1
+    return f"{size(new)} new" + (f", {ratio:.1f}x compressed" if ratio >= 1.05 else "")
+
+
+@click.command(cls=Command, exits=(NotFound, DirtyWorktree))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--cached", is_flag=True, help="Leave the files on the disk.")
+@pass_output
+def rm(out: Output, paths: tuple[str, ...], cached: bool) -> None:
+    """Stop tracking files and folders.
+
+    Their files are removed from the disk, unless they hold anything that was not added. Every committed version
+    keeps them.
+
+    Examples:
+      xver rm data/old
+      xver rm --cached data/mine
+    """
+    from xver.versioning.tracking import expand, remove
+
+    repo = open_repo()
+    for path in remove(repo, expand(repo, paths, start=Path.cwd()), cached=cached):
+        out.note(f"No longer tracked: {path}")
+
+
+@click.command(cls=Command)
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
+    """Show what has changed and what is missing.
+
+    Compares HEAD with xver.lock (what a commit would record) and xver.lock with the disk. Files whose size and times
+    are as they were are not read. Ends with 1 when anything differs.
+
+    Examples:
+      xver status
+      xver status --json data/raw
+    """
+    from xver.versioning.state import status as compare
+    from xver.versioning.tracking import expand
+
+    repo = open_repo()
+    found = compare(repo, expand(repo, paths, start=Path.cwd()), meter=out.meter())
+    if as_json:
+        out.json(
+            {
+                "staged": [
+                    {"path": one.path, "before": entry_json(one.before), "after": entry_json(one.after)}
+                    for one in found.staged
+                ],
+                "changed": [
+                    {"path": _join(top, one.path), "tracked": top, "change": str(one.differs), "size": one.size}
+                    for top, comparison in found.changed.items()
+                    for one in comparison.differences
+                ],
+                "absent": list(found.absent),
+                "not_local": list(found.unknown),
+            }
+        )
+        return 0 if found.is_clean else 1
+    if found.is_clean:
+        out.note("Nothing has changed" if repo.lock.entries else "Nothing is tracked yet: xver add PATH")
+        return 0
+    if found.staged:
+        out.line(Styled("To be committed", "strong"), "  (xver commit)")
+        for one in found.staged:
+            out.line(" ", *staged_line(one))
+    if found.changed or found.absent:
+        out.line(Styled("Changed on the disk", "strong"), "  (xver add to keep, xver checkout to undo)")
+        for top, comparison in found.changed.items():
+            _print_changes(out, top, comparison.differences)
+        for gone in found.absent:
+            out.line(" ", Styled("missing ", "bad"), " ", gone, "  not on the disk")
+    for remote in found.unknown:
+        out.line(" ", Styled("not local", "bad"), " ", remote, f"  (xver pull {remote})")
+    return 1
+
+
+def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
+    shown = 10
+    for one in differences[:shown]:
+        style = "good" if one.differs == "added" else "bad"
+        out.line(" ", Styled(f"{one.differs:8}", style), " ", _join(top, one.path), f"  {size(one.size)}")  # type: ignore[arg-type]
+    if len(differences) > shown:
+        out.line(f"  and {count(len(differences) - shown)} more files in {top}")
+
+
+@click.command(cls=Command)
+@click.argument("args", nargs=-1, metavar="[REV [REV]] [PATH...]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--stat", "only_totals", is_flag=True, help="Print the totals of each tracked path only.")
+@pass_output
+def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool) -> None:
+    """Show what changed in the data between two versions.
+
+    Without a revision: what xver.lock has otherwise than HEAD. One revision: it against xver.lock. Two: the first
+    against the second. Files that moved are recognised by their content.
+
+    Examples:
+      xver diff
+      xver diff main~2 main data/raw
+    """
+    from xver.cli.describe import change_json, split_revisions
+    from xver.history.diff import diff_entries
+    from xver.model.paths import is_below
+    from xver.versioning.versions import entries_at, head_entries
+
+    repo = open_repo()
+    revs, paths = split_revisions(repo, args, most=2)
+    before = entries_at(repo, revs[0]) if revs else head_entries(repo)
+    after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
+    changes = diff_entries(repo.store, before, after)
+    if paths:
+        changes = [one for one in changes if any(is_below(one.path, path) for path in paths)]
+    if as_json:
+        out.json([change_json(one) for one in changes])
+        return
+    if not only_totals:
+        for one in changes:
+            out.line(*change_line(one))
+    added = sum(one.before is None for one in changes)
+    deleted = sum(one.after is None for one in changes)
+    out.note(
+        f"{count(added)} added, {count(len(changes) - added - deleted)} changed, {count(deleted)} deleted"
+        if changes
+        else "No difference in the data"
+    )
+
+
+@click.command(cls=Command, exits=(InvalidInput, Conflict))
+@click.option("-m", "--message", "messages", multiple=True, help="Why; given twice, each is a paragraph.")
+@click.option("--no-commit", is_flag=True, help="Only let git stage xver.lock, xver.toml and .gitignore.")
+@pass_output
+def commit(out: Output, messages: tuple[str, ...], no_commit: bool) -> None:
+    """Record the tracked data and the staged code as one commit.
+
+    Beside git this is one git commit of xver.lock, xver.toml, .gitignore and everything git has staged; plain
+    `git commit` after `xver commit --no-commit` does the same. Outside git it is a snapshot of xver's own.
+
+    Examples:
+      xver commit -m "raw survey images"
+    """
+    from xver.versioning.commits import commit as make_commit
+    from xver.versioning.commits import stage_companions
+
+    repo = open_repo()
+    if no_commit:
+        out.note("Staged " + ", ".join(stage_companions(repo)) + ": git commit")
+        return
+    made = make_commit(repo, "\n\n".join(messages) or None)
+    out.note("[", made.branch or "detached HEAD", " ", Styled(made.id[:7], "id"), f"] {made.title}")
+    for one in made.changes:
+        out.note(" ", *staged_line(one))
+
+
+@click.command(cls=Command, exits=(DirtyWorktree, NotFound))
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("--force", is_flag=True, help="Overwrite changes that were not added: they are lost.")
+@pass_output
+def checkout(out: Output, paths: tuple[str, ...], force: bool) -> None:
+    """Bring the disk to what xver.lock says.
+
+    After `git checkout`, `git stash` or `git reset` changed xver.lock, this brings the matching data. Only what
+    differs is written, and changes that were not added are never overwritten.
+
+    Examples:
+      git checkout v1.0 && xver checkout
+      xver checkout data/raw
+    """
+    from xver.versioning.restoring import checkout as bring
+    from xver.versioning.tracking import expand
+
+    repo = open_repo()
+    done = bring(repo, expand(repo, paths, start=Path.cwd()), force=force, meter=out.meter())
+    _print_restored(out, done)
+
+
+@click.command(cls=Command, exits=(DirtyWorktree, NotFound))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("-s", "--source", default=None, metavar="REV", help="The version to take them from [default: xver.lock].")
+@click.option("--force", is_flag=True, help="Overwrite changes that were not added: they are lost.")
+@pass_output
+def restore(out: Output, paths: tuple[str, ...], source: str | None, force: bool) -> None:
+    """Bring files back from a version.
+
+    Without --source the paths go back to what xver.lock says. With it, xver.lock takes the tracked paths as they
+    were in that version, and so does the disk.
+
+    Examples:
+      xver restore --source v1.0 data/raw
+    """
+    from xver.versioning.restoring import checkout as bring
+    from xver.versioning.restoring import restore as take
+    from xver.versioning.tracking import expand
+
+    repo = open_repo()
+    chosen = expand(repo, paths, start=Path.cwd())
+    if source is None:
+        _print_restored(out, bring(repo, chosen, force=force, meter=out.meter()))
+    else:
+        _print_restored(out, take(repo, chosen, rev=source, force=force, meter=out.meter()))
+
+
+def _print_restored(out: Output, done: Any) -> None:
+    if done.written or done.removed:
+        out.note(f"{count(done.written)} files written ({size(done.size)}), {count(done.removed)} removed")
+    else:
+        out.note("Everything is as xver.lock says")
+
+
+@click.command(cls=Command, exits=(MergeConflict, InvalidInput))
+@click.argument("rev", required=False)
+@pass_output
+def merge(out: Output, rev: str | None) -> None:
+    """Join another line of history into this one.
+
+    Beside git, histories are merged by `git merge`; where that leaves a conflict in xver.lock, `xver merge` without
+    an argument settles it, file by file. Outside git, `xver merge BRANCH` merges the branch.
+
+    Examples:
+      git merge feature; xver merge
+      xver merge feature
+    """
+    from xver.versioning.merging import merge_snapshot, settle_git_conflict
+
+    repo = open_repo()
+    if repo.git is not None:
+        if rev is not None:
+            raise InvalidInput("history is git's here", hint=f"git merge {rev}, then xver checkout")
+        settle_git_conflict(repo, repo.git, meter=out.meter())
+        out.note("Settled xver.lock: git commit")
+        return
+    if rev is None:
+        raise InvalidInput("a branch or revision to merge is needed", hint="xver branch lists them")
+    done = merge_snapshot(repo, rev, meter=out.meter())
+    match done.kind:
+        case "up to date":
+            out.note("Already up to date")
+        case "forward":
+            out.note(f"Moved forward to {rev}")
+        case _:
+            assert done.commit is not None
+            out.note("Merged as ", Styled(done.commit.id[:7], "id"))
+
+
+def _join(top: str, path: str) -> str:
+    return f"{top}/{path}" if path else top

@@ -1,0 +1,76 @@
+"""The work tree before and after a run: which files appeared or changed, by their stats alone.
+
+Left out are git's and xver's own places, virtual environments, and the caches that interpreters and tools keep.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as stat_
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from xver.worktree.ignore import OWN, Ignore
+from xver.worktree.stat_index import pack_stat
+
+_CACHES: Final = frozenset(
+    {
+        "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox",
+        "node_modules", "site-packages", ".hypothesis", ".cache",
+    }
+)  # fmt: skip
+_PASSING: Final = (".pyc", ".tmp", ".swp", "~", ".lock")
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """Every file's stat by its path relative to the root, and every directory."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    directories: tuple[str, ...] = ()
+
+    def changed_since(self, before: TreeState) -> set[str]:
+        """Return the files that were not there before, or have another stat."""
+        return {path for path, stat in self.files.items() if before.files.get(path) != stat}
+
+
+def look(root: Path, ignore: Ignore) -> TreeState:
+    """Return the state of the work tree; what cannot be read is left out: watching must not break a run."""
+    files: dict[str, bytes] = {}
+    directories: list[str] = []
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        directories.append(folder)
+        try:
+            entries = list(os.scandir(root / folder if folder else root))
+        except OSError:
+            continue
+        if folder and any(entry.name == "pyvenv.cfg" for entry in entries):
+            directories.pop()
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            try:
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if is_passing(path) or ignore(path, is_directory=is_directory):
+                    continue
+                if is_directory:
+                    waiting.append(path)
+                    continue
+                found = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
+                files[path] = pack_stat(found)
+    return TreeState(files, tuple(directories))
+
+
+def is_passing(path: str) -> bool:
+    """Tell whether a path belongs to no result: caches, compiled modules, files of editors, xver's own."""
+    parts = path.split("/")
+    if any(part in _CACHES or part in OWN for part in parts):
+        return True
+    name = parts[-1]
+    return name.endswith(_PASSING) or path in ("xver.toml", ".gitignore") or name.startswith(".xver-")

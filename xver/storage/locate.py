@@ -1,0 +1,36 @@
+"""From the address a person types to the storage behind it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from xver.errors import InvalidInput
+from xver.storage.base import Storage
+from xver.storage.local import LocalStorage
+
+# Two letters at least, so that a drive of Windows is no scheme.
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
+    """Return the storage at `url`: `s3://bucket/prefix`, `file:///path`, or a path, taken from `base` if relative.
+
+    Nothing is contacted yet. `endpoint_url` names the server of an S3-compatible bucket.
+
+    Raises:
+        InvalidInput: an address that cannot be one; the hint names the forms there are, or what to install.
+    """
+    if not url.strip():
+        raise InvalidInput("an address is needed", hint="s3://bucket/prefix, or the path of a folder")
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        return LocalStorage(base / Path(url).expanduser())
+    if scheme[1].lower() == "file":
+        return LocalStorage(base / unquote(urlsplit(url).path))
+    # fsspec and the cloud's client are heavy: only who goes to a cloud pays for them.
+    from xver.storage.cloud import CloudStorage
+
+    return CloudStorage(url, endpoint_url=endpoint_url)

@@ -1,0 +1,134 @@
+"""Pull and clone: fetch, bring the data that is needed, and check it out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xver.errors import AlreadyExists, NotFound
+from xver.history.graph import read_snapshot
+from xver.history.revisions import snapshot_target
+from xver.model.ids import SnapshotId
+from xver.model.refs import HEADS
+from xver.progress import SILENT, Meter
+from xver.repo import Repo, client_name, places_outside
+from xver.settings import Remote, add_remote
+from xver.storage.local import LocalStorage
+from xver.storage.locate import locate
+from xver.store.store import create_store, open_store
+from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
+from xver.sync.remotes import open_remote
+from xver.versioning.merging import merge_snapshot
+from xver.versioning.restoring import Restored, checkout, switch_to
+from xver.versioning.versions import DEFAULT_BRANCH, branch_name, head_id, root_entries, write_head
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull did: what it fetched, bytes of data it brought, files it wrote, how histories were joined."""
+
+    fetched: Fetched
+    size: int
+    restored: Restored | None
+    merged: str | None
+
+
+def pull(
+    repo: Repo, remote: Remote, paths: Sequence[str] = (), *, checks_out: bool = True, meter: Meter = SILENT
+) -> Pulled:
+    """Bring the data that `xver.lock` names (at or below `paths`) and check it out.
+
+    Beside git that is all: history is git's to pull. Outside git the remote's branch is merged first.
+
+    Raises:
+        MergeConflict, DirtyWorktree: nothing was changed on the disk.
+        ContentNotFound: data was never pushed.
+    """
+    there = open_remote(repo, remote)
+    fetched = fetch(repo, remote, there=there, meter=meter)
+    merged = None
+    size = 0
+    if repo.git is None and not paths:
+        name = f"{TRACKING}{remote.name}/{branch_name(repo)}"
+        target = repo.store.log.refs.get(name)
+        if target is not None:
+            root = root_entries(repo.store, read_snapshot(repo.store, SnapshotId(target.id)).root)
+            size += fetch_data(repo, remote, root, there=there, meter=meter)
+            merged = merge_snapshot(repo, name, label=f"{remote.name}/{branch_name(repo)}", meter=meter).kind
+    size += fetch_data(repo, remote, repo.lock.entries, paths, there=there, meter=meter)
+    restored = checkout(repo, paths, meter=meter) if checks_out else None
+    return Pulled(fetched, size, restored, merged)
+
+
+def clone(
+    url: str,
+    folder: Path,
+    *,
+    endpoint_url: str | None = None,
+    branch: str | None = None,
+    checks_out: bool = True,
+    meter: Meter = SILENT,
+) -> Repo:
+    """Make a repository without git in a new folder from a remote; what was begun is removed when it fails.
+
+    Raises:
+        AlreadyExists: the folder is there and not empty.
+        RepositoryNotFound: there is no store at `url`.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise AlreadyExists(f"{folder} is not empty", hint="give the name of a new folder")
+    storage = locate(url, base=Path.cwd(), endpoint_url=endpoint_url)
+    there = open_store(storage, client=client_name())
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        repo = _clone_into(folder.resolve(), _absolute(url, storage), endpoint_url, there.repository)
+        remote = repo.settings.remotes["origin"]
+        there = open_remote(repo, remote)
+        fetch(repo, remote, there=there, meter=meter)
+        name = _choose_branch(repo, branch)
+        if name is None:
+            return repo
+        target = repo.store.log.refs[f"{TRACKING}origin/{name}"]
+        repo.store.move("clone", {HEADS + name: snapshot_target(SnapshotId(target.id))})
+        write_head(repo, HEADS + name)
+        head = head_id(repo)
+        assert head is not None
+        entries = root_entries(repo.store, read_snapshot(repo.store, head).root)
+        if checks_out:
+            fetch_data(repo, remote, entries, there=there, meter=meter)
+            switch_to(repo, entries, meter=meter)
+        return repo
+    except BaseException:
+        for one in list(folder.iterdir()):
+            shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+        if is_new:
+            folder.rmdir()
+        raise
+
+
+def _clone_into(folder: Path, url: str, endpoint_url: str | None, repository: str) -> Repo:
+    # A clone of a remote has no git, also where the folder lies inside some other git repository.
+    places = places_outside(folder)
+    create_store(LocalStorage(places.shared / "store"), client=client_name(), repository=repository)
+    repo = Repo(places)
+    repo.write_lock(repo.lock)
+    add_remote(repo.settings_path, Remote("origin", url, endpoint_url))
+    return repo
+
+
+def _absolute(url: str, storage: object) -> str:
+    return storage.url if isinstance(storage, LocalStorage) else url
+
+
+def _choose_branch(repo: Repo, wanted: str | None) -> str | None:
+    names = list(repo.store.log.refs_under(f"{TRACKING}origin/"))
+    if wanted is not None:
+        if wanted not in names:
+            raise NotFound(f"the remote has no branch {wanted}", hint=f"it has {', '.join(names) or 'none'}")
+        return wanted
+    if not names:
+        return None
+    return next((name for name in (DEFAULT_BRANCH, "master") if name in names), names[0])

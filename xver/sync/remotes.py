@@ -1,0 +1,101 @@
+"""Open a remote by its name: its storage with a local memory, checked against what we remember of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from os import urandom
+from typing import Final
+
+from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError
+from xver.repo import Repo, client_name
+from xver.settings import Remote
+from xver.storage.base import Storage
+from xver.storage.cached import CachedStorage
+from xver.storage.local import LocalStorage
+from xver.storage.locate import locate
+from xver.store.store import Store, create_store, open_store
+
+_RACERS: Final = 8
+
+
+def choose_remote(repo: Repo, name: str | None) -> Remote:
+    """Return the remote of a name; without one `origin`, or the only one there is.
+
+    Raises:
+        NotFound: there is no such remote.
+        InvalidInput: there are several and none is called origin.
+    """
+    remotes = repo.settings.remotes
+    if name is None:
+        if not remotes:
+            raise NotFound("there is no remote yet", hint="xver remote add origin s3://bucket/prefix")
+        if "origin" not in remotes and len(remotes) > 1:
+            raise InvalidInput(f"which remote? There are {', '.join(sorted(remotes))}", hint="name one of them")
+        name = "origin" if "origin" in remotes else next(iter(remotes))
+    if name not in remotes:
+        raise NotFound(f"there is no remote {name}", hint="xver remote list")
+    return remotes[name]
+
+
+def open_remote(repo: Repo, remote: Remote) -> Store:
+    """Open the store at a remote.
+
+    Raises:
+        RepositoryNotFound: nothing was pushed there yet.
+        Conflict: it holds another repository.
+        CorruptData: it went back to an earlier state.
+        StorageError: it cannot be reached.
+    """
+    storage = _storage(repo, remote)
+    storage.verify()
+    storage.prefetch_log()
+    store = open_store(storage, client=client_name())
+    if store.repository != repo.store.repository:
+        raise Conflict(
+            f"{remote.name} ({remote.url}) holds another repository", hint="give this one a place of its own"
+        )
+    return store
+
+
+def open_or_create_remote(repo: Repo, remote: Remote) -> Store:
+    """Open the store at a remote, made if there is none; its storage is tried before anything is entrusted to it.
+
+    Raises:
+        StorageError: two writers could both believe that they won there.
+    """
+    try:
+        return open_remote(repo, remote)
+    except RepositoryNotFound:
+        storage = _storage(repo, remote)
+        probe(storage)
+        create_store(storage, client=client_name(), repository=repo.store.repository)
+        return open_remote(repo, remote)
+
+
+def probe(storage: Storage) -> None:
+    """Try whether a storage creates atomically: of eight writers at once exactly one wins, and its bytes stay.
+
+    Raises:
+        StorageError: it does not, so two pushes at once could lose one of them.
+    """
+    key = f"probe/{urandom(8).hex()}"
+    bodies = [f"{number} {urandom(8).hex()}".encode() for number in range(_RACERS)]
+    try:
+        with ThreadPoolExecutor(_RACERS, "probe") as pool:
+            won = list(pool.map(lambda body: storage.create(key, body), bodies))
+        stored = storage.get(key)
+        is_atomic = won.count(True) == 1 and stored == bodies[won.index(True)]
+        if not is_atomic or storage.create(key, b"late " + urandom(8)):
+            raise StorageError(
+                f"{storage.url} lets several writers create the same object, so pushes could be lost",
+                hint="use a bucket with conditional writes (S3, GCS, Azure, SeaweedFS) or a folder",
+            )
+    finally:
+        storage.delete(key)
+
+
+def _storage(repo: Repo, remote: Remote) -> CachedStorage:
+    inner = locate(remote.url, base=repo.root, endpoint_url=remote.endpoint_url)
+    name = blake2b(f"{remote.url} {remote.endpoint_url or ''}".encode(), digest_size=8).hexdigest()
+    return CachedStorage(inner, LocalStorage(repo.cache / "remotes" / name))

@@ -1,0 +1,74 @@
+"""Snapshots of git's commits: what a remote keeps of them, the same for everybody who derives it.
+
+A snapshot is a pure function of its commit: root listing of `xver.lock`, message, author, author's time, git id, and
+as parents the snapshots of the nearest ancestors whose `xver.lock` differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xver.errors import InvalidInput
+from xver.format.lockfile import NAME as LOCK_NAME
+from xver.format.lockfile import decode_lock
+from xver.format.snapshots import encode_snapshot
+from xver.git.command import CatFile, GitCommand
+from xver.git.history import Commit, lock_commits, shallow_commits
+from xver.model.ids import Kind, ListingId, SnapshotId
+from xver.model.refs import SNAPSHOTS, Target
+from xver.model.snapshots import Snapshot
+from xver.store.packing import Packer
+from xver.versioning.versions import put_root
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The snapshots of a revision's history: that of the revision itself (None: it tracks nothing yet), of every
+    commit by git id, and which of them are new.
+    """
+
+    head: SnapshotId | None
+    by_commit: Mapping[str, SnapshotId]
+    new: tuple[str, ...]
+
+
+def derive(git: GitCommand, rev: str, *, known: Mapping[str, Target], packer: Packer) -> Derived:
+    """Return the snapshots of `rev` and its ancestors; those not `known` (refs below `snapshots/`) go to `packer`.
+
+    Raises:
+        InvalidInput: the clone is shallow, and a commit's ancestors cannot be told.
+    """
+    commits = lock_commits(git, rev)
+    found: dict[str, SnapshotId] = {}
+    new: list[str] = []
+    shallow = shallow_commits(git)
+    with CatFile(git) as files:
+        for commit in reversed(commits):
+            target = known.get(SNAPSHOTS + commit.id)
+            if target is not None:
+                found[commit.id] = SnapshotId(target.id)
+                continue
+            if shallow:
+                raise InvalidInput(
+                    f"this git clone is shallow, and the parents of {commit.id[:7]} are not in it",
+                    hint="git fetch --unshallow",
+                )
+            data = files.read(f"{commit.id}:{LOCK_NAME}")
+            entries = {} if data is None else decode_lock(data).entries
+            snapshot = _snapshot(commit, found, put_root(packer, entries))
+            found[commit.id] = SnapshotId(packer.put(Kind.SNAPSHOT, encode_snapshot(snapshot)))
+            new.append(commit.id)
+    return Derived(found[commits[0].id] if commits else None, found, tuple(new))
+
+
+def _snapshot(commit: Commit, found: Mapping[str, SnapshotId], root: ListingId) -> Snapshot:
+    return Snapshot(
+        root=root,
+        parents=tuple(found[parent] for parent in commit.parents if parent in found),
+        author=commit.author,
+        time=commit.time,
+        offset=commit.offset,
+        message=commit.message,
+        git=commit.id,
+    )

@@ -1,0 +1,71 @@
+"""Branches and tags. Beside git they are git's; outside git they are refs of the store's log, kept simple."""
+
+from __future__ import annotations
+
+from xver.errors import AlreadyExists, InvalidInput, RefNotFound
+from xver.history.graph import read_snapshot
+from xver.history.revisions import resolve_snapshot, snapshot_target
+from xver.model.ids import SnapshotId
+from xver.model.refs import HEADS, TAGS, parse_ref
+from xver.progress import SILENT, Meter
+from xver.repo import Repo
+from xver.versioning.restoring import switch_to
+from xver.versioning.versions import head_id, read_head, root_entries, write_head
+
+
+def names(repo: Repo, prefix: str) -> dict[str, SnapshotId]:
+    """Return the branches (`heads/`) or tags (`tags/`) with their snapshots, sorted by name."""
+    return {name: SnapshotId(target.id) for name, target in repo.store.log.refs_under(prefix).items()}
+
+
+def create(repo: Repo, prefix: str, name: str, rev: str = "HEAD") -> SnapshotId:
+    """Make a branch or tag at a revision; return its snapshot.
+
+    Raises:
+        AlreadyExists: there is one of that name.
+    """
+    parse_ref(name)
+    if prefix + name in repo.store.log.refs:
+        word = "tag" if prefix == TAGS else "branch"
+        raise AlreadyExists(f"there is a {word} {name} already", hint=f"xver {word} -d {name} deletes it")
+    found = resolve_snapshot(repo.store, rev, head=head_id(repo))
+    repo.store.move(f"create {prefix}{name}", {prefix + name: snapshot_target(found)})
+    return found
+
+
+def delete(repo: Repo, prefix: str, name: str) -> None:
+    """Delete a branch or tag; its snapshots stay reachable by `snapshots/…`.
+
+    Raises:
+        RefNotFound: there is none of that name.
+        InvalidInput: it is the branch we are on.
+    """
+    target = repo.store.log.refs.get(prefix + name)
+    if target is None:
+        raise RefNotFound(f"there is no {prefix.rstrip('s/')} {name}".replace("head ", "branch "))
+    if prefix + name == read_head(repo):
+        raise InvalidInput(f"{name} is the branch you are on", hint="xver switch to another one first")
+    repo.store.move(f"delete {prefix}{name}", {prefix + name: None, f"snapshots/{target.id.hex()}": target})
+
+
+def switch(repo: Repo, name: str, *, new: bool = False, force: bool = False, meter: Meter = SILENT) -> None:
+    """Go to a branch: HEAD, `xver.lock` and the disk; `new` makes it where we are. A revision detaches HEAD.
+
+    Raises:
+        DirtyWorktree: changes that are not in the store would be lost.
+        InvalidInput: `xver.lock` holds what is not committed.
+    """
+    if new:
+        if head_id(repo) is not None:
+            create(repo, HEADS, name)
+        else:
+            parse_ref(name)
+        write_head(repo, HEADS + name)
+        return
+    found = resolve_snapshot(repo.store, name, head=head_id(repo))
+    head = head_id(repo)
+    before = {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
+    if dict(repo.lock.entries) != before and not force:
+        raise InvalidInput("xver.lock holds what is not committed", hint='xver commit -m "…", or xver switch --force')
+    switch_to(repo, root_entries(repo.store, read_snapshot(repo.store, found).root), force=force, meter=meter)
+    write_head(repo, HEADS + name if HEADS + name in repo.store.log.refs else found.hex())
