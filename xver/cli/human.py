@@ -38,6 +38,11 @@ def count(n: int) -> str:
     return f"{n:,}"
 
 
+def plural(n: int, word: str) -> str:
+    """Return a count with its word: "1 file", "100,000 files"."""
+    return f"{count(n)} {word}" + ("" if n == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """Return a length of time: "38 ms", "4.2 s", "31 s", "1 min 05 s", "2 h 07 min", "3 d 04 h"."""
     if seconds < 0.0995:

@@ -3,7 +3,6 @@
     runs/<ulid>/
       start.json                  who runs what, written whole before anything else
       events-<host>-<pid>.jsonl   one append-only file per writing process, a JSON object a line
-      console.log                 what the command printed
 
 An event is one `write` to a file opened for appending: it is there when the call returns, kill -9 or not. Any
 language may append lines. Numbers that JSON lacks stand as the texts NaN, Infinity and -Infinity.
@@ -188,11 +187,6 @@ class Flight:
         if not isinstance(start, dict):
             raise CorruptData(f"{folder / _START} is damaged: it is no object")
         return cls(folder, start)
-
-    @property
-    def console(self) -> Path:
-        """The file for what the command prints."""
-        return self.folder / "console.log"
 
     def writer(self) -> EventWriter:
         """Return a writer of events for this process."""

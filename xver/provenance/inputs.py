@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from xver.errors import XverError
+from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link, entry_id
-from xver.model.paths import TrackedPath, is_below
+from xver.model.ids import ContentId
+from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.model.runs import Attachment, Evidence, Input, State
+from xver.provenance.members import Member, put_members
+from xver.provenance.observing import Before
 from xver.provenance.tree import TreeState, is_passing
 from xver.repo import Repo
-from xver.store.content import put_bytes
-from xver.store.listings import read_listing
+from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
 from xver.worktree.reading import entry_of, read_file
 
@@ -23,94 +26,81 @@ CODE_SUFFIXES: Final = frozenset(
      ".cu", ".h", ".rs", ".go", ".java", ".scala", ".js", ".ts", ".lua", ".pl"}
 )  # fmt: skip
 _CODE_MAX: Final = 4_000_000
+_GATHER_FROM: Final = 20
+"""So many untracked files of one folder become one input: the record stays small, their list is stored beside it."""
+_KEPT_FILES: Final = 10
+"""Untracked inputs are stored up to this many times the size that the settings allow for one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """What a run read: inputs, the code files stored with it, entries to keep, and what could not be known."""
 
-    inputs: tuple[Input, ...]
-    code: Mapping[str, Attachment]
-    kept: Mapping[TrackedPath, Entry]
-    notes: tuple[str, ...]
+    inputs: list[Input] = field(default_factory=list)
+    code: dict[str, Attachment] = field(default_factory=dict)
+    kept: dict[TrackedPath, Entry] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The files that were opened for reading, relative to the root, and how that is known."""
+    """Files that were read, relative to the root, how that is known, and whether all that were read are there."""
 
     paths: Collection[str]
     evidence: Evidence
+    is_complete: bool
 
 
 def inputs_of(
     repo: Repo,
     opened: Opened,
     *,
-    before: TreeState,
+    before: Before,
     after: TreeState,
     written: Collection[str],
-    tracked: Mapping[TrackedPath, Entry],
     code_paths: Collection[str],
     packer: Packer,
 ) -> Read:
-    """Return what was read. `tracked` has the entries as they were on the disk when the run began.
+    """Return what was read; `written` are the files that were written meanwhile, `code_paths` those git tracks.
 
-    A file counts only if it was there before: what a run made itself is no input.
+    A file counts only if it was there before: what a run made itself is no input. Never raises for a file that
+    cannot be read: it is an input whose bytes are not known.
     """
+    found = Read()
     members: dict[TrackedPath, list[str]] = {}
     plain: list[str] = []
-    code: dict[str, Attachment] = {}
-    notes: list[str] = []
     for path in sorted(opened.paths):
-        if path not in before.files or is_passing(path):
+        if path not in before.tree.files or is_passing(path) or path in ("xver.lock", "xver.toml"):
             continue
-        top = next((one for one in tracked if is_below(path, one)), None)
+        top = next((one for one in before.tracked if is_below(path, one)), None)
         if top is not None:
             members.setdefault(top, []).append(path)
-        elif path in code_paths or (repo.git is None and os.path.splitext(path)[1].lower() in CODE_SUFFIXES):
-            attachment = _store_code(repo, path, packer)
+        elif path in code_paths or (repo.git is None and _is_code(path)):
+            attachment = _store_code(repo, path, packer, found.notes)
             if attachment is not None:
-                code[path] = attachment
-        elif path not in ("xver.lock", "xver.toml"):
+                found.code[path] = attachment
+        else:
             plain.append(path)
-    inputs = [
-        _tracked_input(repo, top, tracked[top], paths, opened.evidence, before, after, written, packer)
-        for top, paths in members.items()
-    ]
-    kept: dict[TrackedPath, Entry] = {}
-    for path in plain:
-        found, entry = _plain_input(repo, path, opened.evidence, before, after, packer)
-        inputs.append(found)
+    for top, paths in members.items():
+        entry = before.tracked[top]
         if entry is not None:
-            kept[TrackedPath(path)] = entry
-    return Read(tuple(inputs), code, kept, tuple(notes))
+            found.inputs.append(_tracked_input(repo, top, entry, paths, opened, before.tree, after, written, packer))
+            if top in before.unsaved:
+                found.kept[top] = entry
+    _plain_inputs(repo, plain, opened.evidence, before.tree, after, packer, found)
+    return found
 
 
-def member_lines(rows: list[tuple[bytes, int, str]], packer: Packer) -> Attachment | None:
-    """Store a list of members, a line `id size path` each, as plain content: it pins none of them."""
-    if not rows:
-        return None
-    text = "".join(f"{id.hex()} {size} {path}\n" for id, size, path in rows)
-    content = put_bytes(packer, text.encode("utf-8", "surrogateescape"))
-    return Attachment(content.id, content.size)
-
-
-def read_member_lines(data: bytes) -> list[tuple[bytes, int, str]]:
-    """Return the members that `member_lines` stored."""
-    rows = []
-    for line in data.decode("utf-8", "surrogateescape").splitlines():
-        digits, size, path = line.split(" ", 2)
-        rows.append((bytes.fromhex(digits), int(size), path))
-    return rows
+def _is_code(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in CODE_SUFFIXES
 
 
 def _tracked_input(
     repo: Repo,
     top: TrackedPath,
     entry: Entry,
-    paths: list[str],
-    evidence: Evidence,
+    paths: Sequence[str],
+    opened: Opened,
     before: TreeState,
     after: TreeState,
     written: Collection[str],
@@ -120,41 +110,94 @@ def _tracked_input(
     changed = any(before.files[path] != after.files.get(path) and path not in written for path in paths)
     state = State.CHANGED if changed else State.STABLE
     if not isinstance(entry, Dataset):
-        return Input(top, entry_id(entry), entry.size, evidence, state)
-    rows = {row.path: row.entry for row in read_listing(repo.store, entry.id)}
-    used: list[tuple[bytes, int, str]] = []
+        role = "code" if _is_code(top) else "data"
+        return Input(top, entry_id(entry), entry.size, opened.evidence, state, role)
+    if not opened.is_complete:
+        # Which members were opened is not known for certain: the dataset was used.
+        return Input(top, entry.id, entry.size, opened.evidence, state, files=entry.files)
+    if len(paths) == entry.files:
+        return Input(top, entry.id, entry.size, opened.evidence, state, files=entry.files, read=entry.files)
+    inner = {path[len(top) + 1 :] for path in paths}
+    used = [
+        Member(row.entry.id, row.entry.size, row.path)
+        for row in read_listing(repo.store, entry.id)
+        if row.path in inner and isinstance(row.entry, File | Link)
+    ]
+    members = put_members(packer, used)
+    return Input(top, entry.id, entry.size, opened.evidence, state, files=entry.files, read=len(used), members=members)
+
+
+def _plain_inputs(
+    repo: Repo,
+    paths: Iterable[str],
+    evidence: Evidence,
+    before: TreeState,
+    after: TreeState,
+    packer: Packer,
+    found: Read,
+) -> None:
+    """Identify untracked files on the spot; many of one folder are gathered into one input."""
+    folders: dict[str, list[Row]] = {}
+    allowed = repo.settings.store_untracked
+    left = _KEPT_FILES * allowed
     for path in paths:
-        inner = TrackedPath(path[len(top) + 1 :])
-        row = rows.get(inner)
-        if isinstance(row, File | Link):
-            used.append((row.id, row.size, inner))
-    everything = len(used) == entry.files
-    members = None if everything else member_lines(used, packer)
-    return Input(top, entry.id, entry.size, evidence, state, files=entry.files, read=len(used), members=members)
+        # Its bytes are those before use only if its stat never moved.
+        entry = None
+        if after.files.get(path) == before.files[path]:
+            entry = _identify(repo, path, packer if _size(repo, path) <= min(allowed, left) else None)
+        if entry is None:
+            found.inputs.append(Input(path, None, 0, evidence, State.BEFORE_UNKNOWN))
+            continue
+        if entry.size <= min(allowed, left):
+            left -= entry.size
+            found.kept[parse_path(path)] = entry
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, []).append(Row(parse_path(name), entry))
+    for folder, rows in folders.items():
+        if folder and len(rows) >= _GATHER_FROM:
+            found.inputs.append(_gathered(folder, rows, evidence, packer))
+            continue
+        for row in rows:
+            path = f"{folder}/{row.path}" if folder else row.path
+            found.inputs.append(Input(path, entry_id(row.entry), row.entry.size, evidence, State.UNVERSIONED))
 
 
-def _plain_input(
-    repo: Repo, path: str, evidence: Evidence, before: TreeState, after: TreeState, packer: Packer
-) -> tuple[Input, Entry | None]:
-    """Hash an untracked file on the spot; the bytes are those before use only if its stat never moved."""
-    if after.files.get(path) != before.files[path]:
-        return Input(path, None, 0, evidence, State.BEFORE_UNKNOWN), None
-    whole = os.path.join(repo.root, path)
+def _gathered(folder: str, rows: list[Row], evidence: Evidence, packer: Packer) -> Input:
+    """Return many files as a dataset of those that were read; if that is all there are, it is the folder's own id."""
+    rows.sort(key=lambda row: row.path.encode())
+    dataset = put_listing(None, rows)
+    members = put_members(packer, [Member(_id(row.entry), row.entry.size, row.path) for row in rows])
+    return Input(
+        folder, dataset.id, dataset.size, evidence, State.UNVERSIONED, files=len(rows), read=len(rows), members=members
+    )
+
+
+def _identify(repo: Repo, path: str, packer: Packer | None) -> File | Link | None:
     try:
-        small = os.lstat(whole).st_size <= repo.settings.store_untracked
-        known = read_file(whole, packer if small else None).known
-    except (XverError, OSError):
-        return Input(path, None, 0, evidence, State.BEFORE_UNKNOWN), None
-    found = Input(path, known.id, known.size, evidence, State.UNVERSIONED)
-    return found, entry_of(known) if small else None
-
-
-def _store_code(repo: Repo, path: str, packer: Packer) -> Attachment | None:
-    whole = os.path.join(repo.root, path)
-    try:
-        if os.lstat(whole).st_size > _CODE_MAX:
-            return None
-        known = read_file(whole, packer).known
+        entry = entry_of(read_file(os.path.join(repo.root, path), packer).known)
     except (XverError, OSError):
         return None
-    return Attachment(known.id, known.size)  # type: ignore[arg-type]
+    return entry if isinstance(entry, File | Link) else None
+
+
+def _store_code(repo: Repo, path: str, packer: Packer, notes: list[str]) -> Attachment | None:
+    if _size(repo, path) > _CODE_MAX:
+        notes.append(f"{path} is too large to be kept as code")
+        return None
+    entry = _identify(repo, path, packer)
+    if entry is None:
+        notes.append(f"{path} could not be read")
+        return None
+    return Attachment(entry.id, entry.size)
+
+
+def _size(repo: Repo, path: str) -> int:
+    try:
+        return os.lstat(os.path.join(repo.root, path)).st_size
+    except OSError:
+        return 0
+
+
+def _id(entry: Entry) -> ContentId:
+    assert isinstance(entry, File | Link)
+    return entry.id

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from xver.errors import XverError
-from xver.model.entries import Dataset, Entry, File, Link, entry_id
+from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID
-from xver.model.paths import TrackedPath, is_below
+from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.model.runs import Evidence, Output
-from xver.provenance.inputs import member_lines
+from xver.provenance.members import Member, put_members
+from xver.provenance.observing import Before
 from xver.provenance.tree import TreeState
 from xver.repo import Repo
 from xver.store.listings import read_listing
@@ -21,123 +23,136 @@ from xver.worktree.ingest import ingest
 from xver.worktree.reading import entry_of, read_file
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """What a run wrote: outputs, the entries to keep with it, and what could not be known."""
 
-    outputs: tuple[Output, ...]
-    kept: Mapping[TrackedPath, Entry]
-    notes: tuple[str, ...]
+    outputs: list[Output] = field(default_factory=list)
+    kept: dict[TrackedPath, Entry] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def outputs_of(
     repo: Repo,
     changed: Collection[str],
     *,
-    seen: Collection[str],
-    tracked: Mapping[TrackedPath, Entry],
+    evidence: Callable[[str], Evidence],
+    rewritten: Collection[str],
+    before: Before,
     after: TreeState,
     packer: Packer,
     adds: bool,
 ) -> Written:
-    """Return what was written. `seen` are the paths a watcher saw written; `tracked` the entries before the run.
+    """Return what was written; `evidence` tells how a changed path is known.
 
-    Outputs at or below tracked paths are added, so `xver.lock` follows, unless `adds` is False. A file whose bytes
-    are what they were is no output.
+    Outputs at or below tracked paths are added, so `xver.lock` follows, unless `adds` is False. A tracked file whose
+    bytes are what they were is an output only if it is among those `rewritten`: the run made the same bytes again.
+    Never raises for files that cannot be read: a note says so.
     """
+    found = Written()
     tops: dict[TrackedPath, list[str]] = {}
     free: list[str] = []
     for path in sorted(changed):
-        top = next((one for one in tracked if is_below(path, one)), None)
+        top = next((one for one in before.tracked if is_below(path, one)), None)
         if top is not None:
             tops.setdefault(top, []).append(path)
         elif path != "xver.lock":
             free.append(path)
-    outputs: list[Output] = []
-    notes: list[str] = []
-    kept: dict[TrackedPath, Entry] = {}
     for top, paths in tops.items():
-        found = _tracked_output(repo, top, tracked[top], paths, seen, packer, adds=adds)
-        if found is not None:
-            outputs.append(found)
+        make = partial(_tracked_output, repo, top, before.tracked[top], paths, rewritten, adds=adds)
+        _take(found, top, partial(make, _strongest(paths, evidence), packer))
     keep = _keeper(repo)
     for group, paths in _groups(free, after).items():
-        try:
-            found, entry = _free_output(repo, group, paths, seen, packer, keep=keep(paths))
-        except (XverError, OSError) as error:
-            notes.append(f"{group} was written and could not be read: {error}")
-            continue
-        outputs.append(found)
-        if found.kept:
-            kept[TrackedPath(group)] = entry
-    return Written(tuple(outputs), kept, tuple(notes))
+        _take(found, group, partial(_free_output, repo, group, paths, _strongest(paths, evidence), packer, keep(paths)))
+    return found
+
+
+def _take(found: Written, path: str, make: Callable[[], tuple[Output, Entry] | None]) -> None:
+    try:
+        made = make()
+    except (XverError, OSError) as error:
+        found.notes.append(f"{path} was written and could not be taken in: {error}")
+        return
+    if made is None:
+        return
+    output, entry = made
+    found.outputs.append(output)
+    if output.kept:
+        found.kept[parse_path(path)] = entry
+
+
+def _strongest(paths: Sequence[str], evidence: Callable[[str], Evidence]) -> Evidence:
+    return min((evidence(path) for path in paths), key=list(Evidence).index)
 
 
 def _tracked_output(
     repo: Repo,
     top: TrackedPath,
-    before: Entry,
-    paths: list[str],
-    seen: Collection[str],
+    before: Entry | None,
+    paths: Sequence[str],
+    rewritten: Collection[str],
+    evidence: Evidence,
     packer: Packer,
     *,
     adds: bool,
-) -> Output | None:
+) -> tuple[Output, Entry] | None:
     if adds:
         entry = add(repo, [top], hold=False).added[0].entry
-    else:
         record = repo.stat_index.tree(top)
-        entry = ingest(repo.root, top, packer, record=record, ignore=repo.ignore).entry
-    if entry_id(entry) == entry_id(before) or entry_id(entry) is None:
+        assert record is not None
+    else:
+        taken = ingest(repo.root, top, packer, record=repo.stat_index.tree(top), ignore=repo.ignore)
+        entry, record = taken.entry, taken.record
+    id, earlier = entry_id(entry), None if before is None else entry_id(before)
+    if id is None or (id == earlier and not any(path in rewritten for path in paths)):
         return None
-    evidence = Evidence.WATCHED if any(path in seen for path in paths) else Evidence.COMPARED
-    id = entry_id(entry)
-    assert id is not None
     if not isinstance(entry, Dataset):
-        return Output(top, id, entry.size, evidence, kept=adds, before=entry_id(before))
+        return Output(top, id, entry.size, evidence, kept=True, before=earlier), entry
     old = _ids(repo, before)
-    written = []
-    for row in read_listing(repo.store, entry.id):
-        if isinstance(row.entry, File | Link) and f"{top}/{row.path}" in paths and old.get(row.path) != row.entry.id:
-            written.append((row.entry.id, row.entry.size, str(row.path)))
-    return Output(
+    chosen = {path[len(top) + 1 :] for path in paths}
+    written = [
+        Member(known.id, known.size, path)
+        for path, known in sorted(record.files())
+        if path in chosen and (old.get(path) != known.id or f"{top}/{path}" in rewritten)
+    ]
+    output = Output(
         top,
         entry.id,
         entry.size,
         evidence,
-        kept=adds,
+        kept=True,
         files=entry.files,
         written=len(written),
-        members=member_lines(list(written), packer),  # type: ignore[arg-type]
-        before=entry_id(before),
+        members=put_members(packer, written),
+        before=earlier,
     )
+    return output, entry
 
 
 def _free_output(
-    repo: Repo, group: str, paths: list[str], seen: Collection[str], packer: Packer, *, keep: bool
+    repo: Repo, group: str, paths: Sequence[str], evidence: Evidence, packer: Packer, keep: bool
 ) -> tuple[Output, Entry]:
-    evidence = Evidence.WATCHED if any(path in seen for path in paths) else Evidence.COMPARED
     target = packer if keep else None
-    if paths == [group]:
+    if list(paths) == [group]:
         known = read_file(os.path.join(repo.root, group), target).known
         return Output(group, known.id, known.size, evidence, kept=keep), entry_of(known)
     taken = ingest(repo.root, group, target, record=None, ignore=repo.ignore)
     assert isinstance(taken.entry, Dataset)
-    rows = [(known.id, known.size, path) for path, known in sorted(taken.record.files())]
-    found = Output(
+    members = [Member(known.id, known.size, path) for path, known in sorted(taken.record.files())]
+    output = Output(
         group,
         taken.entry.id,
         taken.entry.size,
         evidence,
         kept=keep,
         files=taken.entry.files,
-        written=len(rows),
-        members=member_lines(rows, packer),
+        written=len(members),
+        members=put_members(packer, members),
     )
-    return found, taken.entry
+    return output, taken.entry
 
 
-def _groups(paths: list[str], after: TreeState) -> dict[str, list[str]]:
+def _groups(paths: Sequence[str], after: TreeState) -> dict[str, list[str]]:
     """Gather paths by the topmost folder below the root that holds nothing else; a lone file stands for itself."""
     own_paths = set(paths)
     foreign = {folder for path in after.files if path not in own_paths for folder in _folders(path)}
@@ -158,13 +173,13 @@ def _folders(path: str) -> list[str]:
     return found
 
 
-def _ids(repo: Repo, entry: Entry) -> dict[str, bytes]:
+def _ids(repo: Repo, entry: Entry | None) -> dict[str, bytes]:
     if not isinstance(entry, Dataset):
         return {}
     return {row.path: entry_id(row.entry) or EMPTY_ID for row in read_listing(repo.store, entry.id)}
 
 
-def _keeper(repo: Repo) -> Callable[[list[str]], bool]:
+def _keeper(repo: Repo) -> Callable[[Sequence[str]], bool]:
     """Return what tells whether the settings ask to keep files that were written."""
     if not repo.settings.keep:
         return lambda _: False

@@ -14,9 +14,10 @@ from typing import Final
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.stat_index import pack_stat
 
+_BYTECODE: Final = "__pycache__"
 _CACHES: Final = frozenset(
     {
-        "__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox",
+        _BYTECODE, ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox",
         "node_modules", "site-packages", ".hypothesis", ".cache",
     }
 )  # fmt: skip
@@ -25,10 +26,14 @@ _PASSING: Final = (".pyc", ".tmp", ".swp", "~", ".lock")
 
 @dataclass(frozen=True, slots=True)
 class TreeState:
-    """Every file's stat by its path relative to the root, and every directory."""
+    """Every file's stat by its path relative to the root, and every directory.
+
+    `bytecode` are the folders where Python keeps compiled modules: a module read from there is read all the same.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    bytecode: tuple[str, ...] = ()
 
     def changed_since(self, before: TreeState) -> set[str]:
         """Return the files that were not there before, or have another stat."""
@@ -39,6 +44,7 @@ def look(root: Path, ignore: Ignore) -> TreeState:
     """Return the state of the work tree; what cannot be read is left out: watching must not break a run."""
     files: dict[str, bytes] = {}
     directories: list[str] = []
+    bytecode: list[str] = []
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -54,6 +60,8 @@ def look(root: Path, ignore: Ignore) -> TreeState:
             path = f"{folder}/{entry.name}" if folder else entry.name
             try:
                 is_directory = entry.is_dir(follow_symlinks=False)
+                if is_directory and entry.name == _BYTECODE:
+                    bytecode.append(path)
                 if is_passing(path) or ignore(path, is_directory=is_directory):
                     continue
                 if is_directory:
@@ -64,7 +72,20 @@ def look(root: Path, ignore: Ignore) -> TreeState:
                 continue
             if stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
                 files[path] = pack_stat(found)
-    return TreeState(files, tuple(directories))
+    return TreeState(files, tuple(directories), tuple(bytecode))
+
+
+def module_of(path: str) -> str:
+    """Return the source of a compiled module (PEP 3147: `a/__pycache__/b.cpython-311.pyc` is of `a/b.py`).
+
+    Any other path is returned as it is.
+    """
+    folder, _, name = path.rpartition("/")
+    above, _, last = folder.rpartition("/")
+    if last != _BYTECODE or not name.endswith(".pyc"):
+        return path
+    source = name.split(".")[0] + ".py"
+    return f"{above}/{source}" if above else source
 
 
 def is_passing(path: str) -> bool:

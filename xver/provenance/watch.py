@@ -19,13 +19,14 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 _OPEN: Final = 0x20
 _CLOSE_WRITE: Final = 0x8
+_CLOSE_NOWRITE: Final = 0x10
 _MOVED_FROM: Final = 0x40
 _MOVED_TO: Final = 0x80
 _CREATE: Final = 0x100
@@ -36,8 +37,9 @@ _ONLY_DIRECTORY: Final = 0x01000000
 _NO_FOLLOW: Final = 0x02000000
 _EXCLUDE_UNLINKED: Final = 0x04000000
 _WRITES: Final = _CLOSE_WRITE | _MOVED_TO | _CREATE
-# Neither IN_MODIFY nor IN_CLOSE_NOWRITE: they would say nothing more and double the queue's load.
-_MASK: Final = _OPEN | _WRITES | _MOVED_FROM | _ONLY_DIRECTORY | _EXCLUDE_UNLINKED
+# An open does not say what for; the close does. Without the close after reading, a file that is read and then written
+# looks like one that is only written: the two opens come as one event.
+_MASK: Final = _OPEN | _CLOSE_NOWRITE | _WRITES | _MOVED_FROM | _ONLY_DIRECTORY | _EXCLUDE_UNLINKED
 
 _HEAD: Final = struct.Struct("iIII")
 _BUFFER_SIZE: Final = 1 << 18
@@ -58,12 +60,14 @@ def is_available() -> bool:
 class Observed:
     """What happened in the watched directories; paths are absolute.
 
-    `opened` maps each file to when its first open was noticed (ns since 1970, about a millisecond late); files made
-    and gone while watching are left out. `written` are the files still there that were created, closed after writing,
-    or moved in. `overflowed`: events were lost. `unwatched` counts directories that could not be watched.
+    `read` are the files that were opened for reading only, or are still open; `updated` those opened for nothing but
+    writing, or for both. Files made and gone while watching are in neither. `written` are the files still there that
+    were created, closed after writing, or moved in. `overflowed`: events were lost. `unwatched` counts directories
+    that could not be watched.
     """
 
-    opened: Mapping[str, int]
+    read: frozenset[str]
+    updated: frozenset[str]
     written: frozenset[str]
     overflowed: bool
     unwatched: int
@@ -72,23 +76,23 @@ class Observed:
 class Watcher:
     """Watches directories, not their subdirectories, from `__enter__` until `stop`; new directories in them as well.
 
-    `directories` are absolute paths. `on_open` is called with each file at its first open, from the draining thread:
-    it must be quick and must not raise. This process itself must not open files in watched directories meanwhile: its
+    `directories` are absolute paths. This process itself must not open files in watched directories meanwhile: its
     opens cannot be told from others'. Where inotify is not to be had, everything counts as unwatched.
     """
 
-    def __init__(self, directories: Iterable[str], *, on_open: Callable[[str], None] | None = None) -> None:
+    def __init__(self, directories: Iterable[str]) -> None:
         self._directories = [os.fsencode(directory) for directory in directories]
-        self._on_open = on_open
         self._paths: dict[int, bytes] = {}
         self._adrift: dict[int, dict[int, bytes]] = {}
-        self._opened: dict[bytes, int] = {}
+        self._opened: set[bytes] = set()
+        self._read_only: set[bytes] = set()
+        self._still_open: set[bytes] = set()
         self._written: set[bytes] = set()
         self._made: set[bytes] = set()
         self._overflowed = False
         self._unwatched = 0
         self._drained = False
-        self._backlog: deque[tuple[bytes, int]] = deque()
+        self._backlog: deque[bytes] = deque()
         self._instance = -1
         self._wake: tuple[int, int] | None = None
         self._thread = threading.Thread(target=self._drain, name="xver-watch", daemon=True)
@@ -121,12 +125,14 @@ class Watcher:
             self._thread.join()
             os.close(self._wake[0])
             os.close(self._instance)
-            # A thread that ended early (`on_open` raised) has left events unread.
+            # A thread that ended early has left events unread.
             self._overflowed |= not self._drained
         there = {path for path in self._written if os.path.lexists(path)}
         gone = self._made - there
+        read = (self._read_only | self._still_open) - gone
         self._observed = Observed(
-            {os.fsdecode(path): at for path, at in self._opened.items() if path not in gone},
+            frozenset(map(os.fsdecode, read)),
+            frozenset(map(os.fsdecode, self._opened - gone - read)),
             frozenset(map(os.fsdecode, there)),
             self._overflowed,
             self._unwatched,
@@ -150,7 +156,7 @@ class Watcher:
             while len(self._backlog) < _BACKLOG_MAX and self._read():
                 continue
             if self._backlog:
-                self._parse(*self._backlog.popleft())
+                self._parse(self._backlog.popleft())
             elif stopping:
                 break
             else:
@@ -162,13 +168,13 @@ class Watcher:
 
     def _read(self) -> bool:
         try:
-            self._backlog.append((os.read(self._instance, _BUFFER_SIZE), time.time_ns()))
+            self._backlog.append(os.read(self._instance, _BUFFER_SIZE))
         except BlockingIOError:
             return False
         return True
 
-    def _parse(self, events: bytes, at: int) -> None:
-        paths, opened = self._paths, self._opened
+    def _parse(self, events: bytes) -> None:
+        paths = self._paths
         offset = 0
         while offset < len(events):
             watch, mask, cookie, length = _HEAD.unpack_from(events, offset)
@@ -180,16 +186,21 @@ class Watcher:
                 paths.pop(watch, None)
             elif watch not in paths:
                 continue
-            elif mask == _OPEN:
-                path = paths[watch] + name
-                if path not in opened:
-                    opened[path] = at
-                    if self._on_open is not None:
-                        self._on_open(os.fsdecode(path))
             elif mask & _DIRECTORY:
                 self._directory_event(mask, cookie, paths[watch] + name)
-            elif mask & _WRITES:
-                self._take_written(paths[watch] + name, made=bool(mask & _CREATE))
+            else:
+                self._file_event(mask, paths[watch] + name)
+
+    def _file_event(self, mask: int, path: bytes) -> None:
+        if mask == _OPEN:
+            self._opened.add(path)
+            self._still_open.add(path)
+        elif mask == _CLOSE_NOWRITE:
+            self._read_only.add(path)
+            self._still_open.discard(path)
+        elif mask & _WRITES:
+            self._still_open.discard(path)
+            self._take_written(path, made=bool(mask & _CREATE))
 
     def _take_written(self, path: bytes, *, made: bool) -> None:
         self._written.add(path)

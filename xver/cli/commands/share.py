@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from xver.cli.command import Command, Group
-from xver.cli.human import count, duration, size
-from xver.cli.output import Output, Styled, pass_output
+from xver.cli.human import count, duration, plural, size
+from xver.cli.output import Output, Styled, Text, pass_output
 from xver.errors import (
     AlreadyExists,
     Conflict,
@@ -110,7 +110,7 @@ def fetch(out: Output, name: str | None) -> None:
         return
     moved = f"  {', '.join(done.moved)}" if done.moved else ""
     out.note(
-        f"Fetched {remote.name}{moved}  {_words(done.commits, 'commit')}  {_words(done.runs, 'run')}  {size(done.size)}"
+        f"Fetched {remote.name}{moved}  {plural(done.commits, 'commit')}  {plural(done.runs, 'run')}  {size(done.size)}"
     )
 
 
@@ -144,9 +144,8 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
     if done.merged == "merge":
         out.note("Merged the remote's branch: xver push shares the result")
     if done.restored is not None and (done.restored.written or done.restored.removed):
-        out.note(
-            f"{count(done.restored.written)} files written ({size(done.restored.size)}), {count(done.restored.removed)} removed"
-        )
+        written = f"{count(done.restored.written)} files written ({size(done.restored.size)})"
+        out.note(f"{written}, {count(done.restored.removed)} removed")
 
 
 @click.command(cls=Command, exits=(NotFound, Conflict, ContentNotFound, StorageError, TransientStorageError))
@@ -173,10 +172,6 @@ def push(out: Output, name: str | None, no_runs: bool) -> None:
     if not (done.branch or done.commits or done.runs or done.size):
         out.note(f"{remote.name} has everything already")
         return
-    head = [" ", done.branch, " ", Styled((done.head or "")[:7], "id")] if done.branch else []
-    what = f"{_words(done.commits, 'commit')}  {_words(done.runs, 'run')}  {size(done.size)} in {_words(done.packs, 'pack')}"
-    out.note("Pushed", *head, "  ", what, f"  ({duration(time.monotonic() - start)})")
-
-
-def _words(n: int, word: str) -> str:
-    return f"{count(n)} {word}" + ("" if n == 1 else "s")
+    head: list[Text] = [" ", done.branch, " ", Styled((done.head or "")[:7], "id")] if done.branch else []
+    sent = f"{size(done.size)} in {plural(done.packs, 'pack')}  ({duration(time.monotonic() - start)})"
+    out.note("Pushed", *head, f"  {plural(done.commits, 'commit')}  {plural(done.runs, 'run')}  {sent}")

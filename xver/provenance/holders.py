@@ -1,0 +1,67 @@
+"""Which commit first held a content: the versions of HEAD's history, oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from xver.format.lockfile import NAME as LOCK_NAME
+from xver.format.lockfile import decode_lock
+from xver.git.command import CatFile
+from xver.history.diff import Entries
+from xver.model.entries import Dataset, entry_id
+from xver.model.ids import EMPTY_ID, ListingId
+from xver.model.paths import TrackedPath
+from xver.repo import Repo
+from xver.store.listings import find_row
+from xver.versioning.versions import Version, entries_at, log
+
+
+class Holders:
+    """Answers which version first held what. Reads each version's tracked paths once."""
+
+    def __init__(self, repo: Repo) -> None:
+        self._repo = repo
+
+    def first(self, id: bytes) -> Version | None:
+        """Return the oldest version in which a tracked path has this content, None if there is none."""
+        return self._first.get(id)
+
+    def first_inside(self, top: str, inner: str, id: bytes) -> Version | None:
+        """Return the oldest version whose dataset at `top` has this content at `inner`."""
+        asked: dict[ListingId, bool] = {}
+        for version, entries in self._versions:
+            entry = entries.get(TrackedPath(top))
+            if not isinstance(entry, Dataset) or entry.id not in self._repo.store:
+                continue
+            if entry.id not in asked:
+                row = find_row(self._repo.store, entry.id, TrackedPath(inner))
+                asked[entry.id] = row is not None and entry_id(row) == id
+            if asked[entry.id]:
+                return version
+        return None
+
+    @cached_property
+    def _versions(self) -> list[tuple[Version, Entries]]:
+        return list(self._read())
+
+    @cached_property
+    def _first(self) -> dict[bytes, Version]:
+        found: dict[bytes, Version] = {}
+        for version, entries in self._versions:
+            for entry in entries.values():
+                id = entry_id(entry)
+                if id is not None and id != EMPTY_ID:
+                    found.setdefault(id, version)
+        return found
+
+    def _read(self) -> Iterator[tuple[Version, Entries]]:
+        versions = reversed(log(self._repo))
+        if self._repo.git is None:
+            yield from ((version, entries_at(self._repo, version.id)) for version in versions)
+            return
+        with CatFile(self._repo.git) as files:
+            for version in versions:
+                data = files.read(f"{version.id}:{LOCK_NAME}")
+                if data is not None:
+                    yield version, decode_lock(data).entries

@@ -1,0 +1,147 @@
+"""Seal a run: everything known of it becomes one immutable record in the store, found by a ref of its own.
+
+inflight/<ulid>  the record as it was when the run began, for what it had stored by then; goes when it is sealed
+runs/<ulid>      the record: a root for what the run stored for itself (code, patch, series, lists of members)
+kept/<ulid>      a listing of what else it keeps: inputs/… that no version held, outputs/…
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from xver.errors import CorruptData
+from xver.format.canonical import encode_json
+from xver.format.listings import Row
+from xver.format.runs import decode_run, encode_run
+from xver.model.entries import Entry
+from xver.model.ids import Kind, RunId
+from xver.model.paths import MAX_PATH, TrackedPath
+from xver.model.refs import INFLIGHT, KEPT, RUNS, Target, TargetKind
+from xver.model.runs import Attachment, Run, Status
+from xver.provenance.flight import Flight, FlightRecord
+from xver.provenance.metrics import encode_series, summarize
+from xver.provenance.parameters import mask_parameters
+from xver.provenance.secrets import mask
+from xver.repo import Repo
+from xver.store.content import put_bytes
+from xver.store.listings import put_listing
+from xver.store.packing import Packer
+
+
+def begin(repo: Repo, run: Run, unsaved: Mapping[TrackedPath, Entry], packer: Packer) -> Flight:
+    """Begin a run in flight and keep what it has stored so far, its patch and the inputs that no version holds.
+
+    `run` is what will be sealed if nothing more is ever heard of it.
+    """
+    record = encode_run(run)
+    if unsaved or run.code.patch is not None:
+        id = packer.put(Kind.RUN, record)
+        refs: dict[str, Target | None] = {INFLIGHT + run.ulid: Target(TargetKind.RUN, id)}
+        refs |= _kept(run, unsaved, {}, packer)
+        repo.store.move(f"begin run {run.name}", refs, packer.finish())
+    return Flight.begin(repo.runs / run.ulid, {"run": json.loads(record)})
+
+
+def begun(flight: Flight) -> Run:
+    """Return the run as it was known when it began.
+
+    Raises:
+        CorruptData: the flight was begun by something else.
+    """
+    record = flight.start.get("run")
+    if not isinstance(record, dict):
+        raise CorruptData(f"run in flight {flight.folder.name} says nothing of itself")
+    return decode_run(encode_json(record))
+
+
+def merge_events(run: Run, record: FlightRecord, packer: Packer) -> Run:
+    """Return the run with what its processes logged: parameters, metrics, tags, notes."""
+    points = record.points
+    series = run.series
+    if points:
+        content = put_bytes(packer, encode_series(points))
+        series = Attachment(content.id, content.size)
+    problems = [f"events: {problem}" for problem in record.problems[:10]]
+    if len(record.problems) > 10:
+        problems.append(f"events: and {len(record.problems) - 10} more that could not be understood")
+    return replace(
+        run,
+        params={**run.params, **mask_parameters(record.params)},
+        metrics={**run.metrics, **summarize(points)},
+        series=series,
+        tags=tuple(dict.fromkeys([*run.tags, *record.tags])),
+        note="\n".join(text for text in (run.note, mask(record.note)) if text),
+        notes=(*run.notes, *problems),
+    )
+
+
+def seal(
+    repo: Repo,
+    flight: Flight,
+    run: Run,
+    packer: Packer,
+    *,
+    inputs: Mapping[TrackedPath, Entry],
+    outputs: Mapping[TrackedPath, Entry],
+) -> RunId:
+    """Store the record with what it keeps, make it reachable, and remove the flight; return the record's id."""
+    id = RunId(packer.put(Kind.RUN, encode_run(run)))
+    refs: dict[str, Target | None] = {RUNS + run.ulid: Target(TargetKind.RUN, id), INFLIGHT + run.ulid: None}
+    refs |= _kept(run, inputs, outputs, packer)
+    repo.store.move(f"run {run.name}", refs, packer.finish())
+    flight.remove()
+    return id
+
+
+def recover(repo: Repo) -> list[Run]:
+    """Seal the runs whose processes died before they could; return them.
+
+    What they logged is kept; what they wrote is not known, unless they said so.
+    """
+    sealed = []
+    for flight in flights(repo):
+        if flight.is_alive():
+            continue
+        record = flight.read()
+        with repo.store.packer() as packer:
+            run = merge_events(begun(flight), record, packer)
+            run = replace(
+                run,
+                status=record.status or Status.LOST,
+                exit_code=record.exit_code,
+                signal=record.signal,
+                duration=max(0, (record.ended or _last_event(flight)) - run.started),
+                notes=(*run.notes, "recovered: what it read and wrote at its end is not known"),
+            )
+            seal(repo, flight, run, packer, inputs={}, outputs={})
+        sealed.append(run)
+    return sealed
+
+
+def flights(repo: Repo) -> list[Flight]:
+    """Return the runs in flight, oldest first."""
+    if not repo.runs.is_dir():
+        return []
+    folders = sorted(folder for folder in repo.runs.iterdir() if (folder / "start.json").is_file())
+    return [Flight.open(folder) for folder in folders]
+
+
+def _last_event(flight: Flight) -> int:
+    files = list(flight.folder.iterdir())
+    return max((int(os.stat(path).st_mtime * 1000) for path in files), default=0)
+
+
+def _kept(
+    run: Run, inputs: Mapping[TrackedPath, Entry], outputs: Mapping[TrackedPath, Entry], packer: Packer
+) -> dict[str, Target | None]:
+    """Return the ref of what a run keeps; None takes away what it kept at its beginning."""
+    kept = {TrackedPath(f"inputs/{path}"): entry for path, entry in inputs.items()}
+    kept |= {TrackedPath(f"outputs/{path}"): entry for path, entry in outputs.items()}
+    if not kept:
+        return {KEPT + run.ulid: None}
+    # A path of the greatest length has no room for the word in front.
+    rows = [Row(path, kept[path]) for path in sorted(kept, key=str.encode) if len(path.encode()) <= MAX_PATH]
+    return {KEPT + run.ulid: Target(TargetKind.LISTING, put_listing(packer, rows).id)}
