@@ -6,6 +6,7 @@ One value has one encoding, so that the id of a record is the hash of its bytes.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final, TypeAlias
 
 from xver.errors import CorruptData, InvalidInput
@@ -14,6 +15,8 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
 
 _INTEGER_MAX: Final = 1 << 53
 _DEPTH_MAX: Final = 32
+# A half of a pair can be written as an escape only; as text it could be neither printed nor stored again.
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def encode_json(value: Json) -> bytes:
@@ -27,7 +30,8 @@ def encode_json(value: Json) -> bytes:
 def decode_json(data: bytes, what: str) -> dict[str, Any]:
     """Return the object in `data`.
 
-    Raises `CorruptData` for what is no JSON object, repeats a key, nests too deep or holds other numbers.
+    Raises `CorruptData` for what is no JSON object, repeats a key, nests too deep, or holds other numbers or half of
+    a surrogate pair.
     """
     try:
         value = json.loads(
@@ -37,6 +41,8 @@ def decode_json(data: bytes, what: str) -> dict[str, Any]:
             parse_constant=_no_number,
             parse_int=_integer,
         )
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise CorruptData(f"{what} is damaged: {error}") from error
     if not isinstance(value, dict):

@@ -68,8 +68,8 @@ class Compressor:
 def decompress(stored: bytes | memoryview, raw: int, dictionary: bytes | None = None) -> bytes:
     """Return the `raw` bytes of a zstd frame, made with `dictionary` where one is given.
 
-    Raises `CorruptData` for a frame that is broken or does not say that it holds exactly `raw` bytes: nothing larger
-    is ever allocated.
+    Raises `CorruptData` for a frame that is broken, is followed by anything, or does not say that it holds exactly
+    `raw` bytes: nothing larger is ever allocated.
     """
     try:
         declared = zstandard.frame_content_size(bytes(stored[:32]))
@@ -78,7 +78,9 @@ def decompress(stored: bytes | memoryview, raw: int, dictionary: bytes | None = 
         prefix = (
             None if dictionary is None else zstandard.ZstdCompressionDict(dictionary, zstandard.DICT_TYPE_RAWCONTENT)
         )
-        return zstandard.ZstdDecompressor(dict_data=prefix).decompress(stored, max_output_size=raw)
+        return zstandard.ZstdDecompressor(dict_data=prefix).decompress(
+            stored, max_output_size=raw, allow_extra_data=False
+        )
     except zstandard.ZstdError as error:
         raise CorruptData(f"frame cannot be decompressed: {error}") from error
 

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Final
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
 from xver.format.codecs import MAX_BASES, Codec
 from xver.format.cursor import Cursor
-from xver.format.packs import frame_is_sane
+from xver.format.keys import check_key
+from xver.format.packs import check_frame
 from xver.model.ids import ID_SIZE, Kind, checksum
 
 _MAGIC: Final = b"XVERINDX"
@@ -30,6 +33,7 @@ _ROW: Final = struct.Struct("<32sQIIIBB")
 _BASE: Final = struct.Struct("<32sB96s")
 _CONTAINER: Final = struct.Struct("<BQQH")
 _SUM: Final = struct.Struct("<Q")
+_PACK: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Container:
     name: str
     size: int
     checksum: int
-    kind: int = 1
+    kind: int = _PACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,18 @@ class PackIndex:
         cursor.finish()
 
     def verify(self) -> None:
-        """Raise `CorruptData` unless the checksum matches and the rows are in order."""
+        """Raise `CorruptData` unless the checksum matches, rows and fan-out are in order, and every row can be."""
         if checksum(self._data[: -_SUM.size]) != _SUM.unpack(self._data[-_SUM.size :])[0]:
             raise CorruptData("index does not match its checksum")
         ids = list(self.ids())
-        if ids != sorted(set(ids)):
+        if any(one >= two for one, two in pairwise(ids)):
             raise CorruptData("index out of order")
+        counts = Counter(id[0] for id in ids)
+        if tuple(accumulate(counts[first] for first in range(256))) != self._fanout:
+            raise CorruptData("index whose fan-out is not right")
+        for place in self.places():
+            if place.codec is Codec.DELTA:
+                self.bases(place.id)
 
     def find(self, id: bytes) -> Place | None:
         """Return where the object lies, None if not here."""
@@ -173,10 +183,9 @@ class PackIndex:
     def _place(self, row: int) -> Place:
         fields = _ROW.unpack(self._rows[row * _ROW.size : (row + 1) * _ROW.size])
         id, offset, container, stored, raw, kind, codec = fields
-        if container >= len(self.containers) or not frame_is_sane(
-            kind, codec, stored, raw, 1 if codec == Codec.DELTA else 0
-        ):
-            raise CorruptData("index with a row that cannot be")
+        check_frame(kind, codec, stored, raw, 1 if codec == Codec.DELTA else 0)
+        if container >= len(self.containers):
+            raise CorruptData("index with a row in no container")
         home = self.containers[container]
         if offset + stored > home.size:
             raise CorruptData("index with a row beyond its container")
@@ -185,22 +194,19 @@ class PackIndex:
 
 def _read_container(cursor: Cursor) -> Container:
     kind, size, sum_, length = _CONTAINER.unpack(cursor.take(_CONTAINER.size))
-    try:
-        name = bytes(cursor.take(length)).decode("ascii")
-    except UnicodeDecodeError as error:
-        raise CorruptData("index with a container whose name is not a key") from error
-    if kind != 1:
+    name = bytes(cursor.take(length)).decode("ascii", "replace")
+    if kind != _PACK:
         raise UnsupportedFormat(f"container of kind {kind}", hint=UPGRADE)
-    return Container(name, size, sum_)
+    return Container(check_key(name), size, sum_)
 
 
-def merge_indexes(indexes: Sequence[PackIndex]) -> bytes:
-    """Return one index of all rows of several."""
+def merge_indexes(indexes: Sequence[PackIndex], *, without: Collection[str] = ()) -> bytes:
+    """Return one index of all rows of several but those in the containers `without`; of two of one id the first."""
     deltas: dict[bytes, tuple[bytes, ...]] = {}
     places: dict[bytes, Place] = {}
     for index in indexes:
         for place in index.places():
-            if place.id not in places:
+            if place.id not in places and place.container.name not in without:
                 places[place.id] = place
                 if place.codec == Codec.DELTA:
                     deltas[place.id] = index.bases(place.id)

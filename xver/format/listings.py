@@ -6,8 +6,9 @@
     level 2      …                                until one index is left: its id is the listing's
 
 Boundaries depend on paths alone, so a change of content moves none, and the id depends on the rows alone. A block
-holds 128 to 8,192 rows, an index 128 to 4,096 children; the last of a level may hold fewer. A listing's id is always
-that of an index; an empty listing is an index without children.
+holds 128 to 8,192 rows, an index 128 to 4,096 children; fewer are held by the last of a level, and by one whose text
+(paths, addresses) reaches 4 MiB. A listing's id is always that of an index; an empty listing is an index without
+children.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final, NamedTuple
+from typing import AnyStr, Final, NamedTuple
 
-from xver.errors import CorruptData, InvalidInput
+from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
 from xver.format.cursor import Cursor
-from xver.model.entries import CHUNK_MAX, Dataset, Entry, EntryKind, External, File, Link, kind_of
+from xver.model.entries import CHUNK_MAX, SIZE_MAX, Dataset, Entry, EntryKind, External, File, Link, kind_of
 from xver.model.ids import (
+    EMPTY_ID,
     FINGERPRINT_SIZE,
     ID_SIZE,
     NO_FINGERPRINT,
@@ -36,13 +38,16 @@ MIN_ROWS: Final = 128
 MAX_ROWS: Final = 8192
 MAX_CHILDREN: Final = 4096
 MAX_LEVEL: Final = 8
+MAX_TEXT: Final = 4 * 1024 * 1024
+"""Closes a part whatever its rows or children: with the longest names it stays below the largest object."""
+MAX_ADDRESS: Final = 4096
+"""The longest address of an external file, in bytes, and the longest version its server calls it."""
 _CLOSES: Final = (1 << 10) - 1
 
 _COUNT: Final = struct.Struct("<I")
 _INDEX: Final = struct.Struct("<BI")
 _CHILD: Final = struct.Struct("<QQ32s")
 _FILE_KINDS: Final = (EntryKind.FILE, EntryKind.EXECUTABLE)
-_U64_MAX: Final = (1 << 64) - 1
 
 
 class Row(NamedTuple):
@@ -81,7 +86,10 @@ class ListingNode:
 
 
 def encode_block(rows: Sequence[Row]) -> bytes:
-    """Return the bytes of a block: columns one after the other."""
+    """Return the bytes of a block: columns one after the other.
+
+    Raises `InvalidInput` for a row that `decode_block` would refuse.
+    """
     paths = [row.path.encode() for row in rows]
     kinds = bytes(kind_of(row.entry) for row in rows)
     ends = list(accumulate(map(len, paths), initial=0))
@@ -93,9 +101,9 @@ def encode_block(rows: Sequence[Row]) -> bytes:
             case File():
                 ids.append(entry.id)
                 fingerprints.append(entry.fingerprint)
-                if entry.size > CHUNK_MAX:
-                    if entry.sha256 is None:
-                        raise InvalidInput("a file of more than one chunk is listed with its SHA-256")
+                if (entry.sha256 is None) == (entry.size > CHUNK_MAX):
+                    raise InvalidInput("SHA-256 belongs to files of more than one chunk, and only to them")
+                if entry.sha256 is not None:
                     hashes.append(entry.sha256)
             case Link():
                 ids.append(entry.id)
@@ -108,6 +116,8 @@ def encode_block(rows: Sequence[Row]) -> bytes:
                 ids.append(bytes(ID_SIZE))
                 fingerprints.append(NO_FINGERPRINT)
                 texts += [entry.uri.encode(), entry.etag.encode()]
+    if sum(row.entry.size for row in rows) > SIZE_MAX or max(map(len, texts), default=0) > MAX_ADDRESS:
+        raise InvalidInput("a listing block with sizes or addresses beyond the maxima")
     return b"".join(
         [
             _COUNT.pack(count),
@@ -127,7 +137,8 @@ def encode_block(rows: Sequence[Row]) -> bytes:
 def decode_block(data: bytes | memoryview) -> list[Row]:
     """Return the rows of a block.
 
-    Raises `CorruptData` for anything but rows in order, of known kinds, with safe paths, none below another.
+    Raises `CorruptData` for anything but rows in order with safe paths, each in its one form, `UnsupportedFormat` for
+    a kind of the future. Whether a path lies below another's is asked of the whole listing: `check_prefix_free`.
     """
     cursor = Cursor(data, "listing block")
     (count,) = cursor.unpack(_COUNT)
@@ -147,16 +158,20 @@ def decode_block(data: bytes | memoryview) -> list[Row]:
     hashes = cursor.take(SHA256_SIZE * sum(hashed))
     datasets = kinds.count(EntryKind.DATASET)
     files = iter(struct.unpack(f"<{datasets}Q", cursor.take(8 * datasets)))
+    if sum(sizes) > SIZE_MAX:
+        raise CorruptData("listing block whose sizes are not right")
     used = 0
     for at, (path, kind, size) in enumerate(zip(paths, kinds, sizes, strict=True)):
         id = ids[ID_SIZE * at : ID_SIZE * (at + 1)]
+        print_ = fingerprints[FINGERPRINT_SIZE * at : FINGERPRINT_SIZE * (at + 1)]
         entry: Entry
         if kind in _FILE_KINDS:
+            if not size and id != EMPTY_ID:
+                raise CorruptData(f"{path!r} is listed with an id and no bytes")
             sha256 = None
             if hashed[at]:
                 sha256 = bytes(hashes[used : used + SHA256_SIZE])
                 used += SHA256_SIZE
-            print_ = fingerprints[FINGERPRINT_SIZE * at : FINGERPRINT_SIZE * (at + 1)]
             entry = File(id, size, print_, sha256, kind == EntryKind.EXECUTABLE)  # type: ignore[arg-type]
         elif kind == EntryKind.LINK:
             entry = Link(id, size)  # type: ignore[arg-type]
@@ -165,7 +180,9 @@ def decode_block(data: bytes | memoryview) -> list[Row]:
         elif kind == EntryKind.EXTERNAL:
             entry = External(_decode_text(cursor), _decode_text(cursor), size)
         else:
-            raise CorruptData(f"listing row of unknown kind {kind}")
+            raise UnsupportedFormat(f"listing row of kind {kind}", hint=UPGRADE)
+        if kind not in _FILE_KINDS and (print_ != NO_FINGERPRINT or not _has_its_form(entry, id)):
+            raise CorruptData(f"{path!r} is listed with what its kind does not have")
         rows.append(Row(path, entry))
     cursor.finish()
     return rows
@@ -184,7 +201,7 @@ def decode_index(data: bytes | memoryview) -> ListingNode:
     """Return the index in `data`; raises `CorruptData` for what exceeds the maxima or is out of order."""
     cursor = Cursor(data, "listing index")
     level, count = cursor.unpack(_INDEX)
-    if not 1 <= level <= MAX_LEVEL or count > MAX_CHILDREN:
+    if not 1 <= level <= MAX_LEVEL or count > MAX_CHILDREN or (level > 1 and not count):
         raise CorruptData(f"listing index of level {level} with {count} children")
     children = []
     for _ in range(count):
@@ -200,9 +217,10 @@ def decode_index(data: bytes | memoryview) -> ListingNode:
     cursor.finish()
     if any(one.first >= two.first for one, two in pairwise(children)):
         raise CorruptData("listing index out of order")
-    if sum(child.size for child in children) > _U64_MAX:
+    node = ListingNode(level, tuple(children))
+    if node.size > SIZE_MAX or node.rows > SIZE_MAX:
         raise CorruptData("listing index whose sizes are not right")
-    return ListingNode(level, tuple(children))
+    return node
 
 
 def decode_path_safely(encoded: bytes) -> TrackedPath:
@@ -223,18 +241,24 @@ class ListingBuilder:
         self._emit_block = emit_block
         self._emit_index = emit_index
         self._rows: list[Row] = []
+        self._text = 0
         self._last = b""
+        self._above: list[bytes] = []
         self._open: list[list[Child]] = [[]]
+        self._texts = [0]
 
     def add(self, path: TrackedPath, entry: Entry) -> None:
-        """Append a row; raises `InvalidInput` unless its path comes after the last one."""
+        """Append a row; raises `InvalidInput` unless its path comes after the last one and lies below none."""
         encoded = path.encode()
         if encoded <= self._last:
             raise InvalidInput(f"listing rows are sorted by path: {path!r}")
         self._last = encoded
+        _climb(self._above, encoded)
         self._rows.append(Row(path, entry))
-        count = len(self._rows)
-        if count >= MIN_ROWS and (count == MAX_ROWS or not path_hash(encoded, 0) & _CLOSES):
+        self._text += len(encoded)
+        if isinstance(entry, External):
+            self._text += len(entry.uri.encode()) + len(entry.etag.encode())
+        if _is_full(len(self._rows), MAX_ROWS, self._text, encoded, 0):
             self._close_block()
 
     def add_all(self, rows: Iterable[Row]) -> None:
@@ -258,7 +282,7 @@ class ListingBuilder:
             level += 1
 
     def _close_block(self) -> None:
-        rows, self._rows = self._rows, []
+        rows, self._rows, self._text = self._rows, [], 0
         size = sum(row.entry.size for row in rows)
         id = self._emit_block(encode_block(rows))
         self._append(0, Child(rows[0].path.encode(), len(rows), size, id))
@@ -266,8 +290,8 @@ class ListingBuilder:
     def _append(self, level: int, child: Child) -> None:
         pending = self._open[level]
         pending.append(child)
-        count = len(pending)
-        if count >= MIN_ROWS and (count == MAX_CHILDREN or not path_hash(child.first, level + 1) & _CLOSES):
+        self._texts[level] += len(child.first)
+        if _is_full(len(pending), MAX_CHILDREN, self._texts[level], child.first, level + 1):
             self._close_index(level)
 
     def _close_index(self, level: int) -> None:
@@ -275,10 +299,28 @@ class ListingBuilder:
         id = self._emit_index(encode_index(level + 1, children))
         first = children[0].first if children else b""
         parent = Child(first, sum(child.rows for child in children), sum(child.size for child in children), id)
-        self._open[level] = []
+        self._open[level], self._texts[level] = [], 0
         if level + 1 == len(self._open):
             self._open.append([])
+            self._texts.append(0)
         self._append(level + 1, parent)
+
+
+def _is_full(count: int, maximum: int, text: int, path: bytes, seed: int) -> bool:
+    if text >= MAX_TEXT or count == maximum:
+        return True
+    return count >= MIN_ROWS and not path_hash(path, seed) & _CLOSES
+
+
+def _climb(above: list[AnyStr], path: AnyStr) -> None:
+    """Make `above` the paths before this one that it starts with, and itself; refuse it below one of them."""
+    # What sorts between `a` and `a/c` starts with `a` (`a-b`): so only what the present one starts with may still turn
+    # out to be a folder. Each of those starts with the one before it, so only the last can be this one's.
+    while above and not path.startswith(above[-1]):
+        above.pop()
+    if above and path[len(above[-1]) :][:1] in ("/", b"/"):
+        raise InvalidInput(f"{path!r} lies below what is a file")
+    above.append(path)
 
 
 def _decode_paths(encoded: list[bytes]) -> list[TrackedPath]:
@@ -291,21 +333,29 @@ def _decode_paths(encoded: list[bytes]) -> list[TrackedPath]:
 
 def check_prefix_free(rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the rows, which are sorted; raise `CorruptData` at one whose path lies below another's."""
-    # What sorts between `a` and `a/c` starts with `a` (`a-b`): so the paths that may still turn out to be folders
-    # are those that the present one starts with.
     above: list[str] = []
     for row in rows:
-        path = row.path
-        while above and not path.startswith(above[-1]):
-            above.pop()
-        if any(path.startswith(folder + "/") for folder in above):
-            raise CorruptData(f"{path!r} lies below what is a file")
-        above.append(path)
+        try:
+            _climb(above, row.path)
+        except InvalidInput as error:
+            raise CorruptData(error.message) from error
         yield row
+
+
+def _has_its_form(entry: Entry, id: bytes) -> bool:
+    match entry:
+        case Link():
+            return 0 < entry.size <= CHUNK_MAX
+        case External():
+            return not any(id)
+        case _:
+            return True
 
 
 def _decode_text(cursor: Cursor) -> str:
     (length,) = cursor.unpack(_COUNT)
+    if length > MAX_ADDRESS:
+        raise CorruptData(f"external row with an address of {length} bytes")
     try:
         return bytes(cursor.take(length)).decode()
     except UnicodeDecodeError as error:

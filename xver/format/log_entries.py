@@ -7,18 +7,21 @@ packs it removes, and which entry it follows. Its size is bounded, so that it is
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
 from xver.format.canonical import Json, decode_json, encode_json
+from xver.format.fields import array, check_version, id_bytes, integer, natural, optional, table, text
+from xver.format.keys import check_key
+from xver.model.ids import parse_hex
 from xver.model.refs import Target, parse_ref, parse_target
 
 ENTRY_MAX: Final = 1024 * 1024
 INLINE_MAX: Final = 256 * 1024
 _FORMAT: Final = 1
+_CHECKSUM_SIZE: Final = 8
 KNOWN_FEATURES: Final = frozenset[str]()
 """What this version of xver understands beyond format 1: an entry that requires anything else is refused."""
 
@@ -105,35 +108,29 @@ def decode_entry(data: bytes) -> LogEntry:
     if len(data) > ENTRY_MAX:
         raise CorruptData(f"log entry of {len(data)} bytes")
     record = decode_json(data, "log entry")
-    if record.get("format") != _FORMAT:
-        raise UnsupportedFormat(f"log entry of format {record.get('format')!r}", hint=UPGRADE)
+    check_version(record, _FORMAT, "log entry")
     try:
-        unknown = set(_names(record, "require")) - KNOWN_FEATURES
-        if unknown:
-            raise UnsupportedFormat(
-                f"this store requires {', '.join(sorted(unknown))}, which xver does not know here",
-                hint=UPGRADE,
-            )
-        checkpoint = record.get("checkpoint")
+        # First of all: what is required may change the meaning of all the rest.
+        require = _read_require(record)
         return LogEntry(
-            n=int(record["n"]),
-            prev=record["prev"],
-            nonce=str(record["nonce"]),
-            operation=str(record["operation"]),
-            client=str(record["client"]),
-            author=str(record["author"]),
-            time=int(record["time"]),
-            refs={parse_ref(name): (_target(old), _target(new)) for name, (old, new) in record.get("refs", {}).items()},
-            add_index=tuple(_read_index(index) for index in record.get("add_index", ())),
-            remove_index=_names(record, "remove_index"),
-            remove_packs=_names(record, "remove_packs"),
-            fence=record.get("fence"),
-            tombstones=_names(record, "tombstones"),
-            require=_names(record, "require"),
-            checkpoint=None if checkpoint is None else (int(checkpoint[0]), str(checkpoint[1])),
-            moved_to=record.get("moved_to"),
+            n=natural(record["n"]),
+            prev=optional(_digest, record["prev"]),
+            nonce=text(record["nonce"]),
+            operation=text(record["operation"]),
+            client=text(record["client"]),
+            author=text(record["author"]),
+            time=integer(record["time"]),
+            refs={parse_ref(name): _read_move(pair) for name, pair in table(record.get("refs", {})).items()},
+            add_index=tuple(_read_index(index) for index in array(record.get("add_index", []))),
+            remove_index=tuple(check_key(name) for name in array(record.get("remove_index", []))),
+            remove_packs=tuple(check_key(name) for name in array(record.get("remove_packs", []))),
+            fence=optional(natural, record.get("fence")),
+            tombstones=tuple(_digest(id) for id in array(record.get("tombstones", []))),
+            require=require,
+            checkpoint=optional(_read_checkpoint, record.get("checkpoint")),
+            moved_to=optional(text, record.get("moved_to")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, InvalidInput) as error:
         raise CorruptData(f"log entry is damaged: {error}") from error
 
 
@@ -148,6 +145,7 @@ class Checkpoint:
     removed: frozenset[str]
     fence: int
     tombstones: frozenset[str]
+    require: frozenset[str] = frozenset()
     moved_to: str | None = None
 
 
@@ -163,39 +161,31 @@ def encode_checkpoint(state: Checkpoint) -> bytes:
             "n": state.n,
             "refs": {name: str(target) for name, target in state.refs.items()},
             "removed": list[Json](sorted(state.removed)),
+            "require": list[Json](sorted(state.require)),
             "tombstones": list[Json](sorted(state.tombstones)),
         }
     )
 
 
 def decode_checkpoint(data: bytes) -> Checkpoint:
-    """Return the checkpoint in `data`; raises `CorruptData`."""
+    """Return the checkpoint in `data`; raises `CorruptData` or `UnsupportedFormat` like `decode_entry`."""
     record = decode_json(data, "checkpoint")
+    check_version(record, _FORMAT, "checkpoint")
     try:
-        if record["format"] != _FORMAT:
-            raise UnsupportedFormat(f"checkpoint of format {record['format']!r}")
+        require = _read_require(record)
         return Checkpoint(
-            n=int(record["n"]),
-            digest=str(record["digest"]),
-            refs={parse_ref(name): parse_target(target) for name, target in record["refs"].items()},
-            indexes={index.name: index for index in map(_read_index, record["indexes"])},
-            removed=frozenset(_names(record, "removed")),
-            fence=int(record["fence"]),
-            tombstones=frozenset(_names(record, "tombstones")),
-            moved_to=record["moved_to"],
+            n=natural(record["n"]),
+            digest=_digest(record["digest"]),
+            refs={parse_ref(name): parse_target(text(target)) for name, target in table(record["refs"]).items()},
+            indexes={index.name: index for index in map(_read_index, array(record["indexes"]))},
+            removed=frozenset(check_key(name) for name in array(record["removed"])),
+            fence=natural(record["fence"]),
+            tombstones=frozenset(_digest(id) for id in array(record["tombstones"])),
+            require=frozenset(require),
+            moved_to=optional(text, record["moved_to"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, InvalidInput) as error:
         raise CorruptData(f"checkpoint is damaged: {error}") from error
-
-
-def check_key(name: str) -> str:
-    """Return a key found in a record if it is one: relative, ASCII, without `..`; else raise `CorruptData`."""
-    parts = name.split("/")
-    if not name.isascii() or not name.isprintable() or "\\" in name or ":" in name or not 2 <= len(parts) <= 3:
-        raise CorruptData(f"a record names no key: {name[:80]!r}")
-    if any(part.startswith(".") or not part for part in parts):
-        raise CorruptData(f"a record names no key: {name[:80]!r}")
-    return name
 
 
 def _index_record(index: LiveIndex) -> Json:
@@ -210,27 +200,57 @@ def _index_record(index: LiveIndex) -> Json:
     return record
 
 
-def _read_index(record: dict[str, Any]) -> LiveIndex:
-    inline = record.get("inline")
-    try:
-        data = None if inline is None else base64.b64decode(inline, validate=True)
-    except binascii.Error as error:
-        raise CorruptData("log entry with an index that is no base64") from error
+def _read_index(value: Any) -> LiveIndex:
+    record = table(value)
     return LiveIndex(
         name=check_key(record["name"]),
-        size=int(record["size"]),
-        checksum=int(record["checksum"], 16),
-        packs={check_key(name): int(size) for name, size in record["packs"].items()},
-        inline=data,
+        size=natural(record["size"]),
+        checksum=int.from_bytes(parse_hex(text(record["checksum"]), _CHECKSUM_SIZE)),
+        packs={check_key(name): natural(size) for name, size in table(record["packs"]).items()},
+        inline=optional(_read_inline, record.get("inline")),
     )
 
 
-def _target(text: Any) -> Target | None:
-    return None if text is None else parse_target(text)
+def _read_inline(value: Any) -> bytes:
+    encoded = text(value)
+    # Base64 of INLINE_MAX bytes; what is longer is not decoded.
+    if len(encoded) > (INLINE_MAX + 2) // 3 * 4:
+        raise InvalidInput("an index too large to travel inside a record")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise InvalidInput("an index that is no base64") from error
 
 
-def _names(record: dict[str, Any], key: str) -> tuple[str, ...]:
-    names = record.get(key, [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise CorruptData(f"log entry is damaged: {key} is no list of names")
-    return tuple(names)
+def _read_move(value: Any) -> tuple[Target | None, Target | None]:
+    old, new = _pair(value)
+    return _read_target(old), _read_target(new)
+
+
+def _read_target(value: Any) -> Target | None:
+    return None if value is None else parse_target(text(value))
+
+
+def _read_checkpoint(value: Any) -> tuple[int, str]:
+    n, digest = _pair(value)
+    return natural(n), _digest(digest)
+
+
+def _read_require(record: dict[str, Any]) -> tuple[str, ...]:
+    names = tuple(text(name) for name in array(record.get("require", [])))
+    unknown = sorted(set(names) - KNOWN_FEATURES)
+    if unknown:
+        raise UnsupportedFormat(
+            f"this store requires {', '.join(unknown)[:200]}, which is not known here", hint=UPGRADE
+        )
+    return names
+
+
+def _pair(value: Any) -> list[Any]:
+    if len(array(value)) != 2:
+        raise InvalidInput(f"{len(value)} values where two belong")
+    return array(value)
+
+
+def _digest(value: Any) -> str:
+    return id_bytes(value).hex()

@@ -28,12 +28,15 @@ _MAGIC: Final = b"XVERPACK"
 _END: Final = b"KCAPREVX"
 _VERSION: Final = 1
 HEADER: Final = _MAGIC + struct.pack("<I", _VERSION)
+_KINDS: Final = frozenset(Kind)
+_CODECS: Final = frozenset(Codec)
 # id, offset, stored, raw, kind, codec, number of bases, padding, XXH3-64 of the frame
 _ROW: Final = struct.Struct("<32sQIIBBBxQ")
 _TAIL: Final = struct.Struct("<IQ8s")
 ROW_SIZE: Final = _ROW.size
 TAIL_SIZE: Final = _TAIL.size
-_ROWS_MAX: Final = 1 << 30
+MAX_FRAMES: Final = 1 << 20
+"""The most frames of a pack: its footer stays below 60 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,11 @@ def check_header(data: bytes | memoryview) -> None:
 
 
 def footer_size(tail: bytes | memoryview) -> int:
-    """Return the size of the whole footer from the last `TAIL_SIZE` bytes of a pack."""
+    """Return the size of the whole footer from the last `TAIL_SIZE` bytes of a pack; raises `CorruptData`."""
+    if len(tail) != TAIL_SIZE:
+        raise CorruptData("pack without a footer: it was cut short or is none")
     length, _, end = _TAIL.unpack(tail)
-    if end != _END or length % ROW_SIZE or length > _ROWS_MAX:
+    if end != _END or length % ROW_SIZE or length > MAX_FRAMES * ROW_SIZE:
         raise CorruptData("pack without a footer: it was cut short or is none")
     return int(length) + TAIL_SIZE
 
@@ -79,7 +84,8 @@ def footer_size(tail: bytes | memoryview) -> int:
 def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
     """Return the frames of a pack of `size` bytes from its footer.
 
-    Raises `CorruptData` unless the frames lie back to back and fill the pack.
+    Raises `CorruptData` unless the frames lie back to back and fill the pack, `UnsupportedFormat` for a kind or codec
+    of the future.
     """
     if footer_size(footer[-TAIL_SIZE:]) != len(footer):
         raise CorruptData("pack footer of the wrong size")
@@ -89,8 +95,9 @@ def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
     frames = []
     offset = len(HEADER)
     for id, at, stored, raw, kind, codec, bases, sum_ in _ROW.iter_unpack(rows):
-        if at != offset or not frame_is_sane(kind, codec, stored, raw, bases):
-            raise CorruptData("pack footer with a frame that cannot be")
+        check_frame(kind, codec, stored, raw, bases)
+        if at != offset:
+            raise CorruptData("pack whose frames do not lie back to back")
         frames.append(Frame(id, at, stored, raw, Kind(kind), Codec(codec), bases, sum_))
         offset += stored
     if offset + len(footer) != size:
@@ -98,13 +105,17 @@ def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
     return frames
 
 
-def frame_is_sane(kind: int, codec: int, stored: int, raw: int, bases: int) -> bool:
-    """Tell whether a row of a footer or an index keeps to the maxima, before anything is allocated for it."""
-    if kind not in Kind.__members__.values() or codec not in Codec.__members__.values():
-        return False
+def check_frame(kind: int, codec: int, stored: int, raw: int, bases: int) -> None:
+    """Check a row of a footer or an index before anything is allocated for it.
+
+    Raises `CorruptData` for what exceeds the maxima, `UnsupportedFormat` for a kind or codec of the future.
+    """
+    if kind not in _KINDS or codec not in _CODECS:
+        raise UnsupportedFormat(f"object of kind {kind}, stored by codec {codec}", hint=UPGRADE)
     if not 0 < raw <= (CHUNK_MAX if kind == Kind.CHUNK else RECORD_MAX) or not 0 < stored <= raw:
-        return False
-    return (1 <= bases <= MAX_BASES) if codec == Codec.DELTA else bases == 0 and (codec != Codec.RAW or stored == raw)
+        raise CorruptData(f"frame of {stored} bytes for an object of {raw}")
+    if (codec == Codec.RAW and stored != raw) or not (1 <= bases <= MAX_BASES if codec == Codec.DELTA else bases == 0):
+        raise CorruptData(f"frame of codec {codec} with {bases} bases, {stored} of {raw} bytes")
 
 
 def decode_frame(
@@ -123,7 +134,7 @@ def decode_frame(
         case Codec.DELTA:
             if dictionary is None:
                 raise CorruptData("delta frame without its bases")
-            data = decompress(stored[1 + ID_SIZE * stored[0] :], raw, dictionary)
+            data = decompress(stored[1 + ID_SIZE * len(delta_bases(stored)) :], raw, dictionary)
     if len(data) != raw or object_id(kind, data) != id:
         raise CorruptData(f"object b3:{id.hex()[:16]} is damaged: its bytes have another id")
     return data
@@ -131,6 +142,7 @@ def decode_frame(
 
 def encode_delta(bases: Sequence[bytes], compressed: bytes) -> bytes:
     """Return the stored bytes of a delta frame."""
+    assert 1 <= len(bases) <= MAX_BASES
     return bytes([len(bases)]) + b"".join(bases) + compressed
 
 

@@ -6,17 +6,29 @@ A record holds what is known and leaves out what is not, so that most runs stay 
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from xver.errors import CorruptData, InvalidInput
 from xver.format.canonical import Json, decode_json, encode_json
-from xver.format.snapshots import check_version, read_id
+from xver.format.fields import (
+    array,
+    check_version,
+    flag,
+    id_bytes,
+    integer,
+    natural,
+    optional,
+    table,
+    text,
+    word,
+)
+from xver.model.paths import parse_path
 from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, Scalar, State, Status
 
 _FORMAT: Final = 1
-_SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_ULID: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 def encode_run(run: Run) -> bytes:
@@ -65,41 +77,33 @@ def decode_run(data: bytes) -> Run:
     record = decode_json(data, "run")
     check_version(record, _FORMAT, "run")
     try:
-        code = record.get("code", {})
         return Run(
-            ulid=_text(record["ulid"]),
-            name=_text(record["name"]),
-            status=Status(record["status"]),
+            ulid=_ulid(record["ulid"]),
+            name=text(record["name"]),
+            status=word(Status, record["status"]),
             command=_texts(record, "command"),
-            directory=_text(record.get("directory", "")),
-            started=_integer(record["started"]),
-            duration=_integer(record["duration"]),
-            user=_text(record.get("user", "")),
-            host=_text(record.get("host", "")),
-            exit_code=record.get("exit_code"),
-            signal=record.get("signal"),
-            parent=record.get("parent"),
-            code=Code(
-                commit=code.get("commit"),
-                branch=code.get("branch"),
-                dirty=code.get("dirty", False),
-                patch=_read_attachment(code.get("patch")),
-                files={path: _attached(one) for path, one in code.get("files", {}).items()},
-                url=code.get("url"),
-            ),
+            directory=text(record.get("directory", "")),
+            started=natural(record["started"]),
+            duration=natural(record["duration"]),
+            user=text(record.get("user", "")),
+            host=text(record.get("host", "")),
+            exit_code=optional(integer, record.get("exit_code")),
+            signal=optional(integer, record.get("signal")),
+            parent=optional(_ulid, record.get("parent")),
+            code=_read_code(table(record.get("code", {}))),
             environment=_text_map(record, "environment"),
             packages=_text_map(record, "packages"),
-            params={key: read_scalar(value) for key, value in record.get("params", {}).items()},
-            metrics={key: _read_metric(one) for key, one in record.get("metrics", {}).items()},
-            series=_read_attachment(record.get("series")),
+            params={key: read_scalar(value) for key, value in table(record.get("params", {})).items()},
+            metrics={key: _read_metric(table(one)) for key, one in table(record.get("metrics", {})).items()},
+            series=optional(_read_attachment, record.get("series")),
             tags=_texts(record, "tags"),
-            note=_text(record.get("note", "")),
-            inputs=tuple(_read_input(one) for one in record.get("inputs", ())),
-            outputs=tuple(_read_output(one) for one in record.get("outputs", ())),
+            note=text(record.get("note", "")),
+            inputs=tuple(_read_input(table(one)) for one in array(record.get("inputs", []))),
+            outputs=tuple(_read_output(table(one)) for one in array(record.get("outputs", []))),
             capture=_texts(record, "capture"),
             notes=_texts(record, "notes"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, InvalidInput) as error:
         raise CorruptData(f"run is damaged: {error}") from error
 
 
@@ -108,11 +112,16 @@ def scalar_text(value: Scalar) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def read_scalar(text: Any) -> Scalar:
-    """Return the value in a record's JSON text; raises `InvalidInput` for lists and objects."""
-    value = json.loads(_text(text))
+def read_scalar(encoded: Any) -> Scalar:
+    """Return the value in a record's JSON text; raises `InvalidInput` for lists, objects and what is no JSON."""
+    try:
+        value = json.loads(text(encoded))
+        if isinstance(value, str):
+            value.encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{str(encoded)[:80]!r} is no JSON") from error
     if not (value is None or isinstance(value, str | int | float | bool)):
-        raise InvalidInput(f"{text[:80]!r} is no single value")
+        raise InvalidInput(f"{encoded[:80]!r} is no single value")
     return value
 
 
@@ -133,17 +142,16 @@ def _input(one: Input) -> Json:
 
 
 def _read_input(record: dict[str, Any]) -> Input:
-    id = record.get("id")
     return Input(
-        path=_text(record["path"]),
-        id=None if id is None else read_id(id),
-        size=_integer(record["size"]),
-        evidence=Evidence(record["evidence"]),
-        state=State(record["state"]),
-        role=_text(record.get("role", "data")),
-        files=_optional_integer(record, "files"),
-        read=_optional_integer(record, "read"),
-        members=_read_attachment(record.get("members")),
+        path=parse_path(text(record["path"])),
+        id=optional(id_bytes, record.get("id")),
+        size=natural(record["size"]),
+        evidence=word(Evidence, record["evidence"]),
+        state=word(State, record["state"]),
+        role=text(record.get("role", "data")),
+        files=optional(natural, record.get("files")),
+        read=optional(natural, record.get("read")),
+        members=optional(_read_attachment, record.get("members")),
     )
 
 
@@ -164,17 +172,16 @@ def _output(one: Output) -> Json:
 
 
 def _read_output(record: dict[str, Any]) -> Output:
-    before = record.get("before")
     return Output(
-        path=_text(record["path"]),
-        id=read_id(record["id"]),
-        size=_integer(record["size"]),
-        evidence=Evidence(record["evidence"]),
-        kept=record["kept"] is True,
-        files=_optional_integer(record, "files"),
-        written=_optional_integer(record, "written"),
-        members=_read_attachment(record.get("members")),
-        before=None if before is None else read_id(before),
+        path=parse_path(text(record["path"])),
+        id=id_bytes(record["id"]),
+        size=natural(record["size"]),
+        evidence=word(Evidence, record["evidence"]),
+        kept=flag(record["kept"]),
+        files=optional(natural, record.get("files")),
+        written=optional(natural, record.get("written")),
+        members=optional(_read_attachment, record.get("members")),
+        before=optional(id_bytes, record.get("before")),
     )
 
 
@@ -191,13 +198,12 @@ def _metric(one: Metric) -> Json:
 
 
 def _read_metric(record: dict[str, Any]) -> Metric:
-    step = record.get("step")
     return Metric(
         last=_number(record["last"]),
-        step=None if step is None else _number(step),
+        step=optional(_number, record.get("step")),
         minimum=_number(record["min"]),
         maximum=_number(record["max"]),
-        count=_integer(record["count"]),
+        count=natural(record["count"]),
     )
 
 
@@ -205,43 +211,42 @@ def _attachment(one: Attachment | None) -> Json:
     return None if one is None else {"id": one.id.hex(), "size": one.size}
 
 
-def _read_attachment(record: Any) -> Attachment | None:
-    return None if record is None else _attached(record)
+def _read_attachment(value: Any) -> Attachment:
+    record = table(value)
+    return Attachment(id_bytes(record["id"]), natural(record["size"]))  # type: ignore[arg-type]
 
 
-def _attached(record: dict[str, Any]) -> Attachment:
-    return Attachment(read_id(record["id"]), _integer(record["size"]))  # type: ignore[arg-type]
+def _read_code(record: dict[str, Any]) -> Code:
+    return Code(
+        commit=optional(text, record.get("commit")),
+        branch=optional(text, record.get("branch")),
+        dirty=flag(record.get("dirty", False)),
+        patch=optional(_read_attachment, record.get("patch")),
+        files={parse_path(path): _read_attachment(one) for path, one in table(record.get("files", {})).items()},
+        url=optional(text, record.get("url")),
+    )
 
 
 def _pruned(record: Mapping[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in record.items() if value is not None and value not in ("", [], {})}
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidInput(f"{value!r} is no text")
-    return value
+def _ulid(value: Any) -> str:
+    if not _ULID.fullmatch(text(value)):
+        raise InvalidInput(f"{value[:80]!r} is no ULID")
+    return str(value)
 
 
-def _integer(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidInput(f"{value!r} is no natural number")
-    return value
-
-
-def _optional_integer(record: dict[str, Any], key: str) -> int | None:
-    value = record.get(key)
-    return None if value is None else _integer(value)
-
-
-def _number(text: Any) -> float:
-    value = _SPECIAL.get(_text(text))
-    return float(text) if value is None else value
+def _number(encoded: Any) -> float:
+    value = read_scalar(encoded)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidInput(f"{encoded[:80]!r} is no number")
+    return float(encoded)  # an integer too large for a float is infinite here; float(value) would raise
 
 
 def _texts(record: dict[str, Any], key: str) -> tuple[str, ...]:
-    return tuple(_text(one) for one in record.get(key, ()))
+    return tuple(text(one) for one in array(record.get(key, [])))
 
 
 def _text_map(record: dict[str, Any], key: str) -> dict[str, str]:
-    return {_text(name): _text(value) for name, value in record.get(key, {}).items()}
+    return {name: text(value) for name, value in table(record.get(key, {})).items()}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
+from xver.errors import CorruptData, InvalidInput
 from xver.format.canonical import decode_json, encode_json
-from xver.model.ids import ID_SIZE, ListingId, SnapshotId, parse_hex
+from xver.format.fields import array, check_version, id_bytes, integer, optional, table, text
+from xver.model.ids import SHA256_SIZE, ListingId, SnapshotId, parse_hex
 from xver.model.snapshots import Author, Snapshot
 
 _FORMAT: Final = 1
-_PARENTS_MAX: Final = 64
+_SHA1_SIZE: Final = 20
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
@@ -34,46 +35,20 @@ def decode_snapshot(data: bytes) -> Snapshot:
     record = decode_json(data, "snapshot")
     check_version(record, _FORMAT, "snapshot")
     try:
-        author, parents, git = record["author"], record["parents"], record["git"]
-        if len(parents) > _PARENTS_MAX:
-            raise CorruptData(f"snapshot with {len(parents)} parents")
+        author = table(record["author"])
         return Snapshot(
-            root=ListingId(read_id(record["root"])),
-            parents=tuple(SnapshotId(read_id(parent)) for parent in parents),
-            author=Author(_text(author["name"]), _text(author["email"])),
-            time=_integer(record["time"]),
-            offset=_integer(record["offset"]),
-            message=_text(record["message"]),
-            git=None if git is None else parse_hex(_text(git)).hex(),
+            root=ListingId(id_bytes(record["root"])),
+            parents=tuple(SnapshotId(id_bytes(parent)) for parent in array(record["parents"])),
+            author=Author(text(author["name"]), text(author["email"])),
+            time=integer(record["time"]),
+            offset=integer(record["offset"]),
+            message=text(record["message"]),
+            git=optional(_git_id, record["git"]),
         )
-    except (KeyError, TypeError, InvalidInput) as error:
+    except (KeyError, InvalidInput) as error:
         raise CorruptData(f"snapshot is damaged: {error}") from error
 
 
-def check_version(record: dict[str, Any], newest: int, what: str) -> None:
-    """Raise `UnsupportedFormat` for a record of a later format, `CorruptData` for one without a format."""
-    version = record.get("format")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CorruptData(f"{what} is damaged: it names no format")
-    if version > newest:
-        raise UnsupportedFormat(f"{what} of format {version}", hint=UPGRADE)
-
-
-def read_id(value: Any) -> bytes:
-    """Return the id in a record's field; raises `InvalidInput`."""
-    id = parse_hex(_text(value))
-    if len(id) != ID_SIZE:
-        raise InvalidInput(f"an id of {len(id)} bytes")
-    return id
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidInput(f"{value!r} is no text")
-    return value
-
-
-def _integer(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidInput(f"{value!r} is no integer")
-    return value
+def _git_id(value: Any) -> str:
+    digits = text(value)
+    return parse_hex(digits, _SHA1_SIZE if len(digits) == 2 * _SHA1_SIZE else SHA256_SIZE).hex()

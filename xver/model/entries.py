@@ -12,6 +12,10 @@ CHUNK_MAX: Final = 256 * 1024
 """The largest chunk, in bytes; a file up to this size is one chunk and its id is the chunk's."""
 
 
+SIZE_MAX: Final = (1 << 63) - 1
+"""The largest size, in bytes, of content or of all of a listing; also the most rows of one."""
+
+
 class EntryKind(enum.IntEnum):
     """The kind of a listing's row; the number is part of the format."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from typing import Any, Final, NewType, TypeAlias
 
 import blake3
@@ -34,6 +35,7 @@ ID_SIZE: Final = 32
 FINGERPRINT_SIZE: Final = 16
 SHA256_SIZE: Final = 32
 NO_FINGERPRINT: Final = bytes(FINGERPRINT_SIZE)
+_HEX: Final = re.compile("[0-9a-f]*")
 
 
 class Kind(enum.IntEnum):
@@ -112,23 +114,18 @@ def parse_id(text: str) -> bytes:
 
     Raises `InvalidInput` for anything else.
     """
-    digits = text.removeprefix("b3:")
-    if len(digits) != 2 * ID_SIZE:
-        raise InvalidInput(f"not an id: {text!r} (64 hex digits are one)")
-    return parse_hex(digits)
+    return parse_hex(text.removeprefix("b3:"))
 
 
-def parse_hex(digits: str) -> bytes:
-    """Parse hex digits as they stand in records: lower case, nothing else.
+def parse_hex(digits: str, size: int = ID_SIZE) -> bytes:
+    """Parse the hex digits of `size` bytes (an id's, if nothing is said) as they stand in records: lower case, no more.
 
     Raises `InvalidInput` for anything else.
     """
-    if digits != digits.lower():
-        raise InvalidInput(f"not lower-case hex: {digits!r}")
-    try:
-        return bytes.fromhex(digits)
-    except ValueError as error:
-        raise InvalidInput(f"not hex: {digits!r}") from error
+    # bytes.fromhex alone would take capitals and pass over spaces.
+    if len(digits) != 2 * size or not _HEX.fullmatch(digits):
+        raise InvalidInput(f"no {2 * size} hex digits in lower case: {digits[:80]!r}")
+    return bytes.fromhex(digits)
 
 
 def short_id(id: bytes) -> str:

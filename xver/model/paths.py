@@ -6,6 +6,7 @@ name the places where git and xver keep themselves, in any disguise a file syste
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final, NewType
 
@@ -16,10 +17,13 @@ TrackedPath = NewType("TrackedPath", str)
 MAX_PATH: Final = 4096
 """The longest path, in bytes of UTF-8."""
 
-_OWN_NAMES: Final = frozenset({".git", ".xver"})
-_FAST_BAD: Final = ("//", "/./", "/../", "\0")
-# HFS+ ignores these when it compares names, so `.g<ZWNJ>it` is `.git` there (git's is_hfs_dotgit list).
-_IGNORABLE: Final = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
+_OWN_NAMES: Final = frozenset({".git", ".xver", "git~1", "xver~1"})
+# What file systems pass over when they compare names, so that `.g<ZWNJ>it` is `.git` there: Unicode's property
+# Default_Ignorable_Code_Point (ext4 and f2fs with case folding), of which HFS+ has a part.
+_IGNORABLE: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def parse_path(text: str) -> TrackedPath:
@@ -34,13 +38,13 @@ def parse_path(text: str) -> TrackedPath:
         raise InvalidInput(f"path is not UTF-8: {text!r}") from error
     if not encoded or len(encoded) > MAX_PATH:
         raise InvalidInput(f"path of {len(encoded)} bytes: {text[:80]!r} (1 to {MAX_PATH} are allowed)")
-    if encoded[0] == 0x2F or encoded[-1] == 0x2F or any(bad in text for bad in _FAST_BAD):
-        raise InvalidInput(f"path is not relative and clean: {text!r}")
+    if "\0" in text:
+        raise InvalidInput(f"path with a NUL: {text!r}")
     for part in text.split("/"):
         if part in (".", "..", ""):
             raise InvalidInput(f"path is not relative and clean: {text!r}")
-        # Most names have neither a dot in front nor a tilde nor anything above ASCII: nothing to unmask.
-        if (part[0] == "." or "~" in part or not part.isascii()) and _is_own_name(part):
+        # Most names have neither a dot in front nor a tilde nor a backslash nor anything above ASCII.
+        if (part[0] == "." or "~" in part or "\\" in part or not part.isascii()) and _is_disguised(part):
             raise InvalidInput(f"path names a place of git's or xver's own: {text!r}")
     return TrackedPath(text)
 
@@ -68,7 +72,9 @@ def fold(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def _is_own_name(part: str) -> bool:
-    # NTFS: trailing dots and spaces vanish, `:` opens a stream, and `GIT~1` is the short name of `.git`.
-    plain = unicodedata.normalize("NFKC", part.translate(_IGNORABLE)).casefold().split(":")[0].rstrip(". ")
-    return plain in _OWN_NAMES or plain in ("git~1", "xver~1")
+def _is_disguised(part: str) -> bool:
+    # By way of capitals, so that `ı`, whose capital is I, counts as an i.
+    plain = _IGNORABLE.sub("", unicodedata.normalize("NFKC", _IGNORABLE.sub("", part)).upper().casefold())
+    # Windows: a backslash separates, `:` opens a stream, trailing dots and spaces vanish, `GIT~1` is `.git`.
+    names = [name.split(":")[0] for name in plain.split("\\")]
+    return any(name.rstrip(". ") in _OWN_NAMES for name in names) or (len(names) > 1 and ".." in names)

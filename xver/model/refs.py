@@ -16,6 +16,7 @@ SNAPSHOTS: Final = "snapshots/"
 RUNS: Final = "runs/"
 KEPT: Final = "kept/"
 LOCK: Final = "lock/"
+INFLIGHT: Final = "inflight/"
 
 _NAME_MAX: Final = 512
 # What git refuses in a branch name, and whatever else could not stand in a URL or on a command line.
@@ -45,7 +46,7 @@ class Target:
 def parse_target(text: str) -> Target:
     """Parse what `str(target)` gives; raises `InvalidInput` for anything else."""
     kind, colon, digits = text.partition(":")
-    if not colon or kind not in TargetKind.__members__.values() or len(digits) != 64:
+    if not colon or kind not in TargetKind.__members__.values():
         raise InvalidInput(f"no target of a ref: {text[:80]!r}")
     return Target(TargetKind(kind), parse_hex(digits))
 
