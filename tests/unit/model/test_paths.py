@@ -1,0 +1,149 @@
+"""Tracked paths: what is taken, and every way out or disguise that is not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xver.errors import InvalidInput
+from xver.model.paths import MAX_PATH, decode_path, fold, is_below, overlaps, parse_path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "a/b",
+        "..a",
+        "a..",
+        "...",
+        ".gitignore",
+        ".github/x",
+        "git",
+        "xver",
+        "a~1",
+        "git~2",
+        "a b",
+        "a\nb",
+        'a"b',
+        "a\\b",
+        "\\",
+        "a\x01",
+        "é",
+        "e\u0301",
+        "日本/語",
+        "\U0001f600",
+        "a.",
+        "a:b",
+        "con",
+        "\u200d",
+        "x" * MAX_PATH,
+        "é" * (MAX_PATH // 2),
+    ],
+)
+def test_what_is_a_path_is_taken_as_it_is(text: str) -> None:
+    assert parse_path(text) == text
+    assert decode_path(text.encode()) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "./a",
+        "a/.",
+        "a/./b",
+        "../a",
+        "a/..",
+        "a/../b",
+        "a\0b",
+        "\0",
+        "\ud800",
+        "a/\udcff",
+        "x" * (MAX_PATH + 1),
+        "é" * (MAX_PATH // 2 + 1),
+        "..\\a",
+        "a\\..\\b",
+        "a\\..",
+    ],
+)
+def test_what_leads_out_or_is_no_clean_path_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_path(text)
+
+
+@pytest.mark.parametrize("name", ["git", "xver"])
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        ".{}",
+        ".{} ",
+        ".{}.",
+        ".{}. .",
+        ".{}:stream",
+        ".{}::$INDEX_ALLOCATION",
+        ".{}\\hooks",
+        "a\\.{}",
+        "{}~1",
+        "{}~1 ",
+        "\uff0e{}",
+        "\u200c.{}",
+        ".\u00ad{}",
+        ".{}\ufe0f",
+        ".\U000e0041{}",
+        ".\u034f{}\u2060",
+        "\ufeff.{}",
+    ],
+)
+def test_a_place_of_git_or_xver_is_refused_in_any_disguise(name: str, disguise: str) -> None:
+    plain = disguise.format(name)
+    for part in (plain, disguise.format(name.upper()), plain.title()):
+        for text in (part, f"a/{part}", f"{part}/b", f"a/{part}/b"):
+            with pytest.raises(InvalidInput):
+                parse_path(text)
+
+
+@pytest.mark.parametrize("text", [".gıt", ".g\u200d\u0131t", ".ｇｉｔ", ".ⓖit", ".gⅰt", ".𝓰it", ".ˣver"])
+def test_letters_that_fold_to_ascii_disguise_nothing(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_path(text)
+
+
+@pytest.mark.parametrize("encoded", [b"\xff", b"a/\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80"])
+def test_bytes_that_are_not_utf_8_are_no_path(encoded: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        decode_path(encoded)
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_taken_stays_below_and_beside_git(text: str) -> None:
+    try:
+        parts = parse_path(text).split("/")
+    except InvalidInput:
+        return
+    assert all(part and part not in (".", "..") and "\0" not in part for part in parts)
+    assert not {".git", ".xver"} & {part.casefold() for part in parts}
+
+
+def test_below_is_by_whole_parts() -> None:
+    assert is_below("a/b", "a")
+    assert is_below("a", "a")
+    assert is_below("a", "")
+    assert not is_below("ab", "a")
+    assert overlaps("a", "a/b")
+    assert overlaps("a/b", "a")
+    assert not overlaps("a-b", "a")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("A", "a"), ("é", "e\u0301"), ("ß", "SS"), ("Ω", "\u2126"), ("É/x", "e\u0301/X")]
+)
+def test_names_that_a_folding_file_system_cannot_tell_apart_fold_to_one(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
