@@ -12,6 +12,7 @@ def run_json(run: Run) -> dict[str, Any]:
     return {
         "id": run.ulid,
         "name": run.name,
+        "title": run.title,
         "status": str(run.status),
         "command": list(run.command),
         "directory": run.directory,

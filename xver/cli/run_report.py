@@ -37,9 +37,9 @@ def report_run(out: Output, repo: Repo, run: Run) -> None:
 
 
 def title(run: Run) -> str:
-    """Return the command of a run as a person would type it, or its name where it is no command."""
-    if not run.command:
-        return run.name
+    """Return what its author calls a run, else its command as a person would type it."""
+    if run.title or not run.command:
+        return run.title or "(notebook)"
     return shlex.join([os.path.basename(run.command[0]), *run.command[1:]])
 
 

@@ -66,6 +66,7 @@ def encode_run(run: Run) -> bytes:
         "started": run.started,
         "status": str(run.status),
         "tags": list[Json](run.tags),
+        "title": run.title,
         "ulid": run.ulid,
         "user": run.user,
     }
@@ -87,6 +88,7 @@ def decode_run(data: bytes) -> Run:
             duration=natural(record["duration"]),
             user=text(record.get("user", "")),
             host=text(record.get("host", "")),
+            title=text(record.get("title", "")),
             exit_code=optional(integer, record.get("exit_code")),
             signal=optional(integer, record.get("signal")),
             parent=optional(_ulid, record.get("parent")),

@@ -119,7 +119,8 @@ class Metric:
 class Run:
     """One execution, immutable once sealed.
 
-    `ulid` identifies it, `name` is for people. `started` is in milliseconds since 1970, `duration` in milliseconds.
+    `ulid` identifies it, `name` is for people, `title` what its author calls it. `started` is in milliseconds since
+    1970, `duration` in milliseconds.
     `capture` names the layers that watched; `notes` says in plain words what could not be seen.
     """
 
@@ -134,6 +135,7 @@ class Run:
     host: str
     exit_code: int | None = None
     signal: int | None = None
+    title: str = ""
     parent: str | None = None
     code: Code = Code()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -161,7 +161,8 @@ class _Asking:
 def _on_disk(repo: Repo, word: str, start: Path, holders: Holders) -> Entity:
     try:
         path = repo.relative(word, start=start)
-    except RepositoryNotFound:
+    except (InvalidInput, RepositoryNotFound):
+        # Outside of the work tree: only its bytes are known.
         return _read(start / word, word, holders)
     if not path:
         raise InvalidInput("the whole work tree has no one origin", hint="xver lineage models/model.pkl")

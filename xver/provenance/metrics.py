@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xver.model.runs import Metric
-from xver.provenance.flight import Point
+from xver.provenance.events import Point
 from xver.provenance.parameters import flatten
 
 FILE: Final = "metrics.json"

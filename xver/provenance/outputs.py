@@ -97,7 +97,7 @@ def _tracked_output(
     adds: bool,
 ) -> tuple[Output, Entry] | None:
     if adds:
-        entry = add(repo, [top], hold=False).added[0].entry
+        entry = add(repo, [top]).added[0].entry
         record = repo.stat_index.tree(top)
         assert record is not None
     else:

@@ -8,31 +8,28 @@ side becomes a note of the record, not an error of the run. No repository lock i
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from xver import __version__
 from xver.errors import Locked, XverError
 from xver.git.state import tracked_files
-from xver.model.runs import Evidence, Metric, Run, Scalar, Status
+from xver.model.runs import Evidence, Metric, Run, Scalar
 from xver.provenance import metrics as metrics_files
 from xver.provenance import parameters
 from xver.provenance.code import code_state
-from xver.provenance.environment import Interpreter, machine
+from xver.provenance.declaring import declared_inputs
+from xver.provenance.environment import Interpreter
+from xver.provenance.events import FlightRecord
 from xver.provenance.executing import execute
-from xver.provenance.flight import Flight, FlightRecord
+from xver.provenance.flight import Flight
 from xver.provenance.inputs import Opened, Read, inputs_of
 from xver.provenance.observing import DECLARED, Before, Seen, look_before, watching
 from xver.provenance.outputs import outputs_of
+from xver.provenance.programs import new_run
 from xver.provenance.sealing import begin, merge_events, seal
-from xver.provenance.secrets import mask_arguments
 from xver.provenance.tree import TreeState, look
-from xver.provenance.ulids import new_ulid, run_name
 from xver.repo import Repo
 from xver.store.packing import Packer
 
@@ -106,27 +103,15 @@ def _prepare(
 ) -> Prepared:
     given = parameters.parse_parameters(options.params)
     filled, used = parameters.fill_in(command, options.params)
-    ulid = new_ulid()
-    run = Run(
-        ulid=ulid,
-        name=run_name(ulid),
-        status=Status.LOST,
-        command=mask_arguments(filled),
-        directory=os.path.relpath(directory, repo.root).replace(os.sep, "/"),
-        started=time.time_ns() // 1_000_000,
-        duration=0,
-        user=_user(),
-        host=platform.node(),
-        parent=options.parent,
-        environment={**machine(), "xver": __version__},
+    run = replace(
+        new_run(repo, command=filled, directory=directory, parent=options.parent, note=options.note),
         params=parameters.mask_parameters({**parameters.in_command(filled), **given}),
         tags=options.tags,
-        note=options.note,
     )
     told = {
-        "XVER_RUN": ulid,
+        "XVER_RUN": run.ulid,
         "XVER_REPO": os.fspath(repo.root),
-        "XVER_EVENTS": os.fspath(repo.runs / ulid / "events-other.jsonl"),
+        "XVER_EVENTS": os.fspath(repo.runs / run.ulid / "events-other.jsonl"),
         "XVER_PARAMS": json.dumps(given),
     }
     return Prepared(filled, directory, {**environment, **told}, run, frozenset(given.keys() - used))
@@ -181,28 +166,17 @@ def _work_out(
 def _inputs(repo: Repo, record: FlightRecord, before: Before, after: TreeState, seen: Seen, packer: Packer) -> Read:
     # Opened for writing, and not a byte changed: a database or an archive that was only looked into.
     looked_into = {path for path in seen.updated if before.tree.files.get(path) == after.files.get(path)}
-    watched = seen.read | looked_into
-    declared = [path for path in record.inputs if path not in watched]
-    code_paths = frozenset(tracked_files(repo.git)) if repo.git is not None else frozenset[str]()
-    found = Read()
-    for opened in (
-        Opened(watched, Evidence.WATCHED, seen.is_complete),
-        Opened(declared, Evidence.DECLARED, is_complete=True),
-    ):
-        more = inputs_of(
-            repo,
-            opened,
-            before=before,
-            after=after,
-            written=seen.written,
-            code_paths=code_paths,
-            packer=packer,
-        )
-        known = {one.path for one in found.inputs}
-        found.inputs += [one for one in more.inputs if one.path not in known]
-        found.code |= more.code
-        found.kept |= more.kept
-        found.notes += more.notes
+    found = inputs_of(
+        repo,
+        Opened(seen.read | looked_into, Evidence.WATCHED, seen.is_complete),
+        before=before,
+        after=after,
+        written=seen.written,
+        code_paths=frozenset(tracked_files(repo.git)) if repo.git is not None else frozenset(),
+        packer=packer,
+    )
+    known = {one.path for one in found.inputs} | seen.read
+    found.inputs += declared_inputs(repo, record.inputs, known=known)
     return found
 
 
@@ -232,11 +206,3 @@ def _evidence(path: str, seen: Seen, record: FlightRecord) -> Evidence:
     if path in record.outputs:
         return Evidence.DECLARED
     return Evidence.WATCHED if path in seen.written else Evidence.COMPARED
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        # A container's user without an entry in the password file.
-        return ""

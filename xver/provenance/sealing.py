@@ -8,7 +8,6 @@ kept/<ulid>      a listing of what else it keeps: inputs/… that no version hel
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,8 +19,9 @@ from xver.model.entries import Entry
 from xver.model.ids import Kind, RunId
 from xver.model.paths import MAX_PATH, TrackedPath
 from xver.model.refs import INFLIGHT, KEPT, RUNS, Target, TargetKind
-from xver.model.runs import Attachment, Run, Status
-from xver.provenance.flight import Flight, FlightRecord
+from xver.model.runs import Attachment, Run
+from xver.provenance.events import FlightRecord
+from xver.provenance.flight import Flight
 from xver.provenance.metrics import encode_series, summarize
 from xver.provenance.parameters import mask_parameters
 from xver.provenance.secrets import mask
@@ -96,42 +96,12 @@ def seal(
     return id
 
 
-def recover(repo: Repo) -> list[Run]:
-    """Seal the runs whose processes died before they could; return them.
-
-    What they logged is kept; what they wrote is not known, unless they said so.
-    """
-    sealed = []
-    for flight in flights(repo):
-        if flight.is_alive():
-            continue
-        record = flight.read()
-        with repo.store.packer() as packer:
-            run = merge_events(begun(flight), record, packer)
-            run = replace(
-                run,
-                status=record.status or Status.LOST,
-                exit_code=record.exit_code,
-                signal=record.signal,
-                duration=max(0, (record.ended or _last_event(flight)) - run.started),
-                notes=(*run.notes, "recovered: what it read and wrote at its end is not known"),
-            )
-            seal(repo, flight, run, packer, inputs={}, outputs={})
-        sealed.append(run)
-    return sealed
-
-
 def flights(repo: Repo) -> list[Flight]:
     """Return the runs in flight, oldest first."""
     if not repo.runs.is_dir():
         return []
     folders = sorted(folder for folder in repo.runs.iterdir() if (folder / "start.json").is_file())
     return [Flight.open(folder) for folder in folders]
-
-
-def _last_event(flight: Flight) -> int:
-    files = list(flight.folder.iterdir())
-    return max((int(os.stat(path).st_mtime * 1000) for path in files), default=0)
 
 
 def _kept(
