@@ -34,7 +34,7 @@ def diff_entries(store: Store, before: Entries, after: Entries) -> list[Change]:
     changes: list[Change] = []
     for path in sorted({*before, *after}, key=str.encode):
         old, new = before.get(path), after.get(path)
-        if old == new or _same(old, new):
+        if _same(old, new):
             continue
         changes += _expand(store, path, old, new)
     return _join_renames(changes)
@@ -93,8 +93,8 @@ def _descend(store: Store, parts: list[tuple[int, Child]], level: int) -> list[t
 
 
 def _same(one: Entry | None, two: Entry | None) -> bool:
-    if one is None or two is None:
-        return one is two
+    if one is None or two is None or one == two:
+        return one == two
     return kind_of(one) is kind_of(two) and entry_id(one) == entry_id(two) and entry_id(one) is not None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from xver.format.snapshots import decode_snapshot
 from xver.model.ids import Kind, SnapshotId
@@ -39,9 +39,22 @@ def history(store: Store, start: SnapshotId) -> Iterator[tuple[SnapshotId, Snaps
                 heapq.heappush(free, (-known[parent].time, parent))
 
 
+def ancestors(store: Store, starts: Iterable[SnapshotId]) -> Iterator[tuple[SnapshotId, Snapshot]]:
+    """Yield snapshots and all their ancestors, each once, in no particular order."""
+    waiting = list(starts)
+    seen = set(waiting)
+    while waiting:
+        id = waiting.pop()
+        snapshot = read_snapshot(store, id)
+        yield id, snapshot
+        fresh = [parent for parent in snapshot.parents if parent not in seen]
+        seen.update(fresh)
+        waiting += fresh
+
+
 def is_ancestor(store: Store, ancestor: SnapshotId, of: SnapshotId) -> bool:
     """Tell whether `ancestor` is `of` or came before it."""
-    return any(id == ancestor for id, _ in history(store, of))
+    return any(id == ancestor for id, _ in ancestors(store, [of]))
 
 
 def merge_base(store: Store, one: SnapshotId, other: SnapshotId) -> SnapshotId | None:
@@ -49,10 +62,9 @@ def merge_base(store: Store, one: SnapshotId, other: SnapshotId) -> SnapshotId |
     import networkx as nx
 
     graph: nx.DiGraph[SnapshotId] = nx.DiGraph()
-    for start in (one, other):
-        for id, snapshot in history(store, start):
-            graph.add_node(id)
-            graph.add_edges_from((parent, id) for parent in snapshot.parents)
+    for id, snapshot in ancestors(store, (one, other)):
+        graph.add_node(id)
+        graph.add_edges_from((parent, id) for parent in snapshot.parents)
     common = (nx.ancestors(graph, one) | {one}) & (nx.ancestors(graph, other) | {other})
     # Best: no other common ancestor descends from it. Of several (criss-cross merges) the newest, then by id.
     best = [id for id in common if not any(child in common for child in graph.successors(id))]

@@ -6,16 +6,17 @@ run ─► its attachments
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from xver.errors import ContentNotFound, CorruptData
+from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError
 from xver.format.listings import decode_block, decode_index
 from xver.format.nodes import decode_node
 from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
-from xver.model.entries import CHUNK_MAX, Dataset, File, Link
+from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
 from xver.model.ids import EMPTY_ID, Kind
+from xver.model.paths import TrackedPath
 from xver.model.refs import Target, TargetKind
 from xver.store.content import content_kind
 from xver.store.store import Store, Wanted
@@ -98,7 +99,7 @@ def _read(
 ) -> dict[bytes, bytes | memoryview]:
     try:
         return dict(store.get_many(Wanted(edge.kind, edge.id) for edge in edges))
-    except CorruptData:
+    except (CorruptData, NotFound, StorageError):
         if missing is None:
             raise
     # One of many is damaged: read them one by one to name it and go on with the rest.
@@ -106,7 +107,7 @@ def _read(
     for edge in edges:
         try:
             found[edge.id] = store.get(edge.kind, edge.id)
-        except CorruptData as error:
+        except (CorruptData, NotFound, StorageError) as error:
             missing(edge, error)
     return found
 
@@ -140,10 +141,19 @@ def strong_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
             return
 
 
+def entry_edges(entries: Mapping[TrackedPath, Entry]) -> Iterator[Edge]:
+    """Yield what tracked entries lead to."""
+    for path, entry in entries.items():
+        yield from _entry_edge(entry, path)
+
+
 def _row_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
     for path, entry in decode_block(data):
-        where = f"{edge.where} {path}".strip()
-        if isinstance(entry, Dataset):
-            yield Edge(Kind.LISTING, entry.id, where)
-        elif isinstance(entry, File | Link) and entry.size:
-            yield Edge(content_kind(entry.size), entry.id, where)
+        yield from _entry_edge(entry, f"{edge.where} {path}".strip())
+
+
+def _entry_edge(entry: Entry, where: str) -> Iterator[Edge]:
+    if isinstance(entry, Dataset):
+        yield Edge(Kind.LISTING, entry.id, where)
+    elif isinstance(entry, File | Link) and entry.size:
+        yield Edge(content_kind(entry.size), entry.id, where)

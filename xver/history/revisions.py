@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from xver.errors import RevisionNotFound
-from xver.history.graph import history, read_snapshot
+from xver.history.graph import ancestors, read_snapshot
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.store.store import Store
@@ -58,14 +58,11 @@ def _abbreviated(store: Store, digits: str, head: SnapshotId | None) -> list[Sna
     starts = [SnapshotId(target.id) for target in store.log.refs.values() if target.kind is TargetKind.SNAPSHOT]
     if head is not None:
         starts.append(head)
-    found: dict[SnapshotId, None] = {}
-    for start in starts:
-        if start in found:
-            continue
-        for id, snapshot in history(store, start):
-            if id.hex().startswith(digits) or (snapshot.git or "").startswith(digits):
-                found[id] = None
-    return sorted(found)
+    return sorted(
+        id
+        for id, snapshot in ancestors(store, dict.fromkeys(starts))
+        if id.hex().startswith(digits) or (snapshot.git or "").startswith(digits)
+    )
 
 
 def _step(store: Store, id: SnapshotId, suffix: str, rev: str) -> SnapshotId:

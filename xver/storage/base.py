@@ -1,4 +1,4 @@
-"""The contract of storage: keys and bytes, seven methods and two that follow from them, no knowledge of what the bytes mean.
+"""The contract of storage: keys and bytes, seven methods and three more, no knowledge of what the bytes mean.
 
 A key is a relative path of `/`-separated ASCII parts (`packs/0.9f3a-0.data`). Every object is written once
 under a name that is never used for other bytes; the only synchronisation there is, is `create`.
@@ -82,6 +82,11 @@ class Storage(ABC):
     def view(self, key: str) -> memoryview:
         """Return the object's bytes, mapped rather than read where the backend can."""
         return memoryview(self.get(key))
+
+    def forget(self, key: str) -> bool:
+        """Drop a remembered copy of the object, so that it is read anew; tell whether there was one."""
+        del key
+        return False
 
     @abstractmethod
     def create(self, key: str, body: bytes) -> bool:

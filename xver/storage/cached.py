@@ -6,9 +6,9 @@ as the original. Packs are not kept: their objects are copied into the local sto
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import BinaryIO, Final
 
 from xver.errors import CorruptData, NotFound
@@ -38,6 +38,8 @@ class CachedStorage(Storage):
         """
         known = sorted(stat.key for stat in self._cache.list("log/"))
         if not known:
+            # Without an entry nothing proves that it is still the store whose marker we remember.
+            self._cache.delete("xver.json")
             return
         try:
             same = self._inner.get(known[-1]) == self._cache.get(known[-1])
@@ -70,8 +72,15 @@ class CachedStorage(Storage):
             return data
 
     def view(self, key: str) -> memoryview:
+        if not key.startswith(_KEPT):
+            return self._inner.view(key)
         self.get(key)
         return self._cache.view(key)
+
+    def forget(self, key: str) -> bool:
+        is_known = self._cache.stat(key) is not None
+        self._cache.delete(key)
+        return is_known
 
     def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
         return self._inner.get_many(parts)
@@ -79,8 +88,10 @@ class CachedStorage(Storage):
     def put(self, key: str, source: bytes | memoryview) -> None:
         self._inner.put(key, source)
 
-    def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
-        return self._inner.writer(key)
+    @contextlib.contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        with self._inner.writer(key) as file:
+            yield file
 
     def create(self, key: str, body: bytes) -> bool:
         return self._inner.create(key, body)

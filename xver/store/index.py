@@ -29,21 +29,44 @@ class StoreIndex:
         self._opened: dict[str, PackIndex] = {}
         self._asked = 0
         self._known: tuple[int, frozenset[bytes]] | None = None
+        self._lost: frozenset[str] = frozenset()
 
     def find(self, id: bytes) -> Place | None:
         """Return where the object lies, None if this store does not hold it."""
         for index in self._live():
             place = index.find(id)
-            if place is not None and place.container.name not in self._log.removed:
+            if place is not None and self._holds(place):
                 return place
         return None
 
-    def bases(self, id: bytes) -> tuple[bytes, ...]:
+    def bases(self, delta: Place) -> tuple[bytes, ...]:
         """Return the ids of a delta's bases."""
         for index in self._live():
-            if index.find(id) is not None:
-                return index.bases(id)
-        raise CorruptData(f"no index names the bases of b3:{id.hex()[:16]}")
+            if index.find(delta.id) == delta:
+                return index.bases(delta.id)
+        raise CorruptData(f"no index names the bases of b3:{delta.id.hex()[:16]}")
+
+    def only_in(self, packs: frozenset[str]) -> set[str]:
+        """Return those of `packs` that have an object which no other pack holds."""
+        if not packs:
+            return set()
+        self.avoid(packs)
+        return {
+            place.container.name
+            for index in self._live()
+            for place in index.places()
+            if place.container.name in packs and self.find(place.id) is None
+        }
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether nothing that the log says is live has to be avoided."""
+        return not self._lost
+
+    def avoid(self, packs: frozenset[str]) -> None:
+        """From now on take nothing from these packs: they are live and yet not there, or not whole."""
+        self._lost = packs
+        self._known = None
 
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the store holds the object; made for asking very often."""
@@ -51,7 +74,7 @@ class StoreIndex:
         known = self._known
         if known is not None and known[0] == self._log.n:
             return id in known[1]
-        if self._asked > _SET_AFTER and not self._log.removed and self.rows() <= _SET_ROWS:
+        if self._asked > _SET_AFTER and not (self._log.removed or self._lost) and self.rows() <= _SET_ROWS:
             # Two microseconds a bisection, a tenth of that a set: pays from a few thousand questions on.
             self._known = (self._log.n, frozenset(self.ids()))
             return id in self._known[1]
@@ -71,11 +94,23 @@ class StoreIndex:
         found = self._opened.get(live.name)
         if found is None:
             data = memoryview(live.inline) if live.inline is not None else self._storage.view(live.name)
-            if len(data) != live.size or checksum(data) != live.checksum:
+            if not _is_whole(data, live) and self._storage.forget(live.name):
+                data = self._storage.view(live.name)
+            if not _is_whole(data, live):
                 raise CorruptData(f"{live.name} of {self._storage.url} is damaged", hint="xver fsck")
-            found = self._opened[live.name] = PackIndex(data)
+            found = PackIndex(data)
+            if any(live.packs.get(one.name) != one.size for one in found.containers):
+                raise CorruptData(f"{live.name} of {self._storage.url} speaks of packs that the log does not name")
+            self._opened[live.name] = found
         return found
+
+    def _holds(self, place: Place) -> bool:
+        return place.container.name not in self._log.removed and place.container.name not in self._lost
 
     def _live(self) -> Iterator[PackIndex]:
         for live in reversed(self._log.indexes.values()):
             yield self.open(live)
+
+
+def _is_whole(data: memoryview, live: LiveIndex) -> bool:
+    return len(data) == live.size and checksum(data) == live.checksum

@@ -10,12 +10,13 @@ docs/format.md, "The log", rules R0 to R4.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xver.errors import CorruptData, NotFound, RefConflict
+from xver.errors import Conflict, CorruptData, NotFound, RefConflict, XverError
 from xver.format.log_entries import (
     Checkpoint,
     LiveIndex,
@@ -31,6 +32,18 @@ from xver.storage.base import Storage
 
 CHECKPOINT_EVERY: Final = 64
 """A checkpoint is written when this many entries follow the last one."""
+
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+
+
+class Collected(Conflict):
+    """A collection ran since this was begun, and may have taken what it relies on; nothing was changed."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"{url} was cleaned up meanwhile: some of what this relies on may be gone", hint="run it again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,8 @@ class Log:
         self.removed: set[str] = set()
         self.fence = 0
         self.tombstones: set[str] = set()
+        self.require: set[str] = set()
+        self.moved_to: str | None = None
 
     def refresh(self) -> None:
         """Read the entries created since the last time.
@@ -84,6 +99,7 @@ class Log:
 
         Raises:
             RefConflict: a ref has not the value that was expected.
+            Collected: a pack or index to be made live may have been deleted already (rule R1).
         """
         for name in change.refs:
             parse_ref(name)
@@ -92,6 +108,7 @@ class Log:
             for name, (old, _) in change.refs.items():
                 if self.refs.get(name) != old:
                     raise RefConflict(name, expected=_shown(old), actual=_shown(self.refs.get(name)))
+            self._check_added(change)
             if check is not None:
                 check(self)
             body = encode_entry(self._entry(change))
@@ -107,6 +124,37 @@ class Log:
     def entries(self) -> list[LogEntry]:
         """Return every entry, oldest first."""
         return [decode_entry(self._storage.get(entry_key(n))) for n in range(self.n)]
+
+    @property
+    def collected(self) -> tuple[int, frozenset[str]]:
+        """What collections did so far: while it is the same, whatever was live still is."""
+        return self.fence, frozenset(self.removed)
+
+    def verify(self) -> list[str]:
+        """Read the whole log again from its first entry; return what is wrong with it, a line each.
+
+        The chain of digests, entries behind a gap, each checkpoint that an entry names, and whether the state we
+        work with is the fold of all entries.
+        """
+        problems = []
+        whole = Log(self._storage, client=self._client)
+        try:
+            while whole.n < self.n and (data := self._read(whole.n)) is not None:
+                named = decode_entry(data).checkpoint
+                if named is not None:
+                    problems += self._check_checkpoint(*named)
+                whole._fold(data)
+        except XverError as error:
+            problems.append(f"{entry_key(whole.n)} is damaged: {error.message}")
+        else:
+            if whole.n < self.n:
+                problems.append(f"{entry_key(whole.n)} is missing")
+            elif whole._state() != self._state():
+                problems.append("the log does not give the state that its checkpoint says")
+        beyond = [stat.key for stat in self._storage.list("log/") if stat.key > entry_key(self.n)]
+        if beyond and self._read(self.n) is None:
+            problems.append(f"{entry_key(self.n)} is missing: {len(beyond)} later entries are not read")
+        return problems
 
     def live_packs(self) -> dict[str, int]:
         """Return the live packs with their sizes in bytes."""
@@ -136,16 +184,34 @@ class Log:
         return replace(entry, checkpoint=(self.n - 1, digest))
 
     def _state(self) -> Checkpoint:
-        assert self.digest is not None
         return Checkpoint(
             n=self.n - 1,
-            digest=self.digest,
+            digest=self.digest or "",
             refs=self.refs,
             indexes=self.indexes,
             removed=frozenset(self.removed),
             fence=self.fence,
             tombstones=frozenset(self.tombstones),
+            require=frozenset(self.require),
+            moved_to=self.moved_to,
         )
+
+    def _check_added(self, change: Change) -> None:
+        if not self.fence and not self.removed:
+            return
+        listed = {name for live in self.indexes.values() for name in (live.name, *live.packs)}
+        for index in change.add_index:
+            for name in (index.name, *index.packs):
+                if name in self.removed or (name not in listed and pack_base(name) < self.fence):
+                    raise Collected(self._storage.url)
+
+    def _check_checkpoint(self, n: int, digest: str) -> list[str]:
+        key = _checkpoint_key(n, digest)
+        try:
+            is_whole = digest_hex(self._storage.get(key)) == digest
+        except XverError as error:
+            return [f"{key} cannot be read: {error.message}"]
+        return [] if is_whole else [f"{key} is damaged"]
 
     def _read(self, n: int) -> bytes | None:
         try:
@@ -171,6 +237,8 @@ class Log:
             self.indexes[index.name] = index
         self.removed.update(entry.remove_packs)
         self.tombstones.update(entry.tombstones)
+        self.require.update(entry.require)
+        self.moved_to = entry.moved_to or self.moved_to
         if entry.fence is not None:
             self.fence = max(self.fence, entry.fence)
         listed = {name for index in self.indexes.values() for name in index.packs} if self.removed else set()
@@ -185,7 +253,7 @@ class Log:
         found = {}
         for stat in self._storage.list("checkpoints/"):
             number, _, digest = stat.key.removeprefix("checkpoints/").partition(".")
-            if number.isdigit():
+            if _NUMBER.fullmatch(number):
                 found[int(number)] = digest
         for n in sorted(found, reverse=True):
             named = self._read(n + 1)
@@ -193,11 +261,15 @@ class Log:
                 continue
             body = self._storage.get(_checkpoint_key(n, found[n]))
             if digest_hex(body) != found[n]:
-                raise CorruptData(f"checkpoint {n} of {self._storage.url} is damaged")
+                raise CorruptData(
+                    f"{_checkpoint_key(n, found[n])} of {self._storage.url} is damaged",
+                    hint="delete this file: the log has all that it says",
+                )
             state = decode_checkpoint(body)
             self.n, self.digest = state.n + 1, state.digest
             self.refs, self.indexes = dict(state.refs), dict(state.indexes)
             self.removed, self.fence, self.tombstones = set(state.removed), state.fence, set(state.tombstones)
+            self.require, self.moved_to = set(state.require), state.moved_to
             return
 
 
@@ -209,7 +281,7 @@ def entry_key(n: int) -> str:
 def pack_base(name: str) -> int:
     """Return the number of the first entry that the writer of a pack or an index had not read."""
     digits = name.rpartition("/")[2].partition(".")[0]
-    if not digits.isdigit():
+    if not _NUMBER.fullmatch(digits):
         raise CorruptData(f"no name of a pack: {name!r}")
     return int(digits)
 

@@ -30,6 +30,8 @@ from xver.store.index import StoreIndex
 _BATCH: Final = 4 * 1024 * 1024
 _IN_FLIGHT: Final = 2
 _INLINE_PACKS: Final = 3
+_FRAMES_MAX: Final = 1 << 16
+"""Objects of a pack at most: very small ones would else make a footer of many mebibytes."""
 
 
 @dataclass(slots=True)
@@ -181,7 +183,8 @@ class _PackWriter:
         out: list[bytes | memoryview] = []
         for id, kind, data, given, raw in batch.objects:
             codec, stored = next(packed) if given is None else (given, data)
-            if self._offset + len(stored) > self._limit and self._frames:
+            is_full = self._offset + len(stored) > self._limit or len(self._frames) == _FRAMES_MAX
+            if is_full and self._frames:
                 self._write(out)
                 out = []
                 self.close()
@@ -199,6 +202,10 @@ class _PackWriter:
     def close(self) -> None:
         if self._file is None or self._stack is None:
             return
+        for _, _, earlier in self._closed:
+            # What a pack failed with is told at once, not when all others have been uploaded.
+            if earlier.done():
+                earlier.result()
         footer = encode_footer(self._frames)
         self._write([footer])
         container = Container(self._key, self._offset + len(footer), self._sum.intdigest())

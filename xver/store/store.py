@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, NotFound, RepositoryNotFound, UnsupportedFormat
+from xver.errors import ContentNotFound, CorruptData, NotFound, RefConflict, RepositoryNotFound, UnsupportedFormat
 from xver.format.canonical import decode_json, encode_json
 from xver.format.codecs import Codec
 from xver.format.indexes import Place, merge_indexes
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import decode_frame
 from xver.model.ids import Kind, checksum
-from xver.model.refs import Target
+from xver.model.refs import HEADS, Target
 from xver.storage.base import Part, Storage
 from xver.store.index import StoreIndex
-from xver.store.log import Change, Log
+from xver.store.log import Change, Collected, Log
 from xver.store.packing import Packer
 
 MARKER: Final = "xver.json"
@@ -32,6 +32,13 @@ _ALGORITHMS: Final = {"cut": "fastcdc-2020:16-64-256", "fingerprint": "xxh3-128"
 _GAP: Final = 1024 * 1024
 _RANGE: Final = 8 * 1024 * 1024
 _MERGE_AT: Final = 16
+_MERGE_MAX: Final = 32 * 1024 * 1024
+"""Bytes of indexes merged at most: half a million rows are looked at in memory."""
+_MERGED_PACKS: Final = 4096
+_REFS_SIZE: Final = 512 * 1024
+"""Bytes of refs that one log entry moves: with an index inside it stays below its limit."""
+_REF_SIZE: Final = 180
+"""Bytes of a ref in an entry besides its name: two targets."""
 _README: Final = """This folder or bucket is a store of xver (git for data and models).
 
 xver.json    format version and repository id      log/      the numbered log: refs and live indexes
@@ -60,7 +67,12 @@ class Store:
         self.repository = repository
         self.log = Log(storage, client=client, author=author)
         self.index = StoreIndex(storage, self.log)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what others did since; what is decided from here on relies on the state this gives."""
         self.log.refresh()
+        self._relied = self.log.collected
 
     def __contains__(self, id: bytes) -> bool:
         return id in self.index
@@ -82,7 +94,7 @@ class Store:
         places = [(self._place(one), one.kind) for one in wanted]
         places.sort(key=lambda pair: (pair[0].container.name, pair[0].offset))
         for place, stored in self.read_frames([place for place, _ in places]):
-            yield place.id, self._decode(place, stored)
+            yield place.id, self.decode(place, stored)
 
     def read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
         """Yield the stored bytes of places that are sorted by container and offset, not decoded or verified."""
@@ -103,21 +115,48 @@ class Store:
 
     def packer(self) -> Packer:
         """Return a packer for one transfer; use it as a context."""
+        self._relied = self.log.collected
         return Packer(self.storage, self.index, base=self.log.n)
 
     def commit(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
-        """Append to the log, then merge small indexes where many have gathered."""
-        n = self.log.append(change, check=check)
+        """Append to the log, then merge small indexes where many have gathered.
+
+        More refs than an entry takes go into several, branches last, so that none of them is early.
+
+        Raises:
+            RefConflict: a ref has not the value that was expected.
+            Collected: a collection ran since `refresh` or `packer`, so what this relies on may be gone.
+        """
+        n = -1
+        for part in _entries_of(change):
+            n = self.log.append(part, check=lambda log: self._check(log, check))
         self._merge_indexes()
         return n
 
     def move(self, operation: str, refs: Mapping[str, Target | None], index: LiveIndex | None = None) -> int:
         """Point refs to new targets whatever they are now, making `index` live in the same entry."""
-        changes = {name: (self.log.refs.get(name), new) for name, new in refs.items()}
-        changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
-        if not changes and index is None:
-            return self.log.n - 1
-        return self.commit(Change(operation, refs=changes, add_index=() if index is None else (index,)))
+        while True:
+            changes = {name: (self.log.refs.get(name), new) for name, new in refs.items()}
+            changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
+            if not changes and index is None:
+                return self.log.n - 1
+            try:
+                return self.commit(Change(operation, refs=changes, add_index=() if index is None else (index,)))
+            except RefConflict:
+                # Somebody else moved one at the same moment; the log has been read again by now.
+                continue
+
+    def lost_packs(self) -> dict[str, int | None]:
+        """Return the live packs that are not there (None) or have not the size that was written (theirs)."""
+        sizes = {stat.key: stat.size for stat in self.storage.list("packs/")}
+        return {name: sizes.get(name) for name, size in self.log.live_packs().items() if sizes.get(name) != size}
+
+    def _check(self, log: Log, check: Callable[[Log], None] | None) -> None:
+        if log.collected != self._relied:
+            self._relied = log.collected
+            raise Collected(self.storage.url)
+        if check is not None:
+            check(log)
 
     def _place(self, one: Wanted) -> Place:
         place = self.locate(one.id)
@@ -125,39 +164,53 @@ class Store:
             raise CorruptData(f"b3:{one.id.hex()[:16]} is a {place.kind.name.lower()}, no {one.kind.name.lower()}")
         return place
 
-    def _decode(self, place: Place, stored: memoryview) -> bytes | memoryview:
+    def decode(self, place: Place, stored: memoryview) -> bytes | memoryview:
+        """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
         dictionary = None
         if place.codec is Codec.DELTA:
-            dictionary = b"".join(self.get(place.kind, base) for base in self.index.bases(place.id))
+            dictionary = b"".join(self._base(place, base) for base in self.index.bases(place))
         return decode_frame(
             stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary
         )
 
+    def _base(self, delta: Place, id: bytes) -> bytes:
+        # A base that is a delta could lead in circles, and no writer makes one.
+        if self._place(Wanted(delta.kind, id)).codec is Codec.DELTA:
+            raise CorruptData(f"b3:{delta.id.hex()[:16]} is a delta of a delta")
+        return self.get(delta.kind, id)
+
     def _merge_indexes(self) -> None:
-        """Keep look-ups short: sixteen indexes of one size class (powers of four) become one."""
+        """Keep look-ups short: sixteen indexes of one size class (powers of four) become one.
+
+        Rows of packs that a collection took away are left out: of an object in two packs the row that stays is live.
+        """
         classes: dict[int, list[LiveIndex]] = {}
         for live in self.log.indexes.values():
             classes.setdefault(live.size.bit_length() // 2, []).append(live)
         for group in classes.values():
-            if len(group) < _MERGE_AT:
+            packs = {pack: size for live in group for pack, size in live.packs.items() if pack not in self.log.removed}
+            if len(group) < _MERGE_AT or sum(live.size for live in group) > _MERGE_MAX or len(packs) > _MERGED_PACKS:
                 continue
-            data = merge_indexes([self.index.open(live) for live in group])
+            merging = [self.index.open(live) for live in reversed(group)]
+            data = merge_indexes(merging, without=self.log.removed)
             name = f"index/{self.log.n}.{uuid.uuid4().hex[:16]}"
             self.storage.put(name, data)
-            packs = {pack: size for live in group for pack, size in live.packs.items()}
             merged = LiveIndex(name, len(data), checksum(data), packs)
             names = {live.name for live in group}
 
-            def still_live(log: Log, names: set[str] = names) -> None:
-                if not names <= log.indexes.keys():
+            def is_still_right(
+                log: Log, names: set[str] = names, collected: tuple[int, frozenset[str]] = self.log.collected
+            ) -> None:
+                if not names <= log.indexes.keys() or log.collected != collected:
                     raise _Superseded
 
             try:
                 self.log.append(
-                    Change("merge indexes", add_index=(merged,), remove_index=tuple(sorted(names))), check=still_live
+                    Change("merge indexes", add_index=(merged,), remove_index=tuple(sorted(names))),
+                    check=is_still_right,
                 )
             except _Superseded:
-                # Another writer merged them first; ours is garbage that the collection removes.
+                # Another writer merged or collected first; ours is garbage that the next collection removes.
                 return
 
 
@@ -196,7 +249,10 @@ def open_store(storage: Storage, *, client: str, author: str = "") -> Store:
             f"the store at {storage.url} has format {marker.get('format')!r}, {json.dumps(marker.get('algorithms'))}",
             hint="a newer xver reads it: pip install --upgrade xver",
         )
-    return Store(storage, repository=str(marker["repository"]), client=client, author=author)
+    repository = marker.get("repository")
+    if not isinstance(repository, str) or not repository:
+        raise CorruptData(f"the store at {storage.url} is damaged: {MARKER} names no repository")
+    return Store(storage, repository=repository, client=client, author=author)
 
 
 def _coalesce(places: list[Place]) -> Iterator[list[Place]]:
@@ -218,3 +274,18 @@ def _coalesce(places: list[Place]) -> Iterator[list[Place]]:
 
 def _end(group: list[Place]) -> int:
     return max(place.offset + place.stored for place in group)
+
+
+def _entries_of(change: Change) -> Iterator[Change]:
+    """Yield the changes to append one after the other: the index with the first, branches in the last."""
+    parts: list[dict[str, tuple[Target | None, Target | None]]] = [{}]
+    size = 0
+    for name in sorted(change.refs, key=lambda name: (name.startswith(HEADS), name)):
+        size += len(name.encode()) + _REF_SIZE
+        if size > _REFS_SIZE:
+            parts.append({})
+            size = len(name.encode()) + _REF_SIZE
+        parts[-1][name] = change.refs[name]
+    yield replace(change, refs=parts[0])
+    for refs in parts[1:]:
+        yield Change(change.operation, refs=refs)

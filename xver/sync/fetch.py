@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xver.errors import ContentNotFound
+from xver.errors import ContentNotFound, RefConflict
 from xver.history.diff import Entries
-from xver.history.reach import Edge, reach, target_edge
-from xver.model.entries import Dataset, File, Link
-from xver.model.ids import EMPTY_ID, Kind
-from xver.model.paths import is_below, overlaps
+from xver.history.reach import Edge, entry_edges, reach, target_edge
+from xver.model.ids import Kind, ListingId
+from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.model.refs import HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
-from xver.store.content import content_kind
 from xver.store.listings import rows_below
+from xver.store.log import Change
 from xver.store.store import Store
 from xver.sync.remotes import open_remote
 from xver.sync.transfer import copy_objects
@@ -41,7 +40,34 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
     """
     there = there or open_remote(repo, remote)
     here = repo.store
-    here.log.refresh()
+    here.refresh()
+    size = 0
+    while True:
+        changed = _changed(here, there, remote)
+        targets = [target for _, target in changed.values() if target is not None]
+        edges = _metadata(there, here, map(target_edge, targets))
+        copied = copy_objects(there, here, edges, operation=f"fetch {remote.name}", meter=meter)
+        size += copied.size
+        if not changed and copied.index is None:
+            break
+        try:
+            added = () if copied.index is None else (copied.index,)
+            here.commit(Change(f"fetch {remote.name}", refs=changed, add_index=added))
+            break
+        except RefConflict:
+            # Another fetch, or a new tag, was faster: what is to be moved is judged anew.
+            continue
+    prefix = f"{TRACKING}{remote.name}/"
+    return Fetched(
+        tuple(name.removeprefix(prefix) for name in changed if name.startswith(prefix)),
+        len({one.id for one in targets if one.kind is TargetKind.SNAPSHOT}),
+        sum(name.startswith(RUNS) for name in changed),
+        size,
+    )
+
+
+def _changed(here: Store, there: Store, remote: Remote) -> dict[str, tuple[Target | None, Target | None]]:
+    """Return our refs that a fetch moves, each with its value now and the one it gets."""
     wanted: dict[str, Target | None] = {}
     prefix = f"{TRACKING}{remote.name}/"
     for name, target in there.log.refs.items():
@@ -52,20 +78,8 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
     for name in here.log.refs:
         if name.startswith(prefix) and name not in wanted:
             wanted[name] = None
-    changed = {name: target for name, target in wanted.items() if here.log.refs.get(name) != target}
-    targets = [target for target in changed.values() if target is not None]
-    with here.packer() as packer:
-        ids = _metadata(there, here, targets)
-        size = copy_objects(there, packer, ids, verify=True, meter=meter)
-        index = packer.finish()
-    if changed or index is not None:
-        here.move(f"fetch {remote.name}", changed, index)
-    return Fetched(
-        tuple(name.removeprefix(prefix) for name in changed if name.startswith(prefix)),
-        len({one.id for one in targets if one.kind is TargetKind.SNAPSHOT}),
-        sum(name.startswith(RUNS) for name in changed),
-        size,
-    )
+    now = here.log.refs
+    return {name: (now.get(name), target) for name, target in wanted.items() if now.get(name) != target}
 
 
 def fetch_data(
@@ -86,54 +100,51 @@ def fetch_data(
             raise ContentNotFound(
                 id, hint=f"{where or 'this version'} was not pushed to {remote.name}: xver push there"
             )
-    with here.packer() as packer:
-        size = copy_objects(there, packer, lacking, verify=True, meter=meter)
-        index = packer.finish()
-    if index is not None:
-        here.move(f"fetch data from {remote.name}", {}, index)
-    return size
+    operation = f"fetch data from {remote.name}"
+    copied = copy_objects(there, here, (found[id] for id in lacking), operation=operation, meter=meter)
+    if copied.index is not None:
+        here.move(operation, {}, copied.index)
+    return copied.size
 
 
 def _edges(repo: Repo, there: Store, entries: Entries, paths: list[str]) -> Iterable[Edge]:
-    for top, entry in entries.items():
-        if paths and not any(overlaps(top, path) for path in paths):
+    chosen = {top: entry for top, entry in entries.items() if not paths or any(overlaps(top, path) for path in paths)}
+    tops = list(entry_edges(chosen))
+    bring_metadata(repo, there, tops)
+    for edge in tops:
+        top = edge.where
+        parts = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
+        if edge.kind is not Kind.LISTING or not parts or any(is_below(top, path) for path in paths):
+            yield edge
             continue
-        if isinstance(entry, File | Link) and entry.id != EMPTY_ID:
-            _require(repo, there, Edge(content_kind(entry.size), entry.id, top))
-            yield Edge(content_kind(entry.size), entry.id, top)
-        elif isinstance(entry, Dataset):
-            _require(repo, there, Edge(Kind.LISTING, entry.id, top))
-            parts = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
-            if parts and not any(is_below(top, path) for path in paths):
-                for part in parts:
-                    for row in rows_below(repo.store, entry.id, part):
-                        if isinstance(row.entry, File | Link) and row.entry.size:
-                            yield Edge(content_kind(row.entry.size), row.entry.id, f"{top}/{row.path}")
-            else:
-                yield Edge(Kind.LISTING, entry.id, top)
+        for part in parts:
+            rows = {
+                TrackedPath(f"{top}/{row.path}"): row.entry for row in rows_below(repo.store, ListingId(edge.id), part)
+            }
+            yield from entry_edges(rows)
 
 
-def _require(repo: Repo, there: Store, edge: Edge) -> None:
-    """Bring the metadata below an edge that no ref we fetched has led to: a commit known to git only."""
-    if edge.id in repo.store or edge.kind is Kind.CHUNK:
+def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
+    """Bring the metadata below edges that no ref we fetched has led to: of commits known to git only.
+
+    Raises:
+        ContentNotFound: neither side has it.
+    """
+    wanted = [edge for edge in edges if edge.kind is not Kind.CHUNK and edge.id not in repo.store]
+    for edge in wanted:
+        if edge.id not in there:
+            raise ContentNotFound(
+                edge.id, hint=f"{edge.where} was not pushed: xver push where it was added, then xver pull here"
+            )
+    if not wanted:
         return
-    if edge.id not in there:
-        raise ContentNotFound(
-            edge.id, hint=f"{edge.where} was not pushed: xver push where it was added, then xver pull here"
-        )
-    with repo.store.packer() as packer:
-        below = reach(there, [edge], skip=repo.store.index.__contains__)
-        copy_objects(there, packer, [id for id, one in below.items() if one.kind is not Kind.CHUNK], verify=True)
-        index = packer.finish()
-    repo.store.move("fetch", {}, index)
+    copied = copy_objects(there, repo.store, _metadata(there, repo.store, wanted), operation="fetch")
+    repo.store.move("fetch", {}, copied.index)
 
 
-def _metadata(there: Store, here: Store, targets: list[Target]) -> list[bytes]:
+def _metadata(there: Store, here: Store, edges: Iterable[Edge]) -> list[Edge]:
     """Return every object but file content that `here` lacks; of runs also what is attached to them."""
-    runs = [target for target in targets if target.kind is TargetKind.RUN]
-    others = [target for target in targets if target.kind is not TargetKind.RUN]
-    known = here.index.__contains__
-    found = reach(there, map(target_edge, others), skip=known)
-    ids = [id for id, edge in found.items() if edge.kind is not Kind.CHUNK]
-    attached = reach(there, map(target_edge, runs), skip=known)
-    return list(dict.fromkeys([*ids, *attached]))
+    edges = list(edges)
+    found = reach(there, [edge for edge in edges if edge.kind is not Kind.RUN], skip=here.__contains__)
+    attached = reach(there, [edge for edge in edges if edge.kind is Kind.RUN], skip=here.__contains__)
+    return [*(edge for edge in found.values() if edge.kind is not Kind.CHUNK), *attached.values()]

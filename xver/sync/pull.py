@@ -22,6 +22,7 @@ from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
 from xver.sync.remotes import open_remote
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.restoring import Restored, checkout, switch_to
+from xver.versioning.tracking import move_lock
 from xver.versioning.versions import DEFAULT_BRANCH, branch_name, head_id, root_entries, write_head
 
 
@@ -58,6 +59,7 @@ def pull(
             size += fetch_data(repo, remote, root, there=there, meter=meter)
             merged = merge_snapshot(repo, name, label=f"{remote.name}/{branch_name(repo)}", meter=meter).kind
     size += fetch_data(repo, remote, repo.lock.entries, paths, there=there, meter=meter)
+    move_lock(repo, dict(repo.lock.entries))
     restored = checkout(repo, paths, meter=meter) if checks_out else None
     return Pulled(fetched, size, restored, merged)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from xver.errors import Conflict, ContentNotFound, InvalidInput, RefConflict
+from xver.errors import Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict
+from xver.format.log_entries import LiveIndex
 from xver.git import history as git_history
 from xver.history.graph import is_ancestor
 from xver.history.reach import Edge, reach, target_edge
 from xver.model.ids import Kind, SnapshotId
-from xver.model.refs import HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
+from xver.model.refs import HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
-from xver.store.log import Change, Log
+from xver.store.log import Change, Collected
 from xver.store.store import Store
+from xver.sync.fetch import TRACKING, bring_metadata
 from xver.sync.remotes import open_or_create_remote
 from xver.sync.snapshots import derive
 from xver.sync.transfer import copy_objects
@@ -49,41 +51,50 @@ class _Wish:
 def push(repo: Repo, remote: Remote, *, runs: bool = True, meter: Meter = SILENT) -> Pushed:
     """Send the current branch's history, its data, tags and runs to a remote.
 
-    When it returns, the remote provably holds everything reachable from the refs it moved.
+    When it returns, the remote provably holds everything reachable from the refs it moved. What somebody deleted or
+    cut short there is sent again, as far as our refs reach it.
 
     Raises:
-        Conflict: the remote's branch has what we do not have; inside git our snapshots are registered all the same.
+        Conflict: the remote's branch has what we do not have, or a tag is another version there; inside git our
+            snapshots are registered all the same, outside git nothing is changed for a branch that is behind.
         ContentNotFound: a commit names data that neither side holds.
+        Incomplete: the remote lost what others pushed, and we have not all of it.
     """
     there = open_or_create_remote(repo, remote)
+    lost = frozenset(there.lost_packs())
+    there.index.avoid(lost)
     wish = _wish_beside_git(repo, there) if repo.git is not None else _wish_outside_git(repo)
     refs = dict(wish.refs)
     if runs:
         refs |= {name: one for name, one in repo.store.log.refs.items() if name.startswith((RUNS, KEPT))}
-    refs = {name: one for name, one in refs.items() if there.log.refs.get(name) != one}
-    behind = _is_behind(repo, there, wish)
-    if behind and repo.git is None:
-        raise _not_forward(wish, remote, hint="xver pull, then xver push again")
-    moved = not behind and wish.head is not None and there.log.refs.get(HEADS + (wish.branch or "")) != wish.head
-    sent = _send(repo, there, wish, refs, moves_branch=moved, remote=remote, meter=meter)
-    if behind:
-        raise _not_forward(wish, remote, hint="git pull, then xver push again")
-    commits = sum(name.startswith(SNAPSHOTS) for name in refs) if repo.git is not None else sent.commits
-    return Pushed(
-        wish.branch if moved else None,
-        wish.label,
-        commits,
-        sum(name.startswith(RUNS) for name in refs),
-        sent.size,
-        sent.packs,
-    )
+    before = dict(there.log.refs)
+    sent = _send(repo, there, wish, refs, heals=bool(lost), remote=remote, meter=meter)
+    if unhealed := there.index.only_in(lost):
+        raise Incomplete(
+            f"{remote.name} has lost packs, and what was in them is not all here",
+            sorted(unhealed),
+            hint="xver push from another clone that has it",
+        )
+    if sent.behind:
+        raise _not_forward(wish, remote, repo)
+    if sent.tags:
+        raise Conflict(
+            f"{remote.name} has another version as {sent.tags[0]}; everything else was pushed",
+            hint="delete your tag, or choose another name",
+        )
+    moved = wish.branch if wish.head is not None and before.get(HEADS + (wish.branch or "")) != wish.head else None
+    fresh = [name for name, one in refs.items() if before.get(name) != one]
+    commits = sum(name.startswith(SNAPSHOTS) for name in fresh) if repo.git is not None else sent.commits
+    return Pushed(moved, wish.label, commits, sum(name.startswith(RUNS) for name in fresh), sent.size, sent.packs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    size: int
-    packs: int
-    commits: int
+    size: int = 0
+    packs: int = 0
+    commits: int = 0
+    behind: bool = False
+    tags: tuple[str, ...] = ()
 
 
 def _send(
@@ -92,48 +103,64 @@ def _send(
     wish: _Wish,
     refs: Mapping[str, Target],
     *,
-    moves_branch: bool,
+    heals: bool,
     remote: Remote,
     meter: Meter,
 ) -> _Sent:
     """Upload and append, again from the start when a collection at the remote took something we relied on."""
-    targets = dict(refs)
-    if moves_branch and wish.head is not None:
-        targets[HEADS + (wish.branch or "")] = wish.head
-    if not targets:
-        return _Sent(0, 0, 0)
+    operation = f"push {wish.branch or ''}".strip()
+    sent = _Sent()
     for _ in range(_ATTEMPTS):
-        there.log.refresh()
-        before = _collected(there.log)
-        lacking = _lacking(repo, there, list(targets.values()))
-        with there.packer() as packer:
-            size = copy_objects(repo.store, packer, lacking, verify=False, meter=meter)
-            index = packer.finish()
-
-        def check(log: Log, before: tuple[int, int] = before) -> None:
-            if _collected(log) != before:
-                raise _Collected
-
-        old = {name: there.log.refs.get(name) for name in targets}
-        change = Change(
-            f"push {wish.branch or ''}".strip(),
-            refs={name: (old[name], target) for name, target in targets.items()},
-            add_index=() if index is None else (index,),
-        )
+        there.refresh()
+        behind, tags, targets = _targets(repo, there, wish, refs)
+        if behind and repo.git is None:
+            return replace(sent, behind=True)
+        if not targets and not heals:
+            return replace(sent, behind=behind, tags=tags)
+        reached = list({**refs, **targets}.values() if heals else targets.values())
+        if heals and wish.head is not None:
+            reached.append(wish.head)
         try:
-            there.commit(change, check=check)
-        except _Collected:
+            lacking = _lacking(repo, there, reached)
+            copied = copy_objects(repo.store, there, lacking.values(), operation=operation, meter=meter)
+            commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
+            sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
+            behind, tags = _move(repo, there, wish, refs, copied.index, operation)
+        except Collected:
             continue
-        except RefConflict as error:
-            if error.name != HEADS + (wish.branch or ""):
-                # Somebody pushed the same snapshots or runs meanwhile: what they say is what we would say.
-                targets = {name: one for name, one in targets.items() if there.log.refs.get(name) != one}
-                continue
-            hint = "git pull, then xver push again" if repo.git is not None else "xver pull, then xver push again"
-            raise _not_forward(wish, remote, hint=hint) from error
-        sent = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
-        return _Sent(size, 0 if index is None else len(index.packs), sent)
+        return replace(sent, behind=behind, tags=tags)
     raise Conflict(f"{remote.name} changes faster than this push", hint="xver push again")
+
+
+def _move(
+    repo: Repo, there: Store, wish: _Wish, refs: Mapping[str, Target], index: LiveIndex | None, operation: str
+) -> tuple[bool, tuple[str, ...]]:
+    """Append the entry that makes what was sent live and moves the refs, judged anew after each lost race."""
+    while True:
+        behind, tags, targets = _targets(repo, there, wish, refs)
+        if behind and repo.git is None:
+            return True, ()
+        changes = {name: (there.log.refs.get(name), one) for name, one in targets.items()}
+        if not changes and index is None:
+            return behind, tags
+        try:
+            there.commit(Change(operation, refs=changes, add_index=() if index is None else (index,)))
+            return behind, tags
+        except RefConflict:
+            continue
+
+
+def _targets(
+    repo: Repo, there: Store, wish: _Wish, refs: Mapping[str, Target]
+) -> tuple[bool, tuple[str, ...], dict[str, Target]]:
+    """Return whether the branch is behind, which tags are taken by other versions there, and the refs to move."""
+    now = there.log.refs
+    tags = tuple(name for name, one in refs.items() if name.startswith(TAGS) and now.get(name, one) != one)
+    targets = {name: one for name, one in refs.items() if now.get(name) != one and name not in tags}
+    behind = _is_behind(repo, there, wish)
+    if wish.head is not None and not behind and now.get(HEADS + (wish.branch or "")) != wish.head:
+        targets[HEADS + (wish.branch or "")] = wish.head
+    return behind, tags, targets
 
 
 def _wish_beside_git(repo: Repo, there: Store) -> _Wish:
@@ -144,6 +171,8 @@ def _wish_beside_git(repo: Repo, there: Store) -> _Wish:
     with repo.store.packer() as packer:
         derived = derive(repo.git, "HEAD", known=known, packer=packer)
         index = packer.finish()
+    # Whatever our store has must have its metadata below it here: others' snapshots, and data others added.
+    bring_metadata(repo, there, derived.named)
     if derived.head is None:
         raise InvalidInput("no commit has an xver.lock yet", hint='xver add PATH, then xver commit -m "…"')
     refs = {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, id in derived.by_commit.items()}
@@ -182,29 +211,25 @@ def _is_behind(repo: Repo, there: Store, wish: _Wish) -> bool:
 def _lacking(repo: Repo, there: Store, targets: list[Target]) -> dict[bytes, Edge]:
     """Return what the remote has not of everything that the targets reach.
 
-    Where nothing was ever collected, an object that is there has everything below it there (rule R1 of every push
-    before); after a collection each object is asked for.
+    What is there has everything below it there (rule R1 of every push before), unless something was collected or
+    lost, or the other side is a work tree's own store, which need not hold all content: then each object is asked for.
     """
     edges = [target_edge(target) for target in targets]
-    never_collected = _collected(there.log) == (0, 0)
-    if never_collected:
-        found = reach(repo.store, edges, skip=there.index.__contains__)
-    else:
-        found = reach(repo.store, edges)
-    lacking = {id: edge for id, edge in found.items() if id not in there.index}
+    found = reach(repo.store, edges, skip=there.__contains__ if _is_closed(there) else None)
+    lacking = {id: edge for id, edge in found.items() if id not in there}
     for id, edge in lacking.items():
         if id not in repo.store:
             raise ContentNotFound(id, hint=f"{edge.where or 'a commit'} was never fetched here: xver pull")
     return lacking
 
 
-def _collected(log: Log) -> tuple[int, int]:
-    return log.fence, len(log.removed)
+def _is_closed(there: Store) -> bool:
+    is_work_tree = any(name.startswith((LOCK, TRACKING)) for name in there.log.refs)
+    return there.log.collected == (0, frozenset()) and there.index.is_whole and not is_work_tree
 
 
-def _not_forward(wish: _Wish, remote: Remote, *, hint: str) -> Conflict:
-    return Conflict(f"{wish.branch} at {remote.name} has commits that are not here", hint=hint)
-
-
-class _Collected(Exception):
-    """A collection ran at the remote between our reading and our writing."""
+def _not_forward(wish: _Wish, remote: Remote, repo: Repo) -> Conflict:
+    pull = "git pull" if repo.git is not None else "xver pull"
+    return Conflict(
+        f"{wish.branch} at {remote.name} has commits that are not here", hint=f"{pull}, then xver push again"
+    )

@@ -15,6 +15,7 @@ from xver.format.lockfile import decode_lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
 from xver.git.history import Commit, lock_commits, shallow_commits
+from xver.history.reach import Edge, entry_edges, target_edge
 from xver.model.ids import Kind, ListingId, SnapshotId
 from xver.model.refs import SNAPSHOTS, Target
 from xver.model.snapshots import Snapshot
@@ -24,13 +25,16 @@ from xver.versioning.versions import put_root
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The snapshots of a revision's history: that of the revision itself (None: it tracks nothing yet), of every
-    commit by git id, and which of them are new.
+    """The snapshots of a revision's history.
+
+    `head` is that of the revision itself (None: it tracks nothing yet), `by_commit` that of every commit by git id,
+    `new` which of them are, `named` what they lead to: listings, files, and snapshots that others derived.
     """
 
     head: SnapshotId | None
     by_commit: Mapping[str, SnapshotId]
     new: tuple[str, ...]
+    named: tuple[Edge, ...]
 
 
 def derive(git: GitCommand, rev: str, *, known: Mapping[str, Target], packer: Packer) -> Derived:
@@ -42,12 +46,14 @@ def derive(git: GitCommand, rev: str, *, known: Mapping[str, Target], packer: Pa
     commits = lock_commits(git, rev)
     found: dict[str, SnapshotId] = {}
     new: list[str] = []
+    named: dict[bytes, Edge] = {}
     shallow = shallow_commits(git)
     with CatFile(git) as files:
         for commit in reversed(commits):
             target = known.get(SNAPSHOTS + commit.id)
             if target is not None:
                 found[commit.id] = SnapshotId(target.id)
+                named[target.id] = target_edge(target)
                 continue
             if shallow:
                 raise InvalidInput(
@@ -56,10 +62,11 @@ def derive(git: GitCommand, rev: str, *, known: Mapping[str, Target], packer: Pa
                 )
             data = files.read(f"{commit.id}:{LOCK_NAME}")
             entries = {} if data is None else decode_lock(data).entries
+            named |= {edge.id: edge for edge in entry_edges(entries)}
             snapshot = _snapshot(commit, found, put_root(packer, entries))
             found[commit.id] = SnapshotId(packer.put(Kind.SNAPSHOT, encode_snapshot(snapshot)))
             new.append(commit.id)
-    return Derived(found[commits[0].id] if commits else None, found, tuple(new))
+    return Derived(found[commits[0].id] if commits else None, found, tuple(new), tuple(named.values()))
 
 
 def _snapshot(commit: Commit, found: Mapping[str, SnapshotId], root: ListingId) -> Snapshot:

@@ -1,19 +1,24 @@
-"""Check a store: the log's chain, sizes of packs, and the id of every object that a ref reaches."""
+"""Check a store: the log's chain, indexes, footers, and the id of every object in every live pack."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, StorageError, XverError
+from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError, UnsupportedFormat, XverError
+from xver.format.indexes import Place
+from xver.format.packs import HEADER, TAIL_SIZE, Frame, check_header, decode_footer, footer_size
 from xver.history.reach import Edge, reach, target_edge
-from xver.model.ids import Kind, short_id
+from xver.model.ids import Kind, checksum, short_id
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.store.store import Store, Wanted
+from xver.storage.base import Part
+from xver.store.store import Store
 
-_BATCH: Final = 256
 _NAMES: Final = {kind: kind.name.lower() for kind in Kind}
+_DAMAGE: Final = (CorruptData, UnsupportedFormat, StorageError, NotFound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,63 +32,113 @@ class Findings:
 
 
 def check(repo: Repo, *, meter: Meter = SILENT) -> Findings:
-    """Check the local store and everything that its refs and `xver.lock` reach."""
+    """Check everything in the local store, and that it holds what its refs reach."""
     store = repo.store
-    problems = _check_packs(store)
+    problems = store.log.verify()
+    if repo.lock.repository != store.repository:
+        problems.append("xver.lock belongs to another repository than the store")
     edges = [target_edge(target) for target in store.log.refs.values()]
 
     def note(edge: Edge, error: Exception) -> None:
         problems.append(_problem(edge, error))
 
-    found = reach(store, edges, missing=note)
+    places = _places(store, problems)
+    found = reach(store, edges, missing=note) if _opens(store) else {}
     may_be_elsewhere = bool(repo.settings.remotes)
-    promised = 0
-    here: list[Edge] = []
-    for id, edge in found.items():
-        if id in store:
-            here.append(edge)
-        elif edge.kind is Kind.CHUNK and may_be_elsewhere:
-            promised += 1
-        elif edge.kind is Kind.CHUNK:
-            problems.append(_problem(edge, ContentNotFound(id)))
-    meter.start("Checking", len(here), "objects")
-    size = 0
-    for at in range(0, len(here), _BATCH):
-        batch = here[at : at + _BATCH]
-        size += _read(store, batch, problems)
-        meter.advance(len(batch))
-    meter.finish()
-    return Findings(len(here), size, promised, tuple(sorted(set(problems))))
-
-
-def _check_packs(store: Store) -> list[str]:
-    problems = []
-    for name, size in store.log.live_packs().items():
-        stat = store.storage.stat(name)
-        if stat is None:
+    lacking = [edge for edge in found.values() if edge.kind is Kind.CHUNK and edge.id not in store]
+    if not may_be_elsewhere:
+        problems += [_problem(edge, ContentNotFound(edge.id)) for edge in lacking]
+    meter.start("Checking", sum(map(len, places.values())), "objects")
+    objects = size = 0
+    sizes = {stat.key: stat.size for stat in store.storage.list("packs/")}
+    for name, written in store.log.live_packs().items():
+        rows = sorted(places.get(name, []), key=lambda place: place.offset)
+        frames: dict[bytes, Frame] = {}
+        if name not in sizes:
             problems.append(f"{name} is missing")
-        elif stat.size != size:
-            problems.append(f"{name} has {stat.size:,} bytes where {size:,} were written")
+        elif sizes[name] != written:
+            problems.append(f"{name} has {sizes[name]:,} bytes where {written:,} were written")
+        else:
+            frames = _read_footer(store, name, written, problems)
+        for place, error, length in _check_objects(store, rows, frames):
+            objects, size = objects + 1, size + length
+            if error is not None:
+                edge = found.get(place.id, Edge(place.kind, place.id))
+                problems.append(f"{_problem(edge, error)} ({name})")
+            meter.advance(1)
+    meter.finish()
+    return Findings(objects, size, len(lacking) if may_be_elsewhere else 0, tuple(sorted(set(problems))))
+
+
+def _opens(store: Store) -> bool:
+    try:
+        store.index.rows()
+    except _DAMAGE:
+        return False
+    return True
+
+
+def _places(store: Store, problems: list[str]) -> dict[str, list[Place]]:
+    """Return the rows of all live indexes by pack."""
+    places: dict[str, list[Place]] = defaultdict(list)
     for live in store.log.indexes.values():
         try:
-            store.index.open(live).verify()
-        except XverError as error:
+            index = store.index.open(live)
+            index.verify()
+            for place in index.places():
+                places[place.container.name].append(place)
+        except _DAMAGE as error:
             problems.append(f"{live.name}: {error.message}")
-    return problems
+    return places
 
 
-def _read(store: Store, edges: list[Edge], problems: list[str]) -> int:
+def _read_footer(store: Store, name: str, size: int, problems: list[str]) -> dict[bytes, Frame]:
+    """Return the frames of a pack, none if its header or footer is damaged."""
     try:
-        return sum(len(data) for _, data in store.get_many(Wanted(edge.kind, edge.id) for edge in edges))
-    except (CorruptData, StorageError, LookupError):
-        # One of many is damaged: read them one by one to name it.
-        size = 0
-        for edge in edges:
-            try:
-                size += len(store.get(edge.kind, edge.id))
-            except (CorruptData, StorageError, LookupError) as error:
-                problems.append(_problem(edge, error))
-        return size
+        check_header(store.storage.get(name, Part(0, len(HEADER))))
+        length = footer_size(store.storage.get(name, Part(-TAIL_SIZE, TAIL_SIZE)))
+        return {frame.id: frame for frame in decode_footer(store.storage.get(name, Part(-length, length)), size)}
+    except _DAMAGE as error:
+        problems.append(f"{name}: {error.message}")
+        return {}
+
+
+def _check_objects(
+    store: Store, rows: list[Place], frames: dict[bytes, Frame]
+) -> Iterator[tuple[Place, XverError | None, int]]:
+    """Yield each object of a pack with what is wrong with it, and its size in bytes."""
+    read = 0
+    try:
+        for place, stored in store.read_frames(rows):
+            yield _check_object(store, place, stored, frames)
+            read += 1
+    except (StorageError, NotFound) as error:
+        yield from ((place, error, 0) for place in rows[read:])
+
+
+def _check_object(
+    store: Store, place: Place, stored: memoryview, frames: dict[bytes, Frame]
+) -> tuple[Place, XverError | None, int]:
+    try:
+        data = store.decode(place, stored)
+        if frames:
+            _compare(place, stored, frames.get(place.id))
+    except _DAMAGE as error:
+        return place, error, 0
+    return place, None, len(data)
+
+
+def _compare(place: Place, stored: memoryview, frame: Frame | None) -> None:
+    if frame is None or (frame.offset, frame.stored, frame.raw, frame.kind, frame.codec) != (
+        place.offset,
+        place.stored,
+        place.raw,
+        place.kind,
+        place.codec,
+    ):
+        raise CorruptData("the pack's footer and the index do not agree")
+    if checksum(stored) != frame.checksum:
+        raise CorruptData("its frame does not match its checksum")
 
 
 def _problem(edge: Edge, error: Exception) -> str:

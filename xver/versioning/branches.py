@@ -10,7 +10,7 @@ from xver.model.refs import HEADS, TAGS, parse_ref
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.versioning.restoring import switch_to
-from xver.versioning.versions import head_id, read_head, root_entries, write_head
+from xver.versioning.versions import head_id, keep_snapshot, read_head, root_entries, write_head
 
 
 def names(repo: Repo, prefix: str) -> dict[str, SnapshotId]:
@@ -68,4 +68,8 @@ def switch(repo: Repo, name: str, *, new: bool = False, force: bool = False, met
     if dict(repo.lock.entries) != before and not force:
         raise InvalidInput("xver.lock holds what is not committed", hint='xver commit -m "…", or xver switch --force')
     switch_to(repo, root_entries(repo.store, read_snapshot(repo.store, found).root), force=force, meter=meter)
-    write_head(repo, HEADS + name if HEADS + name in repo.store.log.refs else found.hex())
+    if HEADS + name in repo.store.log.refs:
+        write_head(repo, HEADS + name)
+    else:
+        keep_snapshot(repo, found)
+        write_head(repo, found.hex())

@@ -103,7 +103,8 @@ def _snapshot(
     on_branch = word.startswith(HEADS)
     # Detached, the snapshot is kept by a ref of its own: HEAD alone is no root.
     ref = word if on_branch else f"snapshots/{id.hex()}"
-    expected = repo.store.log.refs.get(ref)
+    # The branch must still be what this commit follows: a commit made meanwhile is never dropped from it.
+    expected = snapshot_target(parents[0]) if parents and on_branch else repo.store.log.refs.get(ref)
     added = () if index is None else (index,)
     repo.store.commit(Change("commit", refs={ref: (expected, snapshot_target(id))}, add_index=added))
     write_head(repo, word if on_branch else id.hex())

@@ -13,13 +13,13 @@ from xver.history.graph import is_ancestor, merge_base, read_snapshot
 from xver.history.merge import merge_entries
 from xver.history.revisions import resolve_snapshot, snapshot_target
 from xver.model.ids import SnapshotId
-from xver.model.refs import Target, TargetKind
+from xver.model.refs import HEADS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.log import Change
 from xver.versioning.commits import Committed, commit_merge
 from xver.versioning.restoring import switch_to
-from xver.versioning.versions import head_id, put_root, read_head, root_entries
+from xver.versioning.versions import head_id, keep_snapshot, put_local_root, read_head, root_entries, write_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,13 @@ def merge_snapshot(repo: Repo, rev: str, *, label: str | None = None, meter: Met
     if ours is None or is_ancestor(store, ours, theirs):
         switch_to(repo, there, meter=meter)
         ref = read_head(repo)
-        store.commit(Change("merge", refs={ref: (store.log.refs.get(ref), snapshot_target(theirs))}))
+        if ref.startswith(HEADS):
+            # The branch must still be what it was: a commit made meanwhile is never dropped from it.
+            before_it = None if ours is None else snapshot_target(ours)
+            store.commit(Change("merge", refs={ref: (before_it, snapshot_target(theirs))}))
+        else:
+            keep_snapshot(repo, theirs)
+            write_head(repo, theirs.hex())
         return Merged("forward")
     base = merge_base(store, ours, theirs)
     common = {} if base is None else root_entries(store, read_snapshot(store, base).root)
@@ -85,7 +91,7 @@ def _merge(repo: Repo, base: Entries, ours: Entries, theirs: Entries) -> Entries
             raise MergeConflict(
                 merged.conflicts, hint="take one side's: xver restore --source REV PATH, then merge again"
             )
-        root = put_root(packer, merged.entries)
+        root = put_local_root(packer, merged.entries)
         index = packer.finish()
     repo.store.move("merge", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
     return merged.entries

@@ -16,9 +16,9 @@ from xver.history.diff import Entries
 from xver.history.graph import history, read_snapshot
 from xver.history.revisions import resolve_snapshot
 from xver.model.entries import Dataset, Entry, entry_id
-from xver.model.ids import ListingId, SnapshotId
+from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
 from xver.model.paths import TrackedPath, is_below
-from xver.model.refs import HEADS, TargetKind
+from xver.model.refs import HEADS, SNAPSHOTS, Target, TargetKind
 from xver.model.snapshots import Author, Snapshot
 from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
@@ -110,6 +110,14 @@ def put_root(packer: Packer | None, entries: Mapping[TrackedPath, Entry]) -> Lis
     return put_listing(packer, (Row(path, entries[path]) for path in sorted(entries, key=str.encode))).id
 
 
+def put_local_root(packer: Packer, entries: Mapping[TrackedPath, Entry]) -> ListingId:
+    """Store the root listing of what is tracked and here: what was never fetched, beside git, is not ours to keep.
+
+    So whatever the store holds has all its metadata here as well.
+    """
+    return put_root(packer, {path: entry for path, entry in entries.items() if _is_here(packer, entry)})
+
+
 def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Version]:
     """Return the commits that changed what is tracked (at or below `path`), newest first."""
     if repo.git is not None:
@@ -171,6 +179,11 @@ def write_head(repo: Repo, word: str) -> None:
     beside.replace(path)
 
 
+def keep_snapshot(repo: Repo, id: SnapshotId) -> None:
+    """Let a ref keep a snapshot that a detached HEAD is to name: HEAD alone is no root."""
+    repo.store.move("detach HEAD", {SNAPSHOTS + id.hex(): Target(TargetKind.SNAPSHOT, id)})
+
+
 def branch_name(repo: Repo) -> str | None:
     """Return the name of the branch we are on, None when HEAD is detached."""
     if repo.git is not None:
@@ -182,6 +195,11 @@ def branch_name(repo: Repo) -> str | None:
 def _version(id: SnapshotId, one: Snapshot) -> Version:
     parents = tuple(parent.hex() for parent in one.parents)
     return Version(id.hex(), parents, one.author, one.time, one.offset, one.message)
+
+
+def _is_here(packer: Packer, entry: Entry) -> bool:
+    id = entry_id(entry)
+    return id is None or id == EMPTY_ID or id in packer
 
 
 def _head_path(repo: Repo) -> Path:
