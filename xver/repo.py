@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from xver.errors import Locked, RepositoryNotFound
+from xver.errors import InvalidInput, Locked, RepositoryNotFound
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
@@ -30,6 +31,7 @@ from xver.worktree.ignore import Ignore
 from xver.worktree.stat_index import StatIndex
 
 OWN_FOLDER: Final = ".xver"
+_WORKTREE: Final = re.compile(r"[0-9a-f]{16}")
 LOCK_TIMEOUT: Final = 60.0
 """Seconds to wait for another command that works in the same work tree."""
 
@@ -50,6 +52,9 @@ class Repo:
     def __init__(self, places: Places) -> None:
         self.places = places
         self.root = places.root
+        self.on_wait: Callable[[str], None] = lambda _: None
+        """Called with who holds the work tree when `held` has to wait."""
+        self._holds = 0
 
     @cached_property
     def settings(self) -> Settings:
@@ -75,6 +80,8 @@ class Repo:
         try:
             return open_store(self.storage, client=client_name())
         except RepositoryNotFound:
+            if not self.lock_path.exists():
+                raise RepositoryNotFound(f"{self.root} has no store and no {LOCK_NAME}", hint="xver init") from None
             return create_store(self.storage, client=client_name(), repository=self.lock.repository)
 
     @cached_property
@@ -120,7 +127,7 @@ class Repo:
         data = encode_lock(lock)
         if self.lock_path.exists() and self.lock_path.read_bytes() == data:
             return
-        beside = self.root / f".{LOCK_NAME}.{os.getpid()}.tmp"
+        beside = self.root / f".{LOCK_NAME}.tmp"
         try:
             with beside.open("wb") as file:
                 file.write(data)
@@ -137,6 +144,8 @@ class Repo:
         try:
             name = path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
+            name = ""
+        if not _WORKTREE.fullmatch(name):  # none yet, or cut short by a power failure
             name = os.urandom(8).hex()
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name + "\n", encoding="ascii")
@@ -146,34 +155,82 @@ class Repo:
     def held(self, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
         """Hold the work tree: one command at a time writes `xver.lock` and the stat index.
 
+        Inside another `held` of the same instance it does nothing. What others wrote while we waited is read anew.
+
         Raises:
             Locked: another process holds it for longer than `timeout` seconds; the message names it.
         """
         import filelock
 
+        if self._holds:
+            yield
+            return
         path = self.places.own / "lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         holder = path.with_name("lock-holder")
+        lock = filelock.FileLock(path)
         try:
-            with filelock.FileLock(path, timeout=timeout):
-                holder.write_text(f"pid {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            self.on_wait(_who_holds(holder))
+            try:
+                lock.acquire(timeout=timeout, poll_interval=0.02)
+            except filelock.Timeout as error:
+                raise Locked(
+                    f"the work tree is in use by {_who_holds(holder)} since more than {timeout:g} s",
+                    hint="wait for it, then try again",
+                ) from error
+        self._holds = 1
+        try:
+            holder.write_text(f"pid {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            for name in ("stat_index", "ignore", "settings"):
+                self.__dict__.pop(name, None)
+            if "store" in self.__dict__:
+                self.store.log.refresh()
+            yield
+        finally:
+            self._holds = 0
+            lock.release()
+
+    def keep_stats(self) -> None:
+        """Write the stat index where that disturbs nobody: it is a cache, and reading must not wait or fail for it."""
+        if not self.stat_index.is_changed:
+            return
+        # Neither waits for a command that works here, nor overwrites what one has written since ours was read; and
+        # a repository that may only be read is as good as any.
+        with contextlib.suppress(Locked, OSError), self._held_now():
+            if self.stat_index.is_current:
+                self.stat_index.write()
+
+    @contextlib.contextmanager
+    def _held_now(self) -> Iterator[None]:
+        import filelock
+
+        if self._holds:
+            yield
+            return
+        try:
+            with filelock.FileLock(self.places.own / "lock", timeout=0):
                 yield
         except filelock.Timeout as error:
-            who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "another process"
-            raise Locked(
-                f"the work tree is in use by {who} since more than {timeout:.0f} s", hint="wait for it, then try again"
-            ) from error
+            raise Locked("the work tree is in use") from error
 
     def relative(self, path: str | os.PathLike[str], *, start: Path) -> str:
-        """Return a path a user typed in folder `start` as one relative to the root; links in it are not followed.
+        """Return a path a user typed in folder `start` as one relative to the root; links inside are not followed.
 
         Raises:
-            RepositoryNotFound: it lies outside.
+            InvalidInput: it is empty, or lies outside.
         """
+        if not os.fspath(path):
+            raise InvalidInput("an empty path", hint="for everything, give the folder: .")
         whole = os.path.normpath(os.path.join(os.fspath(start), os.fspath(path)))
+        if not Path(whole).is_relative_to(self.root):
+            # The way to the root may lead over a link, as /tmp does on macOS.
+            folder, name = os.path.split(whole)
+            whole = os.path.join(os.path.realpath(folder), name)
+        if not Path(whole).is_relative_to(self.root):
+            raise InvalidInput(f"{os.fspath(path)} lies outside of the repository {self.root}")
         found = os.path.relpath(whole, self.root)
-        if found == os.pardir or found.startswith(os.pardir + os.sep) or os.path.isabs(found):
-            raise RepositoryNotFound(f"{os.fspath(path)} lies outside of the repository {self.root}")
         return "" if found == os.curdir else found.replace(os.sep, "/")
 
 
@@ -196,6 +253,9 @@ def find_places(start: Path) -> Places | None:
     own = next((folder for folder in (start, *start.parents) if (folder / OWN_FOLDER / "store").is_dir()), None)
     if git is not None and (own is None or len(own.parts) <= len(git.root.parts)):
         places = places_in_git(git)
+        if own == git.root and not (places.shared / "store").exists():
+            # git came later: the history that is there goes on.
+            return places_outside(own)
         # A clone made by git has the two files and no store yet; that makes it a repository of ours all the same.
         marks = (places.shared / "store", git.root / LOCK_NAME, git.root / SETTINGS_NAME)
         if any(mark.exists() for mark in marks):
@@ -221,6 +281,8 @@ def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, boo
     folder = folder.resolve()
     git = find_git(folder)
     places = places_in_git(git) if git is not None else places_outside(folder)
+    if git is not None and (there := find_places(git.root)) is not None and there.git is None:
+        places = there
     places.shared.mkdir(parents=True, exist_ok=True)
     repo = Repo(places)
     is_new = not (places.shared / "store" / "xver.json").exists()
@@ -228,10 +290,20 @@ def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, boo
         if repo.lock_path.exists():
             repository = decode_lock(repo.lock_path.read_bytes()).repository
         repo.store = create_store(repo.storage, client=client_name(), repository=repository)
+        if places.git is None:
+            # Should git come later, it must not take the store for files of the project.
+            (places.shared / ".gitignore").write_text("*\n", encoding="ascii")
     if not repo.lock_path.exists():
         repo.write_lock(Lock(repo.store.repository, {}))
     create_settings(repo.settings_path)
     return repo, is_new
+
+
+def _who_holds(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8").strip() or "another process"
+    except OSError:
+        return "another process"
 
 
 def client_name() -> str:

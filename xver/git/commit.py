@@ -33,6 +33,12 @@ def stage(git: GitCommand, paths: Iterable[str]) -> None:
         raise _ignored(git, known) or error from error
 
 
+def unmerged(git: GitCommand, paths: Iterable[str]) -> list[str]:
+    """Return those of `paths` (files, from the top of the work tree) that a merge left in conflict."""
+    rows = git.paths("--literal-pathspecs", "ls-files", "-z", "--unmerged", "--", *paths)
+    return sorted({row.partition("\t")[2] for row in rows})
+
+
 def commit(git: GitCommand, message: str | None, paths: Iterable[str], *, allow_empty: bool = False) -> str:
     """Stage `paths`, make one commit of all that is staged, and return its id.
 

@@ -10,6 +10,7 @@ from xver.model.refs import HEADS, TAGS, parse_ref
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.versioning.restoring import switch_to
+from xver.versioning.state import require_committed
 from xver.versioning.versions import head_id, keep_snapshot, read_head, root_entries, write_head
 
 
@@ -25,6 +26,8 @@ def create(repo: Repo, prefix: str, name: str, rev: str = "HEAD") -> SnapshotId:
         AlreadyExists: there is one of that name.
     """
     parse_ref(name)
+    if name == "HEAD":
+        raise InvalidInput("HEAD is no name for a branch or tag: it means where you are")
     if prefix + name in repo.store.log.refs:
         word = "tag" if prefix == TAGS else "branch"
         raise AlreadyExists(f"there is a {word} {name} already", hint=f"xver {word} -d {name} deletes it")
@@ -52,23 +55,33 @@ def switch(repo: Repo, name: str, *, new: bool = False, force: bool = False, met
     """Go to a branch: HEAD, `xver.lock` and the disk; `new` makes it where we are. A revision detaches HEAD.
 
     Raises:
-        DirtyWorktree: changes that are not in the store would be lost.
-        InvalidInput: `xver.lock` holds what is not committed.
+        DirtyWorktree: changes that are not in the store would be lost, or `xver.lock` holds what is not committed.
+        AlreadyExists: a new branch is there already.
     """
-    if new:
-        if head_id(repo) is not None:
-            create(repo, HEADS, name)
+    with repo.held():
+        if new:
+            _switch_to_new(repo, name)
         else:
-            parse_ref(name)
-        write_head(repo, HEADS + name)
-        return
-    found = resolve_snapshot(repo.store, name, head=head_id(repo))
+            _switch(repo, name, force=force, meter=meter)
+
+
+def _switch_to_new(repo: Repo, name: str) -> None:
+    if head_id(repo) is not None or HEADS + name in repo.store.log.refs:
+        create(repo, HEADS, name)
+    parse_ref(name)
+    write_head(repo, HEADS + name)
+
+
+def _switch(repo: Repo, name: str, *, force: bool, meter: Meter) -> None:
     head = head_id(repo)
+    # A branch comes before a tag of the same name: it is what one can be on.
+    branch = repo.store.log.refs.get(HEADS + name)
+    found = resolve_snapshot(repo.store, name, head=head) if branch is None else SnapshotId(branch.id)
     before = {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
-    if dict(repo.lock.entries) != before and not force:
-        raise InvalidInput("xver.lock holds what is not committed", hint='xver commit -m "…", or xver switch --force')
+    if not force:
+        require_committed(before, repo.lock.entries, hint='xver commit -m "…", or xver switch --force')
     switch_to(repo, root_entries(repo.store, read_snapshot(repo.store, found).root), force=force, meter=meter)
-    if HEADS + name in repo.store.log.refs:
+    if branch is not None:
         write_head(repo, HEADS + name)
     else:
         keep_snapshot(repo, found)

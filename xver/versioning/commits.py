@@ -6,13 +6,16 @@ import getpass
 import platform
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from xver.errors import InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.snapshots import encode_snapshot
+from xver.git.command import GitCommand
 from xver.git.commit import commit as git_commit
-from xver.git.commit import stage
+from xver.git.commit import stage, unmerged
 from xver.git.history import branch as git_branch
+from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.history.revisions import snapshot_target
 from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import HEADS
@@ -23,7 +26,7 @@ from xver.store.log import Change
 from xver.versioning.state import Staged, changes_to
 from xver.versioning.versions import head_entries, head_id, put_root, read_head, write_head
 
-COMPANIONS = (LOCK_NAME, SETTINGS_NAME, ".gitignore")
+COMPANIONS: Final = (LOCK_NAME, SETTINGS_NAME, GIT_IGNORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,15 @@ def commit(repo: Repo, message: str | None, *, author: Author | None = None) -> 
         InvalidInput: there is nothing to commit, or no message outside git.
         RefConflict: somebody else moved the branch meanwhile.
     """
+    if repo.git is not None:
+        # Not held: git's hooks, and the user in the editor, may call xver.
+        present = _companions(repo, repo.git)
+        changes = tuple(changes_to(head_entries(repo), repo.lock.entries))
+        id = git_commit(repo.git, message, present)
+        title = repo.git.text("log", "-1", "--format=%s", id).strip()
+        return Committed(id, git_branch(repo.git), title, changes)
     with repo.held():
-        before = head_entries(repo)
-        changes = tuple(changes_to(before, repo.lock.entries))
-        if repo.git is not None:
-            present = [name for name in COMPANIONS if (repo.root / name).exists()]
-            id = git_commit(repo.git, message, present)
-            title = repo.git.text("log", "-1", "--format=%s", id).strip()
-            return Committed(id, git_branch(repo.git), title, changes)
+        changes = tuple(changes_to(head_entries(repo), repo.lock.entries))
         if message is None or not message.strip():
             raise InvalidInput("a commit needs a message", hint='xver commit -m "what changed"')
         return _snapshot(repo, message.strip(), changes, author=author, parents=None)
@@ -63,9 +67,21 @@ def stage_companions(repo: Repo) -> list[str]:
     """Let git stage `xver.lock`, `xver.toml` and .gitignore, for a commit that the user makes with git."""
     if repo.git is None:
         raise InvalidInput("there is no git here to stage for", hint='xver commit -m "what changed"')
-    present = [name for name in COMPANIONS if (repo.root / name).exists()]
+    present = _companions(repo, repo.git)
     stage(repo.git, present)
     return present
+
+
+def _companions(repo: Repo, git: GitCommand) -> list[str]:
+    # Staging a file that has conflict markers would tell git that they are the solution.
+    open_conflicts = unmerged(git, COMPANIONS)
+    if open_conflicts:
+        by_xver = {LOCK_NAME, GIT_IGNORE} & set(open_conflicts)
+        raise InvalidInput(
+            f"{open_conflicts[0]} has merge conflicts",
+            hint="xver merge" if by_xver else f"correct it, then git add {open_conflicts[0]}",
+        )
+    return [name for name in COMPANIONS if (repo.root / name).exists()]
 
 
 def commit_merge(repo: Repo, message: str, parents: tuple[SnapshotId, ...]) -> Committed:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from xver.errors import InvalidInput, MergeConflict
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import decode_lock
+from xver.format.lockfile import Lock, decode_lock
 from xver.git.command import GitCommand
+from xver.git.commit import stage, unmerged
+from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.history.diff import Entries
 from xver.history.graph import is_ancestor, merge_base, read_snapshot
 from xver.history.merge import merge_entries
@@ -19,7 +23,11 @@ from xver.repo import Repo
 from xver.store.log import Change
 from xver.versioning.commits import Committed, commit_merge
 from xver.versioning.restoring import switch_to
+from xver.versioning.state import require_committed
+from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import head_id, keep_snapshot, put_local_root, read_head, root_entries, write_head
+
+_MARKER: Final = re.compile(rb"^(<{7}|>{7})", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +43,20 @@ def merge_snapshot(repo: Repo, rev: str, *, label: str | None = None, meter: Met
 
     Raises:
         MergeConflict: both sides changed the same files; nothing was changed.
-        InvalidInput: `xver.lock` holds what is not committed.
+        DirtyWorktree: `xver.lock` holds what is not committed, or changes on the disk would be lost.
     """
+    with repo.held():
+        return _merge_snapshot(repo, rev, label or rev, meter)
+
+
+def _merge_snapshot(repo: Repo, rev: str, label: str, meter: Meter) -> Merged:
     store = repo.store
     ours = head_id(repo)
     theirs = resolve_snapshot(store, rev, head=ours)
     if ours is not None and is_ancestor(store, theirs, ours):
         return Merged("up to date")
     before = {} if ours is None else root_entries(store, read_snapshot(store, ours).root)
-    if dict(repo.lock.entries) != before:
-        raise InvalidInput("xver.lock holds what is not committed", hint='xver commit -m "…" first')
+    require_committed(before, repo.lock.entries, hint='xver commit -m "…" first')
     there = root_entries(store, read_snapshot(store, theirs).root)
     if ours is None or is_ancestor(store, ours, theirs):
         switch_to(repo, there, meter=meter)
@@ -61,27 +73,45 @@ def merge_snapshot(repo: Repo, rev: str, *, label: str | None = None, meter: Met
     common = {} if base is None else root_entries(store, read_snapshot(store, base).root)
     switch_to(repo, _merge(repo, common, before, there), meter=meter)
     parents = (ours, SnapshotId(theirs))
-    return Merged("merge", commit_merge(repo, f"Merge {label or rev}", parents))
+    return Merged("merge", commit_merge(repo, f"Merge {label}", parents))
 
 
 def settle_git_conflict(repo: Repo, git: GitCommand, *, meter: Meter = SILENT) -> None:
-    """Settle a conflict that `git merge` left in `xver.lock`: a three-way merge of the listings it names.
+    """Settle what `git merge` left in conflict: `xver.lock`, and its block in .gitignore, which follows from it.
+
+    The first is a three-way merge of the listings that the sides name.
 
     Raises:
         InvalidInput: git has no conflict there.
         MergeConflict: both sides changed the same files; `xver.lock` keeps its conflict.
     """
-    sides: list[Entries] = []
-    if not git.raw("ls-files", "--unmerged", "--", LOCK_NAME):
-        raise InvalidInput(f"git has no conflict in {LOCK_NAME}", hint="git merge BRANCH")
-    for stage in (1, 2, 3):
-        data = git.raw("show", f":{stage}:{LOCK_NAME}", check=False)
-        sides.append(decode_lock(data).entries if data else {})
-    merged = _merge(repo, *sides)
+    with repo.held():
+        open_conflicts = unmerged(git, (LOCK_NAME, GIT_IGNORE))
+        if not open_conflicts:
+            raise InvalidInput(f"git has no conflict in {LOCK_NAME}", hint="git merge BRANCH")
+        if LOCK_NAME in open_conflicts:
+            _settle_lock(repo, git, meter)
+        else:
+            write_tracked(repo, repo.lock)
+        settled = [LOCK_NAME]
+        # What stands around the block is the user's: only they can say which side is right.
+        if GIT_IGNORE in open_conflicts and not _MARKER.search((repo.root / GIT_IGNORE).read_bytes()):
+            settled.append(GIT_IGNORE)
+        stage(git, settled)
+
+
+def _settle_lock(repo: Repo, git: GitCommand, meter: Meter) -> None:
+    texts = [git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3)]
+    base, ours, theirs = (decode_lock(text).entries if text else {} for text in texts)
+    merged = _merge(repo, base, ours, theirs)
+    in_conflict = repo.lock_path.read_bytes()
     # The conflict markers make xver.lock unreadable; from here on it says what ours said.
-    repo.lock_path.write_bytes(git.raw("show", f":2:{LOCK_NAME}"))
-    switch_to(repo, merged, meter=meter)
-    git.raw("add", "--", LOCK_NAME)
+    repo.write_lock(Lock(repo.store.repository, ours))
+    try:
+        switch_to(repo, merged, meter=meter)
+    except BaseException:
+        repo.lock_path.write_bytes(in_conflict)
+        raise
 
 
 def _merge(repo: Repo, base: Entries, ours: Entries, theirs: Entries) -> Entries:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from xver.errors import ContentNotFound, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.git.tracked_conflict import git_tracks_any
 from xver.history.diff import Entries
-from xver.model.entries import Dataset, Entry, External, entry_id
-from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
+from xver.model.entries import Dataset, Entry, External, File, Link, entry_id
+from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
+from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.content import read_rows
-from xver.store.listings import read_listing
-from xver.versioning.state import compare_path
+from xver.store.listings import put_listing, read_listing, rows_below
+from xver.store.packing import Packer
+from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
-from xver.versioning.versions import entries_at
-from xver.worktree.checkout import Plan, execute_checkout, plan_checkout
-from xver.worktree.compare import compare
-from xver.worktree.stat_index import TreeRecord
+from xver.versioning.versions import entries_at, put_local_root, root_entries
+from xver.worktree.checkout import NOTHING, Plan, execute_checkout, plan_checkout, plan_removal
+from xver.worktree.compare import compare, is_there
+from xver.worktree.reading import known_of
+from xver.worktree.scan import TEMPORARY
+from xver.worktree.stat_index import NO_STAT, TreeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,7 @@ class Restored:
     size: int
 
 
-def checkout(
-    repo: Repo, paths: Sequence[str] = (), *, force: bool = False, meter: Meter = SILENT, hold: bool = True
-) -> Restored:
+def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, meter: Meter = SILENT) -> Restored:
     """Make the disk hold what `xver.lock` names, at `paths` or everywhere.
 
     Nothing is written before everything was checked. Everywhere also means: clean files of paths that were tracked
@@ -45,19 +48,15 @@ def checkout(
 
     Raises:
         DirtyWorktree: changes that are not in the store would be lost.
-        NotFound: content was not fetched; the hint says how.
+        NotFound: a path that is not tracked, or content was not fetched; the hint says how.
     """
-    if hold:
-        with repo.held():
-            return _checkout(repo, paths, force=force, meter=meter)
-    return _checkout(repo, paths, force=force, meter=meter)
+    with repo.held():
+        return _checkout(repo, paths, force=force, meter=meter)
 
 
 def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) -> Restored:
     lock = repo.lock
-    unknown = [path for path in paths if not any(overlaps(top, path) for top in lock.entries)]
-    if unknown:
-        raise NotFound(f"{unknown[0]} is not tracked", hint="xver ls shows what is")
+    require_tracked(lock.entries, paths)
     chosen = {
         top: entry for top, entry in lock.entries.items() if not paths or any(overlaps(top, path) for path in paths)
     }
@@ -65,11 +64,13 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) ->
         raise InvalidInput(
             f"git tracks {tracked[0]}, so xver will not write it", hint=f"git rm -r --cached '{tracked[0]}'"
         )
-    plans = [plan for top, entry in chosen.items() if (plan := _plan(repo, top, entry, paths, force=force))]
-    gone = [] if paths else [top for top in repo.stat_index.paths() if top not in lock.entries]
-    if repo.git is not None and gone:
-        gone = [top for top in gone if not git_tracks_any(repo.git, [top])]
-    plans += [_plan_removal(repo, TrackedPath(top)) for top in gone]
+    before = _last_entries(repo)
+    gone = [] if paths else _gone(repo, before, lock.entries)
+    removals = [_plan_removal(repo, top, before, lock.entries) for top in gone]
+    freed = {f"{plan.path}/{one}" if one else str(plan.path) for plan in removals for one in plan.remove}
+    plans = [
+        plan for top, entry in chosen.items() if (plan := _plan(repo, top, entry, paths, before, freed, force=force))
+    ]
     _require_content(repo, plans)
     meter.start("Checking out", sum(plan.size for plan in plans), "B")
 
@@ -79,38 +80,38 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) ->
             meter.advance(row.entry.size)
 
     for plan in plans:
-        execute_checkout(repo.root, plan, read)
-        if plan.gone:
-            repo.stat_index.remove(plan.path)
-        else:
-            compare_path(repo, plan.path, plan.entry)
-    meter.finish()
-    if plans:
-        move_lock(repo, dict(lock.entries))
+        repo.stat_index.set(plan.path, plan.intended(_record(repo, plan.path, before)))
     repo.stat_index.write()
-    written, removed = sum(len(plan.write) for plan in plans), sum(len(plan.remove) for plan in plans)
+    for plan in removals:
+        execute_checkout(repo.root, plan, read)
+        repo.stat_index.remove(plan.path)
+    for plan in plans:
+        execute_checkout(repo.root, plan, read)
+        compare_path(repo, plan.path, plan.entry)
+    meter.finish()
+    move_lock(repo, dict(lock.entries))
+    repo.stat_index.write()
+    written, removed = sum(len(plan.write) for plan in plans), sum(len(plan.remove) for plan in (*plans, *removals))
     return Restored(written, removed, sum(plan.size for plan in plans))
 
 
 def restore(repo: Repo, paths: Sequence[str], *, rev: str, force: bool = False, meter: Meter = SILENT) -> Restored:
-    """Take tracked paths of another version into `xver.lock` and onto the disk.
+    """Take paths of another version, tracked ones or parts of them, into `xver.lock` and onto the disk.
 
     Raises:
         NotFound: the version has none of them.
+        InvalidInput: a path that is tracked now as a part, or as the whole, of another.
     """
-    there = entries_at(repo, rev)
-    entries = dict(repo.lock.entries)
-    for path in paths:
-        inside = [top for top in {*there, *entries} if is_below(top, path)]
-        if not any(top in there for top in inside):
-            outer = next((top for top in there if is_below(path, top)), None)
-            hint = f"xver restore --source {rev} {outer}" if outer else f"xver ls --rev {rev}"
-            raise NotFound(f"{path} is no tracked path in {rev}", hint=hint)
-        for top in inside:
-            entries.pop(top, None)
-            if top in there:
-                entries[top] = there[top]
-    return switch_to(repo, entries, paths=paths, force=force, meter=meter)
+    with repo.held():
+        there = entries_at(repo, rev)
+        entries = dict(repo.lock.entries)
+        with repo.store.packer() as packer:
+            for path in paths:
+                _take(repo, entries, there, path, rev, packer)
+            root = put_local_root(packer, entries)
+            index = packer.finish()
+        repo.store.move("restore", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
+        return switch_to(repo, entries, paths=paths, force=force, meter=meter)
 
 
 def switch_to(
@@ -121,16 +122,63 @@ def switch_to(
         lock = repo.lock
         write_tracked(repo, Lock(lock.repository, dict(entries)))
         try:
-            return checkout(repo, paths, force=force, meter=meter, hold=False)
+            return checkout(repo, [path for path in paths if _has(entries, path)], force=force, meter=meter)
         except BaseException:
             write_tracked(repo, lock)
             raise
 
 
-def _plan(repo: Repo, top: TrackedPath, entry: Entry, paths: Sequence[str], *, force: bool) -> Plan | None:
+def _has(entries: Entries, path: str) -> bool:
+    return any(overlaps(top, path) for top in entries)
+
+
+def _take(repo: Repo, entries: dict[TrackedPath, Entry], there: Entries, path: str, rev: str, packer: Packer) -> None:
+    """Put what a path was in version `there` into `entries`."""
+    inside = [top for top in there if is_below(top, path)]
+    above = next((top for top in there if is_below(path, top) and top != path), None)
+    if above is None and not inside:
+        raise NotFound(f"{path} is not in {rev}", hint=f"xver ls --rev {rev}")
+    if above is not None:
+        old, now = there[above], entries.get(above)
+        part = path[len(above) + 1 :]
+        fresh = list(rows_below(repo.store, old.id, part)) if isinstance(old, Dataset) else []
+        if not fresh:
+            raise NotFound(f"{path} is not in {rev}", hint=f"xver ls --rev {rev} {above}")
+        rows = {row.path: row.entry for row in read_listing(repo.store, now.id)} if isinstance(now, Dataset) else {}
+        rows = {name: one for name, one in rows.items() if not overlaps(name, part)}
+        rows |= {row.path: row.entry for row in fresh}
+        taken: dict[TrackedPath, Entry] = {
+            above: put_listing(packer, (Row(name, rows[name]) for name in sorted(rows, key=str.encode)))
+        }
+    else:
+        for top in [top for top in entries if is_below(top, path)]:
+            del entries[top]
+        taken = {top: there[top] for top in inside}
+    for top in taken:
+        crossing = next((one for one in entries if overlaps(one, top) and one != top), None)
+        if crossing is not None:
+            raise InvalidInput(
+                f"{top} was tracked in {rev}, and {crossing} is tracked now", hint=f"xver rm --cached {crossing} first"
+            )
+    entries |= taken
+
+
+def _plan(
+    repo: Repo,
+    top: TrackedPath,
+    entry: Entry,
+    paths: Sequence[str],
+    before: Entries,
+    freed: Collection[str],
+    *,
+    force: bool,
+) -> Plan | None:
     if isinstance(entry, External):
         return None
-    record = repo.stat_index.tree(top)
+    _require_way(repo, top, freed)
+    record = _record(repo, top, before)
+    inner = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
+    is_whole = not inner or any(is_below(top, path) for path in paths)
     try:
         comparison = compare_path(repo, top, entry)
         plan = plan_checkout(
@@ -141,37 +189,106 @@ def _plan(repo: Repo, top: TrackedPath, entry: Entry, paths: Sequence[str], *, f
             rows=lambda: read_listing(repo.store, entry.id) if isinstance(entry, Dataset) else iter(()),
             record=record,
             in_store=repo.store.__contains__,
+            chosen=lambda name: is_whole or any(is_below(name, one) for one in inner),
             force=force,
         )
     except ContentNotFound as error:
         raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
-    inner = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
-    if inner and not any(is_below(top, path) for path in paths):
-        write = tuple(row for row in plan.write if any(is_below(row.path, one) for one in inner))
-        remove = tuple(path for path in plan.remove if any(is_below(path, one) for one in inner))
-        plan = Plan(top, entry, write, remove)
+    for leftover in comparison.leftovers:
+        # A checkout that was killed left it, and we hold the work tree: nobody writes it now.
+        (repo.root / leftover).unlink(missing_ok=True)
+    if not isinstance(entry, Dataset):
+        _sweep((repo.root / top).parent)
     is_missing = isinstance(entry, Dataset) and not (repo.root / top).is_dir()
     return plan if plan.write or plan.remove or is_missing else None
 
 
-def _plan_removal(repo: Repo, top: TrackedPath) -> Plan:
+def _sweep(folder: Path) -> None:
+    if folder.is_dir():
+        for name in os.listdir(folder):
+            if TEMPORARY.fullmatch(name):
+                (folder / name).unlink(missing_ok=True)
+
+
+def _require_way(repo: Repo, top: str, freed: Collection[str]) -> None:
+    """Refuse before anything is written if the folders above a path cannot be made."""
+    parts = top.split("/")
+    for length in range(1, len(parts)):
+        folder = "/".join(parts[:length])
+        if os.path.lexists(repo.root / folder) and folder not in freed:
+            if os.path.islink(repo.root / folder):
+                raise InvalidInput(
+                    f"{folder} is a link, and xver does not write through links", hint=f"make {folder} a folder"
+                )
+            if not os.path.isdir(repo.root / folder):
+                raise InvalidInput(
+                    f"{folder} is a file where {top} needs a folder", hint=f"move {folder} away, then try again"
+                )
+
+
+def _gone(repo: Repo, before: Entries, now: Entries) -> list[TrackedPath]:
+    """Return the paths that were tracked here, are no longer, and are not git's either."""
+    gone = sorted({TrackedPath(top) for top in (*repo.stat_index.paths(), *before) if top not in now})
+    if repo.git is None or not gone:
+        return gone
+    tracked = set(git_tracks_any(repo.git, gone))
+    return [top for top in gone if top not in tracked]
+
+
+def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -> Plan:
     """Plan to remove the files of a path that is no longer tracked: those that are as they were last seen.
 
-    What was changed since, never added, or is not in the store stays: nothing takes its place.
+    What was changed since, never added, is not in the store, or belongs to what is tracked now stays: nothing takes
+    its place.
     """
-    record = repo.stat_index.tree(top)
-    nothing = Dataset(ListingId(bytes(ID_SIZE)), 0, 0)
-    if record is None or not os.path.lexists(repo.root / top):
-        return Plan(top, nothing, (), (), gone=True)
-    as_seen = TreeRecord(nothing.id, record.directories)
-    comparison = compare(repo.root, top, nothing, record=as_seen, ignore=repo.ignore, read_rows=lambda _: iter(()))
-    differing = {one.path for one in comparison.differences}
-    remove = [
+    record = _record(repo, top, before)
+    if record is None or not is_there(repo.root, top) or any(is_below(top, one) for one in now):
+        return Plan(top, NOTHING, (), (), gone=True)
+    as_seen = TreeRecord(NOTHING.id, record.directories)
+    comparison = compare(repo.root, top, NOTHING, record=as_seen, ignore=repo.ignore, read_rows=lambda _: iter(()))
+    staying = {one.path for one in comparison.differences}
+    inner = [one[len(top) + 1 :] for one in now if is_below(one, top)]
+    names = [
         name
         for name, known in record.files()
-        if name not in differing and (known.id == EMPTY_ID or known.id in repo.store)
+        if name not in staying
+        and (known.id == EMPTY_ID or known.id in repo.store)
+        and not any(is_below(name, one) for one in inner)
     ]
-    return Plan(top, nothing, (), tuple(remove), gone=True)
+    return plan_removal(
+        repo.root,
+        top,
+        names,
+        record=record,
+        in_store=repo.store.__contains__,
+        hint=f"xver add {top} to keep it",
+        gone=True,
+    )
+
+
+def _last_entries(repo: Repo) -> Entries:
+    """Return what this work tree held when xver last worked in it: what the store keeps for it."""
+    target = repo.store.log.refs.get(repo.lock_ref)
+    if target is None:
+        return {}
+    try:
+        return root_entries(repo.store, ListingId(target.id))
+    except ContentNotFound:
+        return {}
+
+
+def _record(repo: Repo, top: str, before: Entries) -> TreeRecord | None:
+    """Return what was last known to be at a path; where the stat index was lost, by what was tracked."""
+    record = repo.stat_index.known_at(top)
+    entry = before.get(TrackedPath(top))
+    if record is not None or entry is None:
+        return record
+    try:
+        rows = read_listing(repo.store, entry.id) if isinstance(entry, Dataset) else [Row(TrackedPath(""), entry)]
+        known = [(str(row.path), NO_STAT, known_of(row.entry)) for row in rows if isinstance(row.entry, File | Link)]
+    except ContentNotFound:
+        return None
+    return TreeRecord(None, {}).updated(known)
 
 
 def _require_content(repo: Repo, plans: list[Plan]) -> None:
@@ -184,4 +301,5 @@ def _require_content(repo: Repo, plans: list[Plan]) -> None:
                 lacking += 1
                 size += row.entry.size
     if lacking:
-        raise NotFound(f"{lacking:,} files ({size:,} bytes) are not local", hint="xver pull")
+        files = "1 file" if lacking == 1 else f"{lacking:,} files"
+        raise NotFound(f"{files} ({size:,} bytes) not local", hint="xver pull")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from xver.errors import ContentNotFound
+from xver.errors import ContentNotFound, DirtyWorktree, NotFound
 from xver.format.listings import Row
 from xver.history.diff import Entries
 from xver.model.entries import Entry
 from xver.model.ids import ListingId
-from xver.model.paths import TrackedPath, overlaps
+from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.versioning.versions import head_entries
-from xver.worktree.compare import Comparison, compare
+from xver.worktree.compare import Comparison, compare, is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,14 @@ class Status:
     """`staged`: what the next commit changes; `changed`: what differs on the disk, by tracked path.
 
     `absent` lists tracked paths of which nothing is on the disk; `unknown` those that cannot be compared because
-    the listing that belongs there was not fetched.
+    the listing that belongs there was not fetched; `special` what lies in tracked paths and no version can hold.
     """
 
     staged: tuple[Staged, ...]
     changed: dict[TrackedPath, Comparison]
     absent: tuple[str, ...]
     unknown: tuple[str, ...]
+    special: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -48,16 +49,23 @@ class Status:
 
 
 def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> Status:
-    """Return how the tracked paths (at, above or below `paths`; all if none are given) stand."""
+    """Return how the tracked paths stand: all, or what lies at or below `paths`.
+
+    Raises:
+        NotFound: a path that neither HEAD nor `xver.lock` tracks.
+    """
     entries = repo.lock.entries
     head = head_entries(repo)
+    require_tracked({**head, **entries}, paths)
     staged = [one for one in changes_to(head, entries) if _chosen(one.path, paths)]
     changed: dict[TrackedPath, Comparison] = {}
-    absent, unknown = [], []
+    absent: list[str] = []
+    unknown: list[str] = []
+    special: list[str] = []
     for path, entry in entries.items():
         if not _chosen(path, paths):
             continue
-        if not os.path.lexists(repo.root / path):
+        if not is_there(repo.root, path):
             absent.append(path)
             continue
         try:
@@ -65,10 +73,14 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
         except ContentNotFound:
             unknown.append(path)
             continue
+        special += comparison.special
+        if paths and not any(is_below(path, one) for one in paths):
+            meant = [one for one in comparison.differences if _is_meant(path, one.path, paths)]
+            comparison = replace(comparison, differences=tuple(meant))
         if not comparison.is_clean:
             changed[path] = comparison
-    repo.stat_index.write()
-    return Status(tuple(staged), changed, tuple(absent), tuple(unknown))
+    repo.keep_stats()
+    return Status(tuple(staged), changed, tuple(absent), tuple(unknown), tuple(special))
 
 
 def compare_path(repo: Repo, path: TrackedPath, entry: Entry, *, meter: Meter = SILENT) -> Comparison:
@@ -77,13 +89,42 @@ def compare_path(repo: Repo, path: TrackedPath, entry: Entry, *, meter: Meter = 
     Raises:
         ContentNotFound: the entry's listing is not in the store.
     """
-    record = repo.stat_index.tree(path)
+    record = repo.stat_index.known_at(path)
     comparison = compare(
         repo.root, path, entry, record=record, ignore=repo.ignore, read_rows=lambda one: _rows(repo, one), meter=meter
     )
     if comparison.record.id is not None or record is None:
         repo.stat_index.set(path, comparison.record)
     return comparison
+
+
+def require_tracked(entries: Entries, paths: Sequence[str]) -> None:
+    """Refuse paths that are neither tracked, nor inside of what is, nor above it.
+
+    Raises:
+        NotFound: there is one.
+    """
+    for path in paths:
+        if path and not any(overlaps(top, path) for top in entries):
+            near = difflib.get_close_matches(path, entries, 1)
+            hint = f"did you mean {near[0]}?" if near else "xver ls shows what is"
+            raise NotFound(f"{path} is not tracked", hint=hint)
+
+
+def require_committed(head: Entries, now: Entries, *, hint: str) -> None:
+    """Refuse to go on where `xver.lock` is not HEAD's.
+
+    Raises:
+        DirtyWorktree: it names what differs.
+    """
+    changes = changes_to(head, now)
+    if changes:
+        raise DirtyWorktree("xver.lock holds what is not committed", [one.path for one in changes], hint=hint)
+
+
+def _is_meant(top: str, inner: str, paths: Sequence[str]) -> bool:
+    whole = f"{top}/{inner}" if inner else top
+    return any(overlaps(whole, one) for one in paths)
 
 
 def _rows(repo: Repo, id: ListingId) -> Iterator[Row]:

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
 
-from xver.errors import DirtyWorktree, InvalidInput, NotFound
+from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
+from xver.format.listings import Row
+from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
+from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
-from xver.model.entries import Dataset, Entry
+from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
+from xver.settings import NAME as SETTINGS_NAME
 from xver.store.listings import read_listing
 from xver.store.packing import Packer
-from xver.versioning.state import compare_path
-from xver.versioning.versions import put_root
-from xver.worktree.ingest import Ingested, ingest, ingest_part
+from xver.versioning.versions import put_local_root
+from xver.worktree.compare import find_link_above, is_there
+from xver.worktree.ignore import NAME as IGNORE_NAME
+from xver.worktree.ingest import Ingested, ingest, ingest_parts
+from xver.worktree.stat_index import TreeRecord
+
+_OWN_FILES: Final = frozenset({LOCK_NAME, SETTINGS_NAME, GIT_IGNORE, ".gitattributes", IGNORE_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +52,7 @@ class AddResult:
     stored: int
 
 
-def add(
-    repo: Repo, paths: Sequence[str], *, rehash: bool = False, meter: Meter = SILENT, hold: bool = True
-) -> AddResult:
+def add(repo: Repo, paths: Sequence[str], *, rehash: bool = False, meter: Meter = SILENT) -> AddResult:
     """Take files and folders (relative to the root) under version control as they are now.
 
     A path inside a tracked dataset updates that part of it. A path that is gone from the disk inside a tracked
@@ -55,9 +61,8 @@ def add(
     Raises:
         InvalidInput: nothing is there, git tracks it, or it overlaps what is tracked.
         Conflict: a file changed while it was read.
+        DirtyWorktree: files that were never on this disk would leave a dataset.
     """
-    if not hold:
-        return _add(repo, paths, rehash=rehash, meter=meter)
     with repo.held():
         return _add(repo, paths, rehash=rehash, meter=meter)
 
@@ -67,57 +72,34 @@ def _add(repo: Repo, paths: Sequence[str], *, rehash: bool, meter: Meter) -> Add
     entries = dict(lock.entries)
     wanted = _targets(repo, paths, entries)
     added: list[Added] = []
+    records: dict[TrackedPath, TreeRecord] = {}
     with repo.store.packer() as packer:
         meter.start("Adding", None, "files")
         for top, parts in wanted.items():
             before = entries.get(top)
             new = packer.added
             taken = _ingest(repo, top, parts, before, packer, rehash=rehash, meter=meter)
+            if isinstance(before, Dataset) and not parts:
+                _refuse_never_here(repo, top, before, taken.record)
             entries[top] = taken.entry
-            repo.stat_index.set(top, taken.record)
+            records[top] = taken.record
             added.append(Added(top, before, taken.entry, packer.added - new, taken.special))
-        root = put_root(packer, entries)
+        root = put_local_root(packer, entries)
         index = packer.finish()
         meter.finish()
     repo.store.move("add", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
+    # Only now: what the stat index says is stored, is.
+    for top, record in records.items():
+        repo.stat_index.set(top, record)
     write_tracked(repo, Lock(lock.repository, entries))
     repo.stat_index.write()
     return AddResult(tuple(added), sum(index.packs.values()) if index is not None else 0)
 
 
-def remove(repo: Repo, paths: Sequence[str], *, cached: bool = False) -> list[str]:
-    """Stop tracking paths and remove their files; `cached` leaves the files. Return the tracked paths removed.
-
-    Raises:
-        NotFound: a path that is not tracked.
-        DirtyWorktree: files that differ from what was added, and would be lost.
-    """
-    with repo.held():
-        lock = repo.lock
-        gone: list[TrackedPath] = []
-        for path in paths:
-            below = [top for top in lock.entries if is_below(top, path)]
-            if not below:
-                raise NotFound(f"{path} is not tracked", hint="xver ls shows what is")
-            gone += below
-        if not cached:
-            for top in gone:
-                _refuse_changes(repo, top, lock.entries[top])
-        entries = {top: entry for top, entry in lock.entries.items() if top not in gone}
-        move_lock(repo, entries)
-        write_tracked(repo, Lock(lock.repository, entries))
-        for top in gone:
-            if not cached:
-                shutil.rmtree(repo.root / top) if (repo.root / top).is_dir() else (repo.root / top).unlink()
-            repo.stat_index.remove(top)
-        repo.stat_index.write()
-    return sorted(gone)
-
-
 def move_lock(repo: Repo, entries: dict[TrackedPath, Entry]) -> None:
     """Let the store keep what `xver.lock` is about to name."""
     with repo.store.packer() as packer:
-        root = put_root(packer, entries)
+        root = put_local_root(packer, entries)
         index = packer.finish()
     repo.store.move("lock", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
 
@@ -141,13 +123,28 @@ def expand(repo: Repo, patterns: Iterable[str], *, start: Path) -> list[str]:
     for pattern in patterns:
         if not os.path.lexists(start / pattern) and glob.has_magic(pattern):
             matches = sorted(glob.glob(pattern, root_dir=start, recursive=True))
-            if not matches:
-                raise NotFound(f"nothing matches {pattern}", hint="quote the pattern, and check the folder you are in")
             for match in matches:
                 found[repo.relative(match, start=start)] = None
+            if not matches:
+                found |= dict.fromkeys(_tracked_matches(repo, pattern, start))
         else:
             found[repo.relative(pattern, start=start)] = None
     return list(found)
+
+
+def _tracked_matches(repo: Repo, pattern: str, start: Path) -> list[str]:
+    """Return what a pattern that matches nothing on the disk names in `xver.lock`: itself, or what was deleted."""
+    wanted, found = repo.relative(pattern, start=start), []
+    for top, entry in repo.lock.entries.items():
+        depth = top.count("/") + 1
+        if PurePosixPath(top).match(wanted):
+            found.append(top)
+        elif isinstance(entry, Dataset) and PurePosixPath(top).match("/".join(wanted.split("/")[:depth])):
+            paths = (TrackedPath(f"{top}/{row.path}") for row in _rows(repo, top, entry))
+            found += [path for path in paths if path == wanted or PurePosixPath(path).match(wanted)]
+    if not found:
+        raise NotFound(f"nothing matches {pattern}", hint="quote the pattern, and check the folder you are in")
+    return [*found]
 
 
 def _ingest(
@@ -160,59 +157,109 @@ def _ingest(
     rehash: bool,
     meter: Meter,
 ) -> Ingested:
-    record = repo.stat_index.tree(top)
-    whole = not parts or not isinstance(before, Dataset)
-    taken = ingest(repo.root, top, packer, record=record, ignore=repo.ignore, rehash=rehash, meter=meter)
-    if whole or not isinstance(before, Dataset):
-        return taken
-    old = list(read_listing(repo.store, before.id))
-    inside = [part[len(top) + 1 :] for part in parts]
-    return ingest_part(taken, old=old, inside=lambda path: any(is_below(path, part) for part in inside), packer=packer)
+    record = repo.stat_index.known_at(top)
+    if not parts or not isinstance(before, Dataset):
+        return ingest(repo.root, top, packer, record=record, ignore=repo.ignore, rehash=rehash, meter=meter)
+    return ingest_parts(
+        repo.root,
+        top,
+        [part[len(top) + 1 :] for part in parts],
+        packer,
+        old=_rows(repo, top, before),
+        record=record,
+        ignore=repo.ignore,
+        rehash=rehash,
+        meter=meter,
+    )
 
 
-def _targets(repo: Repo, paths: Sequence[str], entries: dict[TrackedPath, Entry]) -> dict[TrackedPath, list[str]]:
+def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Entry]) -> dict[TrackedPath, list[str]]:
     """Return the tracked paths to take in; for one that only in parts changes, those parts."""
     wanted: dict[TrackedPath, list[str]] = {}
     fresh: list[str] = []
-    for path in paths:
-        if not path:
+    for text in paths:
+        if not text:
             raise InvalidInput("the whole repository cannot be one dataset", hint="xver add data models")
+        path = parse_path(text)
+        _refuse_place(repo, path)
         above = next((top for top in entries if is_below(path, top)), None)
         if above is None:
             tops = [top for top in entries if is_below(top, path)]
             if tops:
                 raise InvalidInput(
                     f"{path} holds {tops[0]}, which is tracked by itself",
-                    hint=f"xver add {tops[0]}, or xver rm it first",
+                    hint=f"xver add {tops[0]}, or xver rm --cached {tops[0]} first",
                 )
-            top = parse_path(path)
-            if any(is_below(top, one) or is_below(one, top) for one in wanted if one != top):
+            if any(is_below(path, one) or is_below(one, path) for one in wanted if one != path):
                 raise InvalidInput(f"{path} overlaps another of the paths given", hint="give the outer one alone")
-            fresh.append(top)
-            wanted[top] = []
+            fresh.append(path)
+            wanted[path] = []
         elif above == path:
             wanted[above] = []
-        elif wanted.get(above) != [] or above not in wanted:
-            if not os.path.lexists(repo.root / path) and not _was_tracked(repo, entries[above], path[len(above) + 1 :]):
+        elif above not in wanted or wanted[above]:
+            if not is_there(repo.root, path) and not _was_tracked(repo, above, entries[above], path):
                 raise InvalidInput(f"there is no {path}", hint="give the path of a file or folder that exists")
             wanted.setdefault(above, []).append(path)
+    for top, parts in wanted.items():
+        if not parts and not is_there(repo.root, top):
+            hint = f"xver checkout {top} brings it back, xver rm {top} stops tracking it"
+            raise InvalidInput(
+                f"there is no {top}", hint=hint if top in entries else "give the path of a file or folder that exists"
+            )
     if repo.git is not None and fresh and (tracked := git_tracks_any(repo.git, fresh)):
         raise InvalidInput(f"git tracks {tracked[0]}", hint=f"git rm -r --cached '{tracked[0]}', then xver add it")
     return wanted
 
 
-def _refuse_changes(repo: Repo, top: TrackedPath, entry: Entry) -> None:
-    if not os.path.lexists(repo.root / top):
+def _refuse_place(repo: Repo, path: TrackedPath) -> None:
+    """Refuse paths that cannot be data: xver's own files, what lies behind a link, what is ignored."""
+    if path in _OWN_FILES:
+        raise InvalidInput(f"{path} belongs to git and xver, and is no data", hint="xver add data models")
+    if (link := find_link_above(repo.root, path)) is not None:
+        raise InvalidInput(f"{path} lies behind the link {link}", hint=f"xver add {link} tracks the link itself")
+    parts = path.split("/")
+    for length in range(1, len(parts) + 1):
+        part = "/".join(parts[:length])
+        if repo.ignore(part, is_directory=length < len(parts) or (repo.root / part).is_dir()):
+            raise InvalidInput(f"{IGNORE_NAME} leaves {part} out", hint=f"take the rule out of {IGNORE_NAME}")
+
+
+def _refuse_never_here(repo: Repo, top: str, before: Dataset, now: TreeRecord) -> None:
+    """Refuse to drop files that were never on this disk: where only a part was pulled, that is no wish of the user.
+
+    Where nothing of the old version ever was here, all of it is replaced on purpose.
+    """
+    record = repo.stat_index.known_at(top)
+    if record is None or record.id == before.id or not any(one.names for one in record.directories.values()):
         return
-    comparison = compare_path(repo, top, entry)
-    if not comparison.is_clean or comparison.special:
-        names = [f"{top}/{one.path}".rstrip("/") for one in comparison.differences] + list(comparison.special)
+    try:
+        never = [
+            f"{top}/{row.path}"
+            for row in read_listing(repo.store, before.id)
+            if row.entry.size and now.find(row.path) is None and not _is_local(repo, row.entry)
+        ]
+    except ContentNotFound:
+        return
+    if never:
         raise DirtyWorktree(
-            f"{top} holds what was not added, and would be lost",
-            names,
-            hint=f"xver add {top}, or xver rm --cached {top}",
+            f"{len(never):,} files of {top} were never on this disk, and would leave it",
+            never,
+            hint=f"xver pull {top}, or xver add only what changed in it",
         )
 
 
-def _was_tracked(repo: Repo, entry: Entry, inner: str) -> bool:
-    return isinstance(entry, Dataset) and any(is_below(row.path, inner) for row in read_listing(repo.store, entry.id))
+def _is_local(repo: Repo, entry: Entry) -> bool:
+    id = entry_id(entry)
+    return id is None or id in repo.store
+
+
+def _rows(repo: Repo, top: str, entry: Dataset) -> list[Row]:
+    try:
+        return list(read_listing(repo.store, entry.id))
+    except ContentNotFound as error:
+        raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
+
+
+def _was_tracked(repo: Repo, top: TrackedPath, entry: Entry, path: str) -> bool:
+    inner = path[len(top) + 1 :]
+    return isinstance(entry, Dataset) and any(is_below(row.path, inner) for row in _rows(repo, top, entry))

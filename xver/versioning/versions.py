@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from xver.store.packing import Packer
 from xver.store.store import Store
 
 DEFAULT_BRANCH: Final = "main"
+_SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +168,19 @@ def read_head(repo: Repo) -> str:
         word = _head_path(repo).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return HEADS + DEFAULT_BRANCH
-    if not word.startswith(HEADS) and len(word) != 64:
-        raise RevisionNotFound("HEAD is damaged", hint=f"xver switch {DEFAULT_BRANCH}")
+    if not word.startswith(HEADS) and not _SNAPSHOT.fullmatch(word):
+        raise RevisionNotFound("HEAD is damaged", hint=f"echo {HEADS}{DEFAULT_BRANCH} > {_head_path(repo)}")
     return word
 
 
 def write_head(repo: Repo, word: str) -> None:
     """Point HEAD, outside git, to a branch (`heads/NAME`) or a snapshot (64 hex digits)."""
     path = _head_path(repo)
-    beside = path.with_name(f"HEAD.{os.getpid()}")
-    beside.write_text(word + "\n", encoding="utf-8")
+    beside = path.with_name("HEAD.tmp")
+    with beside.open("wb") as file:
+        file.write(f"{word}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
 
 
@@ -210,13 +215,14 @@ def _touched(repo: Repo, version: Version, path: str) -> bool:
     after = _at(repo, version.id, path)
     if not version.parents:
         return after is not None
-    return any(_at(repo, parent, path) != after for parent in version.parents)
+    # A merge counts only if it is like none of its parents there, as for git.
+    return all(_at(repo, parent, path) != after for parent in version.parents)
 
 
-def _at(repo: Repo, id: str, path: str) -> tuple[bytes | None, ...] | None:
+def _at(repo: Repo, id: str, path: str) -> tuple[tuple[str, Entry], ...] | None:
     entries = entries_at(repo, id)
-    below = tuple(entry_id(entry) for top, entry in sorted(entries.items()) if is_below(top, path))
+    below = tuple((top, entry) for top, entry in sorted(entries.items()) if is_below(top, path))
     if below:
         return below
     entry = find_entry(repo.store, entries, path)
-    return None if entry is None else (entry_id(entry),)
+    return None if entry is None else ((path, entry),)

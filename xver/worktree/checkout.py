@@ -1,49 +1,67 @@
 """A listing onto the disk: only what differs is touched, nothing unsaved is lost, nothing is written outside.
 
 Two phases. `plan_checkout` compares and decides, and refuses before anything changes. `execute_checkout` writes
-each file beside its place and renames it there, through descriptors of directories opened without following links:
-a link planted in the way is an error, never a way out.
+each file beside its place and renames it there (folders.py), if what stands there is still what the plan saw.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import stat as stat_
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, TypeAlias
 
-from xver.errors import CorruptData, DirtyWorktree, InvalidInput
+from xver.errors import DirtyWorktree, InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link
-from xver.model.ids import EMPTY_ID
+from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
 from xver.model.paths import TrackedPath, fold
-from xver.worktree.compare import Comparison, Differs
-from xver.worktree.reading import read_file
-from xver.worktree.stat_index import TreeRecord
+from xver.worktree.compare import Comparison, Difference, Differs
+from xver.worktree.folders import Folders
+from xver.worktree.reading import known_of, read_file
+from xver.worktree.stat_index import NO_STAT, Known, TreeRecord, pack_stat
 
 _RESERVED: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 )
+
+InStore: TypeAlias = Callable[[bytes], bool]
+
+NOTHING: Final = Dataset(ListingId(bytes(ID_SIZE)), 0, 0)
+"""What belongs at a path that is not tracked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a checkout of one tracked path will do: files to write, files to remove, in the order of paths.
 
-    `gone`: the path is no longer tracked, so its own folder goes too when it is empty.
+    `seen` has the stat of what stands now at each path that will be written or removed; where it has none, nothing
+    stands there; None: it does not matter. `names` are all paths of the version, where any is written. `gone`: the
+    path is no longer tracked, so its own folder goes too when it is empty.
     """
 
     path: TrackedPath
     entry: Entry
     write: tuple[Row, ...]
     remove: tuple[str, ...]
+    seen: Mapping[str, bytes] | None = field(default_factory=dict)
+    names: tuple[str, ...] = ()
     gone: bool = False
 
     @property
     def size(self) -> int:
         """Bytes to write."""
         return sum(row.entry.size for row in self.write)
+
+    def intended(self, record: TreeRecord | None) -> TreeRecord:
+        """Return the record to keep while the plan is carried out: a checkout that is killed is known by it."""
+        rows = [
+            (str(row.path), NO_STAT, known_of(row.entry)) for row in self.write if isinstance(row.entry, File | Link)
+        ]
+        return (record or TreeRecord(None, {})).updated(rows)
 
 
 def plan_checkout(
@@ -54,44 +72,50 @@ def plan_checkout(
     *,
     rows: Callable[[], Iterator[Row]],
     record: TreeRecord | None,
-    in_store: Callable[[bytes], bool],
+    in_store: InStore,
+    chosen: Callable[[str], bool] = lambda _: True,
     force: bool = False,
 ) -> Plan:
-    """Decide what makes `root/path` hold `entry`.
+    """Decide what makes `root/path` hold `entry`; `chosen` tells which paths below it are meant (default: all).
 
-    A file on the disk that differs is overwritten or removed only if its own bytes are in the store. A file that no
-    version is known to have had here stays where it is, unless something has to be written there.
+    What differs on the disk is overwritten or removed only if its own bytes are in the store. A file that no version
+    is known to have had here stays where it is, unless something has to be written there.
 
     Raises:
         DirtyWorktree: work that is not in the store would be lost; `force` loses it.
+        InvalidInput: something that cannot be saved stands in the way, whatever `force` says.
     """
-    wanted: dict[str, Entry] = {}
-    if comparison.differences:
-        wanted = {row.path: row.entry for row in rows()} if isinstance(entry, Dataset) else {"": entry}
-    before = _recorded(record)
-    write, remove, lost = [], [], []
-    for one in comparison.differences:
-        whole = f"{path}/{one.path}" if one.path else str(path)
-        if one.differs is Differs.DELETED:
-            write.append(Row(TrackedPath(one.path), wanted[one.path]))
-            continue
-        if one.differs is Differs.MODIFIED:
-            write.append(Row(TrackedPath(one.path), wanted[one.path]))
-        elif one.path in before or _stands_in_the_way(one.path, wanted):
-            remove.append(one.path)
-        else:
-            continue
-        if not force:
-            known = read_file(os.fspath(root / whole), None).known
-            if known.id != EMPTY_ID and not in_store(known.id):
-                lost.append(whole)
-    if lost:
-        raise DirtyWorktree(
-            f"{len(lost)} changed file{'s' if len(lost) > 1 else ''} would be lost",
-            lost,
-            hint=f"xver add {path} to keep the changes, or xver checkout --force to lose them",
-        )
-    return Plan(path, entry, tuple(write), tuple(remove))
+    if not comparison.differences:
+        return Plan(path, entry, (), ())
+    wanted: dict[str, Entry] = {"": entry}
+    if isinstance(entry, Dataset):
+        wanted = {row.path: row.entry for row in rows()}
+    missing = [one for one in comparison.differences if one.differs is not Differs.ADDED and chosen(one.path)]
+    remove = _to_remove(comparison.differences, missing, record, chosen)
+    write = [Row(TrackedPath(one.path), wanted[one.path]) for one in missing]
+    hint = f"xver add {path} to keep the changes, or xver checkout --force to lose them"
+    seen = _examine(root, path, write, remove, record, None if force else in_store, hint=hint)
+    return Plan(path, entry, tuple(write), tuple(remove), None if force else seen, tuple(wanted) if write else ())
+
+
+def plan_removal(
+    root: Path,
+    path: TrackedPath,
+    names: Iterable[str],
+    *,
+    record: TreeRecord | None,
+    in_store: InStore,
+    hint: str,
+    gone: bool,
+) -> Plan:
+    """Decide which of the files `names` below `root/path` are there and are to go; what else lies there stays.
+
+    Raises:
+        DirtyWorktree: work that is not in the store would be lost; `hint` says what to do.
+    """
+    there = [name for name in names if _is_file(root / _whole(path, name))]
+    seen = _examine(root, path, [], there, record, in_store, hint=hint)
+    return Plan(path, NOTHING, (), tuple(there), seen, gone=gone)
 
 
 def execute_checkout(
@@ -100,143 +124,145 @@ def execute_checkout(
     """Carry out a plan; `read` yields the content of rows, in the order it likes.
 
     Raises:
+        Conflict: what stands there is not what the plan saw.
+        InvalidInput: a name this file system cannot hold, or a folder in the way.
         CorruptData: a path cannot be written safely here.
-        StorageError, InvalidInput: the disk refuses.
+        StorageError: the disk refuses.
     """
-    check_names(root, plan)
-    with _Folders(root) as folders:
+    check_names(
+        plan.names,
+        folds=sys.platform == "darwin" or _folds_case(root),
+        windows=sys.platform == "win32",
+    )
+    # Folders that are emptied go, up to the tracked path, which stays if it is a dataset.
+    top = plan.path if isinstance(plan.entry, Dataset) else plan.path.rpartition("/")[0]
+    with Folders(root) as folders:
         for gone in plan.remove:
-            folders.remove(_whole(plan.path, gone), "" if plan.gone else plan.path)
+            folders.remove(_whole(plan.path, gone), "" if plan.gone else top, seen=_expected(plan, gone))
+        if plan.gone:
+            folders.prune(plan.path)
         for row, parts in read(list(plan.write)):
-            folders.write(_whole(plan.path, row.path), row.entry, parts)
+            folders.write(_whole(plan.path, row.path), row.entry, parts, seen=_expected(plan, row.path))
         if isinstance(plan.entry, Dataset) and not plan.gone:
             folders.ensure(plan.path)
 
 
-def check_names(root: Path, plan: Plan) -> None:
-    """Refuse names that this file system cannot tell apart, or that Windows reserves."""
-    if _folds_case(root):
-        names: dict[str, str] = {}
-        for row in plan.write:
-            first = names.setdefault(fold(row.path), row.path)
-            if first != row.path:
-                raise InvalidInput(f"{first!r} and {row.path!r} are one name on this file system")
-    if os.name == "nt":
-        for row in plan.write:
-            for part in row.path.split("/"):
-                if ":" in part or part[-1:] in (".", " ") or part.partition(".")[0].casefold() in _RESERVED:
-                    raise InvalidInput(f"{row.path!r} is no name for a file on Windows")
+def check_names(names: Iterable[str], *, folds: bool, windows: bool) -> None:
+    """Refuse names of one version that the file system cannot tell apart (`folds`) or that Windows reserves."""
+    known: dict[str, str] = {}
+    for name in names:
+        if folds and (first := known.setdefault(fold(name), name)) != name:
+            raise InvalidInput(f"{first!r} and {name!r} are one name on this file system")
+        if windows:
+            for part in name.split("/"):
+                reserved = part.partition(".")[0].rstrip(" ").casefold() in _RESERVED
+                if reserved or ":" in part or "\\" in part or part[-1:] in (".", " "):
+                    raise InvalidInput(f"{name!r} is no name for a file on Windows")
 
 
-class _Folders:
-    """Directories below the root, opened one part at a time without following links, and kept open a while."""
+def _to_remove(
+    differences: Iterable[Difference],
+    write: list[Difference],
+    record: TreeRecord | None,
+    chosen: Callable[[str], bool],
+) -> list[str]:
+    """Return the files to remove: what an earlier version had here, and what stands where something is written."""
+    written = {one.path for one in write}
+    folders = {folder for path in written for folder in _above(path)}
+    remove = []
+    for one in differences:
+        if one.differs is not Differs.ADDED:
+            continue
+        was_ours = chosen(one.path) and record is not None and record.find(one.path) is not None
+        if was_ours or not one.path or one.path in folders or any(above in written for above in _above(one.path)):
+            remove.append(one.path)
+    return remove
 
-    _LIMIT: Final = 64
 
-    def __init__(self, root: Path) -> None:
-        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        self._open: dict[str, int] = {}
+def _examine(
+    root: Path,
+    path: str,
+    write: list[Row],
+    remove: list[str],
+    record: TreeRecord | None,
+    in_store: InStore | None,
+    *,
+    hint: str,
+) -> dict[str, bytes]:
+    """Return the stat of what stands where something is written or removed; refuse what must not go.
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._open.values():
-            os.close(handle)
-        os.close(self._root)
-
-    def ensure(self, folder: str, *, make: bool = True) -> int:
-        """Return the descriptor of a folder, made if it is not there."""
-        if not folder:
-            return self._root
-        handle = self._open.get(folder)
-        if handle is not None:
-            return handle
-        parent, _, name = folder.rpartition("/")
-        above = self.ensure(parent, make=make)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    `in_store` tells whether content is kept; None: it need not be.
+    """
+    seen: dict[str, bytes] = {}
+    lost, blocked = [], []
+    going = set(remove)
+    for inner in (*remove, *(row.path for row in write)):
+        whole = _whole(path, inner)
+        if any(above in going for above in _above(inner)):
+            continue  # it seems to be there only by way of a link that goes
         try:
-            handle = os.open(name, flags, dir_fd=above)
-        except FileNotFoundError:
-            if not make:
-                raise
-            os.mkdir(name, dir_fd=above)
-            handle = os.open(name, flags, dir_fd=above)
-        except OSError as error:
-            raise CorruptData(f"{folder!r} is no folder but something else: refused to write below it") from error
-        if len(self._open) >= self._LIMIT:
-            for old in [one for one in self._open if not folder.startswith(one + "/")]:
-                os.close(self._open.pop(old))
-        self._open[folder] = handle
-        return handle
-
-    def write(self, path: str, entry: Entry, parts: Iterator[bytes | memoryview]) -> None:
-        """Write a file or link beside its place and rename it there."""
-        folder, _, name = path.rpartition("/")
-        handle = self.ensure(folder)
-        beside = f".xver-{os.urandom(6).hex()}.tmp"
-        try:
-            if isinstance(entry, Link):
-                os.symlink(os.fsdecode(b"".join(parts)), beside, dir_fd=handle)
-            else:
-                # The umask of the user decides about rights, as it does for git.
-                mode = 0o777 if isinstance(entry, File) and entry.executable else 0o666
-                file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=handle)
-                with open(file, "wb", buffering=0) as out:
-                    for part in parts:
-                        _write_all(out, part)
-            os.replace(beside, name, src_dir_fd=handle, dst_dir_fd=handle)
-        except IsADirectoryError as error:
-            self._unlink(beside, handle)
-            raise InvalidInput(
-                f"{path} is a folder, and a file belongs there", hint=f"move {path} away and check out again"
-            ) from error
-        except BaseException:
-            self._unlink(beside, handle)
-            raise
-
-    def remove(self, path: str, top: str) -> None:
-        """Remove a file, and the folders above it that this empties, up to `top`."""
-        folder, _, name = path.rpartition("/")
-        try:
-            self._unlink(name, self.ensure(folder, make=False))
-        except FileNotFoundError:
-            return
-        while folder and folder != top:
-            above, _, name = folder.rpartition("/")
-            if (handle := self._open.pop(folder, None)) is not None:
-                os.close(handle)
-            try:
-                os.rmdir(name, dir_fd=self.ensure(above, make=False))
-            except OSError:
-                return
-            folder = above
-
-    @staticmethod
-    def _unlink(name: str, handle: int) -> None:
-        try:
-            os.unlink(name, dir_fd=handle)
-        except FileNotFoundError:
-            return
+            found = os.lstat(root / whole)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if stat_.S_ISDIR(found.st_mode):
+            # Its files go first; what a scan does not show (ignored files, pipes, a .git) would have to go too.
+            blocked += [one for one in _inside(root, whole) if _below(path, one) not in going]
+            continue
+        seen[inner] = pack_stat(found)
+        if not _is_kind(found.st_mode):
+            blocked.append(whole)
+        elif in_store and not _is_saved(root / whole, seen[inner], record.find(inner) if record else None, in_store):
+            lost.append(whole)
+    if blocked:
+        raise InvalidInput(
+            f"{blocked[0]} stands where a file of this version belongs", hint=f"move {blocked[0]} away, then try again"
+        )
+    if lost:
+        files = f"{len(lost):,} changed file{'s' if len(lost) > 1 else ''}"
+        raise DirtyWorktree(f"{files} would be lost", sorted(lost), hint=hint)
+    return seen
 
 
-def _write_all(out: object, part: bytes | memoryview) -> None:
-    view = memoryview(part)
-    while view:
-        view = view[out.write(view) :]  # type: ignore[attr-defined]
+def _is_file(path: Path) -> bool:
+    try:
+        return _is_kind(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _is_kind(mode: int) -> bool:
+    return stat_.S_ISREG(mode) or stat_.S_ISLNK(mode)
+
+
+def _is_saved(path: Path, stat: bytes, recorded: tuple[bytes, Known] | None, in_store: InStore) -> bool:
+    known = recorded[1] if recorded and recorded[0] == stat else read_file(os.fspath(path), None).known
+    return known.id == EMPTY_ID or in_store(known.id)
+
+
+def _inside(root: Path, folder: str) -> Iterator[str]:
+    """Yield the path of everything below a folder that is no folder."""
+    for where, folders, files in os.walk(root / folder):
+        links = [name for name in folders if os.path.islink(os.path.join(where, name))]
+        for name in (*files, *links):
+            yield os.path.relpath(os.path.join(where, name), root).replace(os.sep, "/")
+
+
+def _above(path: str) -> list[str]:
+    """Return the folders above a path, outermost first, beginning with the empty one."""
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts))] if path else []
+
+
+def _below(path: str, whole: str) -> str:
+    return whole[len(path) + 1 :]
 
 
 def _whole(path: str, below: str) -> str:
     return f"{path}/{below}" if below else path
 
 
-def _recorded(record: TreeRecord | None) -> set[str]:
-    return set() if record is None else {path for path, _ in record.files()}
-
-
-def _stands_in_the_way(path: str, wanted: Mapping[str, Entry]) -> bool:
-    """Tell whether a file lies where a folder of the wanted version belongs, or is the tracked path itself."""
-    return not path or any(one.startswith(path + "/") for one in wanted)
+def _expected(plan: Plan, path: str) -> bytes | None:
+    return None if plan.seen is None else plan.seen.get(path, b"")
 
 
 def _folds_case(root: Path) -> bool:

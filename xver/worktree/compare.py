@@ -46,11 +46,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs, and the record to keep of what was seen. `special` names what can never be versioned."""
+    """What differs, and the record to keep of what was seen.
+
+    Relative to the root: `special` names what no version can hold, `leftovers` what a killed checkout left.
+    """
 
     differences: tuple[Difference, ...]
     record: TreeRecord
     special: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -58,8 +62,25 @@ class Comparison:
         return not self.differences
 
 
+def find_link_above(root: Path, path: str) -> str | None:
+    """Return the first folder above a path that is a link, None if there is none: what lies behind is not ours."""
+    at = path.find("/")
+    while at >= 0:
+        if os.path.islink(root / path[:at]):
+            return path[:at]
+        at = path.find("/", at + 1)
+    return None
+
+
+def is_there(root: Path, path: str) -> bool:
+    """Tell whether anything lies at a path, no link followed on the way."""
+    return os.path.lexists(root / path) and find_link_above(root, path) is None
+
+
 def directories(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
     """Yield what lies at a tracked path: its directories, or one with the empty name for a file; nothing if gone."""
+    if find_link_above(root, path) is not None:
+        return
     try:
         found = os.lstat(root / path)
     except (FileNotFoundError, NotADirectoryError):
@@ -89,35 +110,40 @@ def compare(
     if isinstance(expected, External):
         return Comparison((), TreeRecord(None, {}))
     recorded = {} if record is None else record.directories
-    same_version = record is not None and record.id == expected.id
+    # A file's id says nothing of its kind: what is expected of one is asked of the entry, which costs nothing.
+    same_version = isinstance(expected, Dataset) and record is not None and record.id == expected.id
     wanted: dict[str, dict[bytes, Known]] | None = None if same_version else _expected(expected, read_rows)
     differences: list[Difference] = []
     records: dict[str, DirectoryRecord] = {}
     special: list[str] = []
+    leftovers: list[str] = []
     seen: set[str] = set()
+    top = os.path.join(root, path)
     for directory in directories(root, path, ignore):
         meter.advance(len(directory.names))
         special += directory.special
+        leftovers += directory.leftovers
         seen.add(directory.path)
         known = recorded.get(directory.path)
         if wanted is None and known is not None and _is_as_recorded(directory, known):
             records[directory.path] = known
             continue
         belongs = _by_name(known) if wanted is None else wanted.get(directory.path, {})
-        found, fresh = _compare_directory(os.path.join(root, path), directory, known, belongs)
+        found, fresh = _compare_directory(top, directory, known, belongs, ignore)
         differences += found
         if fresh.names:
             records[directory.path] = fresh
     expected_folders = recorded.keys() if wanted is None else wanted.keys()
     for folder in expected_folders - seen:
         belongs = _by_name(recorded.get(folder)) if wanted is None else wanted[folder]
-        differences += [_difference(folder, name, Differs.DELETED, one.size) for name, one in belongs.items()]
+        differences += [one for name, want in belongs.items() if (one := _missing(top, folder, name, want, ignore))]
         if wanted is None:
             records[folder] = recorded[folder]
     differences.sort(key=lambda one: one.path)
     # The records must amount to the id they stand under: with differences they do only if the old ones were kept.
     same = same_version or not differences
-    return Comparison(tuple(differences), TreeRecord(expected.id if same else None, records), tuple(special))
+    kept = TreeRecord(expected.id if same else None, records)
+    return Comparison(tuple(differences), kept, tuple(special), tuple(leftovers))
 
 
 def _expected(entry: Dataset | File | Link, read_rows: ReadRows) -> dict[str, dict[bytes, Known]]:
@@ -140,7 +166,7 @@ def _by_name(record: DirectoryRecord | None) -> dict[bytes, Known]:
 
 
 def _compare_directory(
-    top: str, directory: Directory, record: DirectoryRecord | None, belongs: Mapping[bytes, Known]
+    top: str, directory: Directory, record: DirectoryRecord | None, belongs: Mapping[bytes, Known], ignore: Ignore
 ) -> tuple[list[Difference], DirectoryRecord]:
     positions = {} if record is None else {name: at for at, name in enumerate(record.names)}
     differences = []
@@ -167,13 +193,28 @@ def _compare_directory(
                 if recorded is not None and at is not None and record is not None:
                     kept[name] = record.stat_of(at), recorded
     for name, want in unseen.items():
-        differences.append(_difference(directory.path, name, Differs.DELETED, want.size))
+        missing = _missing(top, directory.path, name, want, ignore)
+        differences += [missing] if missing else []
         at = positions.get(name)
         if record is not None and at is not None:
             kept[name] = record.stat_of(at), record.known(at)
     for name in sorted(kept):
         fresh.add(name, *kept[name])
     return differences, fresh.build()
+
+
+def _missing(top: str, folder: str, name: bytes, want: Known, ignore: Ignore) -> Difference | None:
+    """Return how a file differs that belongs here and was not seen: deleted, unless an ignore rule hides it."""
+    if not ignore.is_plain:
+        path = os.path.join(top, folder, os.fsdecode(name)) if name else top
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return _difference(folder, name, Differs.DELETED, want.size)
+        if stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
+            same, _ = _same_bytes(path, found, want)
+            return None if same else _difference(folder, name, Differs.MODIFIED, found.st_size)
+    return _difference(folder, name, Differs.DELETED, want.size)
 
 
 def _same_bytes(path: str, found: os.stat_result, want: Known) -> tuple[bool, bytes]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xver.errors import InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import Entry, entry_id
 from xver.model.ids import EMPTY_ID
-from xver.model.paths import TrackedPath, parse_path
+from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.progress import SILENT, Meter
 from xver.store.listings import put_listing
 from xver.store.packing import Packer
@@ -47,7 +47,7 @@ def ingest(
     A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same.
 
     Raises:
-        InvalidInput: nothing is there, or a file or name that cannot be taken in.
+        InvalidInput: nothing is there, or a file or name that cannot be taken in; the message has its path.
         Conflict: a file changed while it was read.
     """
     known_before = {} if record is None or rehash else record.directories
@@ -58,7 +58,7 @@ def ingest(
     found_any = False
     for directory in directories(root, path, ignore):
         found_any = True
-        special += directory.special
+        special += _nameable(directory.special)
         before = known_before.get(directory.path)
         fresh, count = _take(os.path.join(root, path), directory, before, packer)
         meter.advance(len(directory.names))
@@ -79,17 +79,73 @@ def ingest(
     return Ingested(entry, TreeRecord(entry_id(entry), records), read, tuple(special))
 
 
-def ingest_part(whole: Ingested, *, old: Iterable[Row], inside: Callable[[str], bool], packer: Packer) -> Ingested:
-    """Return the entry that has the files of `whole` where `inside` holds and the rows of `old` elsewhere."""
-    rows = {row.path: row.entry for row in old if not inside(row.path)}
-    for folder, record in whole.record.directories.items():
-        for at, name in enumerate(record.names):
-            path = parse_path(f"{folder}/{name.decode()}" if folder else name.decode())
-            if inside(path):
-                rows[path] = entry_of(record.known(at))
-    ordered = [Row(path, rows[path]) for path in sorted(rows, key=str.encode)]
-    # What lies outside was looked at, not added: the records no longer amount to the listing.
-    return Ingested(put_listing(packer, ordered), TreeRecord(None, whole.record.directories), whole.read, whole.special)
+def ingest_parts(
+    root: Path,
+    path: str,
+    parts: Sequence[str],
+    packer: Packer,
+    *,
+    old: Iterable[Row],
+    record: TreeRecord | None,
+    ignore: Ignore,
+    rehash: bool = False,
+    meter: Meter = SILENT,
+) -> Ingested:
+    """Store what lies at some parts of the dataset `root/path`, and return the listing that has `old` elsewhere.
+
+    Parts are files or folders relative to the dataset; what is gone from the disk leaves the listing. Nothing
+    outside of them is looked at. Raises like `ingest`.
+    """
+    tree = record or TreeRecord(None, {})
+    known_before = {} if rehash else tree.directories
+    rows = {row.path: row.entry for row in old if not any(is_below(row.path, part) for part in parts)}
+    special: list[str] = []
+    read = 0
+    for part in parts:
+        tree = tree.without(part)
+        for directory in _part(root, path, part, ignore):
+            special += _nameable(directory.special)
+            taken, count = _take(os.path.join(root, path), directory, known_before.get(directory.path), packer)
+            meter.advance(len(directory.names))
+            read += count
+            files = list(TreeRecord(None, {directory.path: taken}).rows())
+            tree = tree.updated(files)
+            for name, _, known in files:
+                _make_way(rows, name)
+                rows[_checked(path, name.encode())] = entry_of(known)
+    ordered = [Row(name, rows[name]) for name in sorted(rows, key=str.encode)]
+    # What lies outside was not looked at: the records need not amount to the listing.
+    return Ingested(put_listing(packer, ordered), tree, read, tuple(special))
+
+
+def _part(root: Path, path: str, part: str, ignore: Ignore) -> Iterator[Directory]:
+    """Yield the directories of a part, named relative to `path`; a file as one of its folder."""
+    for directory in directories(root, f"{path}/{part}", ignore):
+        if directory.names == (b"",):
+            folder, _, name = part.rpartition("/")
+            yield replace(directory, path=folder, names=(name.encode(),))
+        else:
+            yield replace(directory, path=f"{part}/{directory.path}" if directory.path else part)
+
+
+def _make_way(rows: dict[TrackedPath, Entry], path: str) -> None:
+    """Drop the rows that stood where a folder above `path` is now: a file that became a folder."""
+    above = path.rpartition("/")[0]
+    while above:
+        rows.pop(TrackedPath(above), None)
+        above = above.rpartition("/")[0]
+
+
+def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:
+    for one in special:
+        try:
+            one.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInput(
+                f"the name of {one.encode('utf-8', 'backslashreplace').decode()} is not UTF-8",
+                hint="rename it, or leave it out with .xverignore",
+            ) from error
+    return special
 
 
 def _take(

@@ -18,7 +18,10 @@ from xver.worktree.stat_index import Known, pack_stat, settled
 
 _BLOCK: Final = 8 * 1024 * 1024
 _ATTEMPTS: Final = 3
-_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# O_NONBLOCK: a pipe that took the file's place must not make us wait for a writer.
+_FLAGS: Final = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC", "O_NONBLOCK")
+)
 
 _Result = TypeVar("_Result")
 
@@ -83,6 +86,8 @@ def _steadily(path: str, read: Callable[[os.stat_result, int | None], tuple[_Res
             raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
         try:
             before = os.fstat(handle)
+            if not stat_.S_ISREG(before.st_mode):
+                raise InvalidInput(f"cannot read {path}: it is neither file nor link")
             result, size = read(before, handle)
             if size == before.st_size and pack_stat(os.fstat(handle)) == pack_stat(before):
                 return result

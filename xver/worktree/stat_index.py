@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,6 +24,7 @@ from xver.errors import CorruptData
 from xver.format.cursor import Cursor
 from xver.model.entries import EntryKind
 from xver.model.ids import FINGERPRINT_SIZE, ID_SIZE, SHA256_SIZE, checksum
+from xver.model.paths import is_below
 
 SETTLED_NS: Final = 2_000_000_000
 _MAGIC: Final = b"XVERSTA1"
@@ -85,6 +87,44 @@ class TreeRecord:
                 text = name.decode()
                 yield f"{folder}/{text}" if folder else text, record.known(at)
 
+    def find(self, path: str) -> tuple[bytes, Known] | None:
+        """Return the recorded stat of a file and what is known of it, None if it is not recorded."""
+        folder, _, text = path.rpartition("/")
+        record, name = self.directories.get(folder), os.fsencode(text)
+        if record is None:
+            return None
+        at = bisect_left(record.names, name)
+        return (record.stat_of(at), record.known(at)) if record.names[at : at + 1] == (name,) else None
+
+    def rows(self) -> Iterator[tuple[str, bytes, Known]]:
+        """Yield every file's path with its recorded stat and what is known of it."""
+        for folder, record in self.directories.items():
+            for at, name in enumerate(record.names):
+                text = name.decode()
+                yield f"{folder}/{text}" if folder else text, record.stat_of(at), record.known(at)
+
+    def updated(self, rows: Iterable[tuple[str, bytes, Known]]) -> TreeRecord:
+        """Return the record with these files put in or replaced; which listing it amounts to is not known."""
+        fresh: dict[str, dict[bytes, tuple[bytes, Known]]] = {}
+        for path, stat, known in rows:
+            folder, _, name = path.rpartition("/")
+            fresh.setdefault(folder, {})[name.encode()] = stat, known
+        directories = dict(self.directories)
+        for folder, files in fresh.items():
+            old = directories.get(folder)
+            before = {} if old is None else _files(old)
+            directories[folder] = _build(before | files)
+        return TreeRecord(None, directories)
+
+    def without(self, part: str) -> TreeRecord:
+        """Return the record without the file or folder `part`."""
+        directories = {folder: one for folder, one in self.directories.items() if not is_below(folder, part)}
+        folder, _, text = part.rpartition("/")
+        above, gone = directories.get(folder), text.encode()
+        if above is not None and gone in above.names:
+            directories[folder] = _build({name: one for name, one in _files(above).items() if name != gone})
+        return TreeRecord(None, directories)
+
 
 def pack_stat(stat: os.stat_result) -> bytes:
     """Return what identifies a file's state: size, mtime, ctime, inode and mode.
@@ -138,6 +178,17 @@ class RecordBuilder:
         )
 
 
+def _files(record: DirectoryRecord) -> dict[bytes, tuple[bytes, Known]]:
+    return {name: (record.stat_of(at), record.known(at)) for at, name in enumerate(record.names)}
+
+
+def _build(files: Mapping[bytes, tuple[bytes, Known]]) -> DirectoryRecord:
+    builder = RecordBuilder()
+    for name in sorted(files):
+        builder.add(name, *files[name])
+    return builder.build()
+
+
 class StatIndex:
     """The trees of one work tree, read from its file and written back whole, beside and renamed."""
 
@@ -145,18 +196,32 @@ class StatIndex:
         self._path = path
         self._trees: dict[str, TreeRecord] = {}
         self._changed = False
+        self._version = self._on_disk()
         try:
             data = path.read_bytes()
             self._trees = _decode(data)
         except (FileNotFoundError, NotADirectoryError):
             return
-        except CorruptData:
+        except (CorruptData, ValueError):
             # A cache that is damaged is a cache that is empty; the next write replaces it.
             self._trees = {}
 
     def tree(self, path: str) -> TreeRecord | None:
         """Return what is recorded of a tracked path."""
         return self._trees.get(path)
+
+    def known_at(self, path: str) -> TreeRecord | None:
+        """Return what is recorded of a path, also where it was part of a tracked path, or tracked paths part of it."""
+        found = self._trees.get(path)
+        if found is not None:
+            return found
+        rows: list[tuple[str, bytes, Known]] = []
+        for top, tree in self._trees.items():
+            if is_below(top, path) or is_below(path, top):
+                # A tracked file is recorded under the empty name.
+                whole = ((f"{top}/{inner}" if inner else top, stat, known) for inner, stat, known in tree.rows())
+                rows += [(one[len(path) + 1 :], stat, known) for one, stat, known in whole if is_below(one, path)]
+        return TreeRecord(None, {}).updated(rows) if rows else None
 
     def paths(self) -> list[str]:
         """Return the tracked paths that are recorded."""
@@ -173,11 +238,11 @@ class StatIndex:
         self._changed |= self._trees.pop(path, None) is not None
 
     def write(self) -> None:
-        """Write the index if anything changed."""
+        """Write the index if anything changed; for one who holds the work tree."""
         if not self._changed:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        beside = self._path.with_name(f"{self._path.name}.tmp")
         try:
             with beside.open("wb") as file:
                 for part in _encode(self._trees):
@@ -186,6 +251,23 @@ class StatIndex:
         finally:
             beside.unlink(missing_ok=True)
         self._changed = False
+        self._version = self._on_disk()
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether the file is the one that was read: nobody else has written it since."""
+        return self._version == self._on_disk()
+
+    @property
+    def is_changed(self) -> bool:
+        """Tell whether there is anything to write."""
+        return self._changed
+
+    def _on_disk(self) -> bytes:
+        try:
+            return pack_stat(os.stat(self._path))
+        except (FileNotFoundError, NotADirectoryError):
+            return NO_STAT
 
 
 def _encode(trees: Mapping[str, TreeRecord]) -> Iterator[bytes]:

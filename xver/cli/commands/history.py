@@ -7,6 +7,7 @@ import click
 from xver.cli.command import Command
 from xver.cli.describe import change_json, change_line, staged_line, version_json
 from xver.cli.human import count, when
+from xver.cli.opening import opened
 from xver.cli.output import Output, Styled, pass_output
 from xver.errors import AlreadyExists, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
 from xver.model.refs import HEADS, TAGS
@@ -160,7 +161,7 @@ def switch(out: Output, name: str, new: bool, force: bool) -> None:
     """
     from xver.versioning.branches import switch as go
 
-    repo = open_repo()
+    repo = opened(out)
     _outside_git(repo, f"git switch {'-c ' if new else ''}{name}" + ("" if new else " && xver checkout"))
     go(repo, name, new=new, force=force, meter=out.meter())
     out.note(f"On {name}")

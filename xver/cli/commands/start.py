@@ -108,5 +108,5 @@ def demo(out: Output, folder: Path) -> int:
     from xver.cli.demo.scenario import play
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise AlreadyExists(f"{folder} is not empty", hint="give the name of a new folder: xver demo FOLDER")
+        raise AlreadyExists(f"{folder} is not empty", hint="xver demo NEW-FOLDER")
     return 0 if play(folder.resolve(), xver=[sys.executable, "-m", "xver"], say=out.line) else 1

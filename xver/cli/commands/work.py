@@ -11,13 +11,14 @@ import click
 from xver.cli.command import Command
 from xver.cli.describe import change_line, entry_json, staged_line
 from xver.cli.human import count, duration, size
+from xver.cli.opening import opened
 from xver.cli.output import Output, Styled, pass_output
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
+from xver.history.diff import Change
 from xver.model.entries import Dataset
-from xver.repo import open_repo
 
 
-@click.command(cls=Command, exits=(InvalidInput, Conflict))
+@click.command(cls=Command, exits=(InvalidInput, Conflict, DirtyWorktree))
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--rehash", is_flag=True, help="Read every file, also those whose size and times have not changed.")
 @pass_output
@@ -34,7 +35,7 @@ def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
     from xver.versioning.tracking import add as add_paths
     from xver.versioning.tracking import expand
 
-    repo = open_repo()
+    repo = opened(out)
     start = time.monotonic()
     result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
     took = duration(time.monotonic() - start)
@@ -61,23 +62,28 @@ def _new(new: int, result: Any) -> str:
 @click.option("--cached", is_flag=True, help="Leave the files on the disk.")
 @pass_output
 def rm(out: Output, paths: tuple[str, ...], cached: bool) -> None:
-    """Stop tracking files and folders.
+    """Stop tracking files and folders, or parts of a tracked folder.
 
-    Their files are removed from the disk, unless they hold anything that was not added. Every committed version
-    keeps them.
+    Their files are removed from the disk, unless they were changed since they were added; files in there that were
+    never added stay. Every committed version keeps them.
 
     Examples:
       xver rm data/old
+      xver rm data/raw/img_00042.jpg
       xver rm --cached data/mine
     """
-    from xver.versioning.tracking import expand, remove
+    from xver.versioning.removing import remove
+    from xver.versioning.tracking import expand
 
-    repo = open_repo()
-    for path in remove(repo, expand(repo, paths, start=Path.cwd()), cached=cached):
+    repo = opened(out)
+    done = remove(repo, expand(repo, paths, start=Path.cwd()), cached=cached)
+    for path in done.paths:
         out.note(f"No longer tracked: {path}")
+    if not cached:
+        out.note(f"{count(done.files)} files removed")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, exits=(NotFound,))
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
@@ -94,7 +100,7 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
     from xver.versioning.state import status as compare
     from xver.versioning.tracking import expand
 
-    repo = open_repo()
+    repo = opened(out)
     found = compare(repo, expand(repo, paths, start=Path.cwd()), meter=out.meter())
     if as_json:
         out.json(
@@ -110,9 +116,12 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
                 ],
                 "absent": list(found.absent),
                 "not_local": list(found.unknown),
+                "special": list(found.special),
             }
         )
         return 0 if found.is_clean else 1
+    for special in found.special:
+        out.warn(f"{special} cannot be tracked: its name is not UTF-8, or it is no file, link or folder")
     if found.is_clean:
         out.note("Nothing has changed" if repo.lock.entries else "Nothing is tracked yet: xver add PATH")
         return 0
@@ -157,20 +166,25 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool) -
     """
     from xver.cli.describe import change_json, split_revisions
     from xver.history.diff import diff_entries
-    from xver.model.paths import is_below
+    from xver.model.paths import is_below, overlaps
+    from xver.versioning.state import changes_to
     from xver.versioning.versions import entries_at, head_entries
 
-    repo = open_repo()
+    repo = opened(out)
     revs, paths = split_revisions(repo, args, most=2)
     before = entries_at(repo, revs[0]) if revs else head_entries(repo)
     after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
     changes = diff_entries(repo.store, before, after)
     if paths:
-        changes = [one for one in changes if any(is_below(one.path, path) for path in paths)]
+        changes = [one for one in changes if any(is_below(name, path) for path in paths for name in _names(one))]
     if as_json:
         out.json([change_json(one) for one in changes])
         return
-    if not only_totals:
+    if only_totals:
+        for total in changes_to(before, after):
+            if not paths or any(overlaps(total.path, path) for path in paths):
+                out.line(*staged_line(total))
+    else:
         for one in changes:
             out.line(*change_line(one))
     added = sum(one.before is None for one in changes)
@@ -198,7 +212,7 @@ def commit(out: Output, messages: tuple[str, ...], no_commit: bool) -> None:
     from xver.versioning.commits import commit as make_commit
     from xver.versioning.commits import stage_companions
 
-    repo = open_repo()
+    repo = opened(out)
     if no_commit:
         out.note("Staged " + ", ".join(stage_companions(repo)) + ": git commit")
         return
@@ -225,7 +239,7 @@ def checkout(out: Output, paths: tuple[str, ...], force: bool) -> None:
     from xver.versioning.restoring import checkout as bring
     from xver.versioning.tracking import expand
 
-    repo = open_repo()
+    repo = opened(out)
     done = bring(repo, expand(repo, paths, start=Path.cwd()), force=force, meter=out.meter())
     _print_restored(out, done)
 
@@ -238,17 +252,18 @@ def checkout(out: Output, paths: tuple[str, ...], force: bool) -> None:
 def restore(out: Output, paths: tuple[str, ...], source: str | None, force: bool) -> None:
     """Bring files back from a version.
 
-    Without --source the paths go back to what xver.lock says. With it, xver.lock takes the tracked paths as they
-    were in that version, and so does the disk.
+    Without --source the paths go back to what xver.lock says. With it, xver.lock takes the paths, tracked ones or
+    parts of them, as they were in that version, and so does the disk.
 
     Examples:
-      xver restore --source v1.0 data/raw
+      xver restore data/raw
+      xver restore --source v1.0 data/raw/img_00042.jpg
     """
     from xver.versioning.restoring import checkout as bring
     from xver.versioning.restoring import restore as take
     from xver.versioning.tracking import expand
 
-    repo = open_repo()
+    repo = opened(out)
     chosen = expand(repo, paths, start=Path.cwd())
     if source is None:
         _print_restored(out, bring(repo, chosen, force=force, meter=out.meter()))
@@ -258,12 +273,13 @@ def restore(out: Output, paths: tuple[str, ...], source: str | None, force: bool
 
 def _print_restored(out: Output, done: Any) -> None:
     if done.written or done.removed:
-        out.note(f"{count(done.written)} files written ({size(done.size)}), {count(done.removed)} removed")
+        files = "1 file" if done.written == 1 else f"{count(done.written)} files"
+        out.note(f"{files} written ({size(done.size)}), {count(done.removed)} removed")
     else:
         out.note("Everything is as xver.lock says")
 
 
-@click.command(cls=Command, exits=(MergeConflict, InvalidInput))
+@click.command(cls=Command, exits=(MergeConflict, DirtyWorktree, InvalidInput))
 @click.argument("rev", required=False)
 @pass_output
 def merge(out: Output, rev: str | None) -> None:
@@ -278,7 +294,7 @@ def merge(out: Output, rev: str | None) -> None:
     """
     from xver.versioning.merging import merge_snapshot, settle_git_conflict
 
-    repo = open_repo()
+    repo = opened(out)
     if repo.git is not None:
         if rev is not None:
             raise InvalidInput("history is git's here", hint=f"git merge {rev}, then xver checkout")
@@ -296,6 +312,10 @@ def merge(out: Output, rev: str | None) -> None:
         case _:
             assert done.commit is not None
             out.note("Merged as ", Styled(done.commit.id[:7], "id"))
+
+
+def _names(change: Change) -> list[str]:
+    return [change.path] if change.source is None else [change.path, change.source]
 
 
 def _join(top: str, path: str) -> str:
