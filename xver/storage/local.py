@@ -12,6 +12,7 @@ import contextlib
 import errno
 import mmap
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -112,16 +113,17 @@ class LocalStorage(Storage):
 
     def stat(self, key: str) -> Stat | None:
         try:
-            return Stat(key, os.stat(self.path(key)).st_size)
+            found = os.stat(self.path(key))
         except (FileNotFoundError, NotADirectoryError):
             return None
+        return Stat(key, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[Stat]:
         folder = self.path(prefix.rstrip("/")) if prefix else self._root
         yield from self._walk(folder, prefix)
 
     def delete(self, key: str) -> None:
-        with self._translated(key), contextlib.suppress(FileNotFoundError):
+        with self._translated(key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self.path(key))
 
     def sweep(self) -> None:
@@ -158,7 +160,7 @@ class LocalStorage(Storage):
     def _translated(self, key: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFound(f"{self._root} has no {key}") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
