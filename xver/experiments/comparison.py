@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from xver.model.runs import Run, Scalar
-
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
