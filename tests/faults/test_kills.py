@@ -1,0 +1,138 @@
+"""`xver add` and `xver push` are killed at seeded random moments: the next command works and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import xver
+from tests.support.repos import new_repo, read_tree, save, write_tree
+from xver.repo import open_repo
+from xver.storage.local import LocalStorage
+from xver.store.store import open_store
+from xver.sync.pull import clone
+from xver.upkeep.fsck import check
+
+FILES = {f"data/{n}": random.Random(n).randbytes(20_000 + 30_000 * (n % 40)) for n in range(60)}
+
+
+def command(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(xver.__file__).parents[1])}
+    return subprocess.Popen(
+        [sys.executable, "-m", "xver", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(folder: Path, *arguments: str) -> None:
+    process = command(folder, *arguments)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors.decode()
+
+
+def killed_moments(start: Callable[[], subprocess.Popen[bytes]], seed: int, count: int) -> list[float]:
+    """Return moments, in seconds, spread over what an undisturbed run takes."""
+    began = time.monotonic()
+    process = start()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    took = time.monotonic() - began
+    return [random.Random(f"{seed}-{n}").uniform(0.1, 1.0) * took for n in range(count)]
+
+
+def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Kill a process after a while; tell whether it was still at work."""
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return True
+    return False
+
+
+def kill_adds(root: Path, count: int) -> int:
+    killed = 0
+    write_tree(new_repo(root / "pristine").root, FILES)
+    shutil.copytree(root / "pristine", root / "first")
+    for number, moment in enumerate(killed_moments(lambda: command(root / "first", "add", "data"), 1, count)):
+        work = root / f"add-{number}"
+        shutil.copytree(root / "pristine", work)
+        killed += kill_after(command(work, "add", "data"), moment)
+        assert check(open_repo(work)).problems == ()
+        finish(work, "add", "data")
+        repo = open_repo(work)
+        assert check(repo).problems == ()
+        assert read_tree(work) == FILES
+        shutil.rmtree(work / "data")
+        finish(work, "checkout")
+        assert read_tree(work) == FILES
+        shutil.rmtree(work)
+    return killed
+
+
+def kill_pushes(root: Path, count: int) -> int:
+    killed = 0
+    pristine = new_repo(root / "pristine", FILES, remote="../remote")
+    shutil.copytree(pristine.root, root / "first")
+    moments = killed_moments(lambda: command(root / "first", "push"), 2, count)
+    shutil.rmtree(root / "remote")
+    head = pristine.store.log.refs["heads/main"]
+    for number, moment in enumerate(moments):
+        work, remote = root / f"push-{number}", root / "remote"
+        shutil.copytree(pristine.root, work)
+        killed += kill_after(command(work, "push"), moment)
+        assert check(open_repo(work)).problems == ()
+        finish(work, "push")
+        there = open_store(LocalStorage(remote), client="test")
+        assert there.log.verify() == []
+        assert there.lost_packs() == {}
+        assert there.log.refs["heads/main"] == head
+        clone(str(remote), root / "copy")
+        assert read_tree(root / "copy") == FILES
+        for folder in (work, remote, root / "copy"):
+            shutil.rmtree(folder)
+    return killed
+
+
+def test_add_killed(tmp_path: Path) -> None:
+    assert kill_adds(tmp_path, 5) >= 1
+
+
+def test_push_killed(tmp_path: Path) -> None:
+    assert kill_pushes(tmp_path, 5) >= 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_add_killed_often(tmp_path: Path) -> None:
+    assert kill_adds(tmp_path, 100) >= 50
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_push_killed_often(tmp_path: Path) -> None:
+    assert kill_pushes(tmp_path, 100) >= 50
+
+
+def test_a_second_version_survives_a_killed_add(tmp_path: Path) -> None:
+    repo = new_repo(tmp_path / "work", {"data/0": b"before", "data/1": b"same"})
+    first = dict(repo.lock.entries)
+    write_tree(repo.root, FILES)
+    kill_after(command(repo.root, "add", "data"), 0.25)
+    again = open_repo(repo.root)
+    assert check(again).problems == ()
+    if dict(again.lock.entries) == first:
+        save(again, {"data/0": FILES["data/0"]})
+    assert check(open_repo(repo.root)).problems == ()
