@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from xver.cli.demo.scenario import SCRIPTS, play
+from xver.cli.demo.scenario import SCRIPTS, lay_out, play
 from xver.errors import AlreadyExists
 
 from .conftest import command
@@ -189,6 +189,16 @@ def test_a_clone_that_differs_is_found(nobody: Path, tmp_path: Path) -> None:
     assert play(tmp_path / "new", xver=[sys.executable, str(careless)], say=said.append) is False
     assert said[-2] == "different: data/raw/os.py"
     assert said[-1].startswith("1 of ")
+
+
+def test_bare_lays_out_the_project_and_nothing_else(nobody: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("demo", "--bare", str(tmp_path / "survey")), capture_output=True, encoding="utf-8", check=True
+    )
+    assert sorted(path.name for path in (tmp_path / "survey").iterdir()) == ["data", "prepare.py", "train.py"]
+    assert f"{len(files(tmp_path / 'survey' / 'data' / 'raw')):,} files in data/raw" in done.stdout
+    with pytest.raises(AlreadyExists):
+        lay_out(tmp_path / "survey")
 
 
 def test_the_scripts_make_the_same_bytes_again(tmp_path: Path) -> None:

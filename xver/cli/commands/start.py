@@ -94,8 +94,9 @@ def doctor(out: Output, as_json: bool) -> int:
 
 @click.command(cls=Command, exits=(AlreadyExists,))
 @click.argument("folder", default="xver-demo", type=click.Path(path_type=Path))
+@click.option("--bare", is_flag=True, help="Only lay out the scripts and the data, to try things by hand.")
 @pass_output
-def demo(out: Output, folder: Path) -> int:
+def demo(out: Output, folder: Path, bare: bool) -> int:
     """Make a small repository to try things in.
 
     Real data that every machine has (the sources of Python's library), a preprocessing step, a small model with a
@@ -104,9 +105,14 @@ def demo(out: Output, folder: Path) -> int:
 
     Examples:
       xver demo
+      xver demo --bare survey
     """
-    from xver.cli.demo.scenario import play
+    from xver.cli.demo.scenario import lay_out, play
 
+    if bare:
+        files, total = lay_out(folder.resolve())
+        out.note(f"Laid out {folder}: prepare.py, train.py, and {count(files)} files in data/raw, {size(total)}")
+        return 0
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise AlreadyExists(f"{folder} is not empty", hint="xver demo NEW-FOLDER")
     return 0 if play(folder.resolve(), xver=[sys.executable, "-m", "xver"], say=out.line) else 1

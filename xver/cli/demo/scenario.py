@@ -59,6 +59,18 @@ def play(folder: Path, *, xver: Sequence[str], say: Callable[[str], None]) -> bo
         return False
 
 
+def lay_out(folder: Path) -> tuple[int, int]:
+    """Make a project to try things on: the two scripts and the data, no repository; return its files and bytes.
+
+    Raises `AlreadyExists` if the folder holds anything, `NotFound` if this Python comes without sources.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise AlreadyExists(f"{folder} is there already", hint="xver demo --bare NEW-FOLDER")
+    library = _library()
+    folder.mkdir(parents=True, exist_ok=True)
+    return len(library), _fill(folder, library)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stage:
     """Where the demo plays, and the three ways to go on: say something, run a command, name a folder."""
@@ -136,14 +148,20 @@ def _start(stage: _Stage, library: list[tuple[Path, Path]]) -> None:
             stage.git("config", "user.name", "xver demo")
             stage.git("config", "user.email", "demo@localhost")
     stage.xver("init")
+    size = _fill(stage.project, library)
+    stage.chapter(f"data/raw: the sources of this Python's library, {len(library):,} files, {size / 1e6:.1f} MB.")
+
+
+def _fill(project: Path, library: list[tuple[Path, Path]]) -> int:
+    """Copy the scripts and the data into a project; return the bytes of data."""
     for script in ("prepare.py", "train.py"):
-        shutil.copyfile(SCRIPTS / script, stage.project / script)
+        shutil.copyfile(SCRIPTS / script, project / script)
     size = 0
     for source, name in library:
-        target = stage.project / "data" / "raw" / name
+        target = project / "data" / "raw" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         size += os.path.getsize(shutil.copyfile(source, target))
-    stage.chapter(f"data/raw: the sources of this Python's library, {len(library):,} files, {size / 1e6:.1f} MB.")
+    return size
 
 
 def _first_version(stage: _Stage) -> None:
