@@ -1,8 +1,8 @@
 """`xver.lock`: the readable twin of the root listing; each is computed from the other.
 
 One table a tracked path, sorted, one fact a line, LF everywhere, no time and no commit, so that git can merge and
-diff it like any text. The comment before each table never changes: two neighbours that changed on two branches have
-a line between them that did not, and merge.
+diff it like any text. The comment before each table and the one at the end never change: two neighbours that changed
+on two branches have a line between them that did not, and merge.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MAX_LOCK: Final = 64 * 1024 * 1024
 _FORMAT: Final = 1
 _Facts: TypeAlias = dict[str, str | int]
 _HEAD: Final = "# Which data belongs here. Written by xver; after a merge conflict: xver merge\n"
+_END: Final = "\n# end\n"
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _LETTERS: Final = {escape[1]: letter for letter, escape in _ESCAPES.items()}
 _CONTROL: Final = re.compile(r'[\\"\x00-\x1f\x7f]')
@@ -53,6 +54,7 @@ def encode_lock(lock: Lock) -> bytes:
     for path in sorted(entries, key=lambda path: path.encode()):
         parts.append(f"\n# {_plain(path)}\n[{_quoted(path)}]\n")
         parts += [f"{key} = {value}\n" for key, value in _facts(entries[path]).items()]
+    parts.append(_END)
     data = "".join(parts).encode()
     if len(data) > MAX_LOCK:
         raise InvalidInput(f"too many paths for {NAME}", hint="xver add the folder, not each file in it")
