@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import data
@@ -17,6 +19,8 @@ from tools import DATA, Tool, contestants, without
 
 SIZES = {"small": (10_000,), "full": (10_000, 100_000), "huge": (10_000, 100_000, 1_000_000)}
 START_UP = 0.15
+COMMANDS = {"--version": 0.15, "status": 0.2, "log": 0.3}
+"""Seconds in which xver answers when there is next to nothing to do."""
 # A stat cache trusts a file only if it is older than the cache's entry by the clock's grain, two seconds at most.
 SETTLE = 2.5
 READ_ALL = """\
@@ -36,21 +40,30 @@ def measure(options: Options, work: Path) -> Iterator[Table]:
 
 
 def _start_up(options: Options, work: Path) -> Table:
-    tools = without(contestants(options, work / "home"), "cp")
+    tools = without(contestants(options, work / "home"), "cp", "restic")
     rounds = options.rounds or 7
+    folder = work / "start"
+    rows = [Row("bare Python", [timed([sys.executable, "-c", ""], cwd=work, env=os.environ) for _ in range(rounds)])]
+    for command, goal in COMMANDS.items():
 
-    def one_round(tool: Tool, _: int) -> Timing:
-        return tool.timed(work, tool.version)
+        def one_round(tool: Tool, number: int, command: str = command) -> Timing:
+            repository = folder / tool.name
+            if not repository.exists():
+                data.small_files(repository / DATA, 1, 10)
+                tool.run(repository, *tool.create, tool.add, *tool.commit)
+            if number == 0:
+                tool.run(repository, (*tool.version[:-1], command))
+            return tool.timed(repository, (*tool.version[:-1], command))
 
-    bare = [timed([sys.executable, "-c", ""], cwd=work, env=tools["xver"].environment) for _ in range(rounds)]
-    rows = race(tools, rounds, one_round)
-    if rows["xver"].timings:
-        rows["xver"] = rows["xver"].with_facts({}, [Goal("< 0.15 s", rows["xver"].seconds < START_UP)])
+        running = tools if command != "log" else without(tools, "dvc")
+        for name, row in race(running, rounds, one_round).items():
+            goals = [Goal(f"< {goal} s", row.seconds < goal)] if name == "xver" and row.timings else []
+            rows.append(replace(row.with_facts({}, goals), name=f"{name} {command}"))
     return Table(
-        "Start: `--version`",
-        [Row("bare Python", bare), *rows.values()],
+        "Start: what there is to wait for before any work",
+        rows,
         baseline="bare Python",
-        setting="Whole processes; the page cache is warm.",
+        setting="Whole processes in a repository of one small file; the page cache is warm.",
     )
 
 

@@ -71,7 +71,9 @@ class Tool:
 def contestants(options: Options, home: Path, *, more: Mapping[str, str] | None = None) -> dict[str, Tool]:
     """Return all tools by name, the yardstick first; `more` is added to their environment."""
     home.mkdir(exist_ok=True)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "XVER_", "XDG_"))}
+    # PYTHON…: an installed program has its bytecode, and would be compiled anew each time where none may be written.
+    foreign = ("GIT_", "XVER_", "XDG_", "PYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     environment = {
         **kept,
         **_IDENTITY,
