@@ -87,11 +87,11 @@ def rm(out: Output, paths: tuple[str, ...], cached: bool) -> None:
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
-def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
+def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
     """Show what has changed and what is missing.
 
     Compares HEAD with xver.lock (what a commit would record) and xver.lock with the disk. Files whose size and times
-    are as they were are not read. Ends with 1 when anything differs.
+    are as they were are not read. Ends with 0 whatever it finds, as git does; scripts read `clean` of --json.
 
     Examples:
       xver status
@@ -105,6 +105,7 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         out.json(
             {
+                "clean": found.is_clean,
                 "staged": [
                     {"path": one.path, "before": entry_json(one.before), "after": entry_json(one.after)}
                     for one in found.staged
@@ -119,12 +120,12 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
                 "special": list(found.special),
             }
         )
-        return 0 if found.is_clean else 1
+        return
     for special in found.special:
         out.warn(f"{special} cannot be tracked: its name is not UTF-8, or it is no file, link or folder")
     if found.is_clean:
         out.note("Nothing has changed" if repo.lock.entries else "Nothing is tracked yet: xver add PATH")
-        return 0
+        return
     if found.staged:
         out.line(Styled("To be committed", "strong"), "  (xver commit)")
         for one in found.staged:
@@ -137,7 +138,6 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> int:
             out.line(" ", Styled("missing ", "bad"), " ", gone, "  not on the disk")
     for remote in found.unknown:
         out.line(" ", Styled("not local", "bad"), " ", remote, f"  (xver pull {remote})")
-    return 1
 
 
 def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
