@@ -108,7 +108,7 @@ def _identify(path: str, found: os.stat_result, handle: int | None, packer: Pack
     if found.st_size <= CHUNK_MAX:
         content = _put(_read_small(handle, found.st_size), packer)
     else:
-        content = put_stream(packer, _blocks(handle))
+        content = put_stream(packer, _blocks(handle, found.st_size))
     known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
     return Reading(known, settled(found, now)), content.size
 
@@ -123,7 +123,7 @@ def _fingerprint(found: os.stat_result, handle: int | None) -> tuple[tuple[Entry
         return (kind, fingerprint(data), settled(found, now)), len(data)
     prints = fingerprinter()
     size = 0
-    while block := os.read(handle, _BLOCK):
+    while size <= found.st_size and (block := os.read(handle, _BLOCK)):
         prints.update(block)
         size += len(block)
     return (kind, prints.digest(), settled(found, now)), size
@@ -139,18 +139,20 @@ def _put(data: bytes, packer: Packer | None) -> Content:
 
 def _read_small(handle: int, size: int) -> bytes:
     data = os.read(handle, size + 1)
-    if len(data) == size:
-        return data
-    parts = [data]
-    while parts[-1]:
-        parts.append(os.read(handle, CHUNK_MAX))
-    return b"".join(parts)
+    while 0 < len(data) < size:
+        more = os.read(handle, size + 1 - len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
-def _blocks(handle: int) -> Iterator[bytes]:
+def _blocks(handle: int, size: int) -> Iterator[bytes]:
+    """Yield the file's bytes, and not much more than `size`: one that grows faster than it is read has no end."""
     # The disk reads the next block while this one is hashed and cut.
     with ThreadPoolExecutor(1, "read") as reader:
         coming = reader.submit(os.read, handle, _BLOCK)
         while block := coming.result():
-            coming = reader.submit(os.read, handle, _BLOCK)
+            size -= len(block)
+            coming = reader.submit(os.read, handle, _BLOCK if size >= 0 else 0)
             yield block
