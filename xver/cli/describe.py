@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xver.cli.human import count, size
+from xver.cli.human import plural, size
 from xver.cli.output import Styled, Text
 from xver.errors import RevisionNotFound
 from xver.history.diff import Change
@@ -82,7 +82,7 @@ def staged_line(one: Staged) -> list[Text]:
     files = ""
     if isinstance(before, Dataset) and isinstance(after, Dataset):
         delta = after.files - before.files
-        files = f"  {delta:+,} files" if delta else ""
+        files = f"  {'+' if delta > 0 else '-'}{plural(abs(delta), 'file')}" if delta else ""
     delta = after.size - before.size
     sign = "+" if delta >= 0 else "-"
     return [Styled("~ ", "strong"), one.path, f"{files}  {sign}{size(abs(delta))}"]
@@ -91,7 +91,7 @@ def staged_line(one: Staged) -> list[Text]:
 def amount(entry: Entry) -> str:
     """Return an entry's number of files and size in words."""
     if isinstance(entry, Dataset):
-        return f"{count(entry.files)} files  {size(entry.size)}"
+        return f"{plural(entry.files, 'file')}  {size(entry.size)}"
     return size(entry.size)
 
 

@@ -9,14 +9,14 @@ from xver.cli.describe import version_json
 from xver.cli.human import count, plural, shorten, size
 from xver.cli.output import Output, Styled, Text
 from xver.cli.run_json import input_json, output_json, run_json
-from xver.cli.run_report import code_words, ending, names, title, values
+from xver.cli.run_report import code_words, ending, names, results, title
 from xver.model.ids import short_id
 from xver.model.runs import Input, State, Status
 from xver.provenance.lineage import Activity, Entity, Node
 
 _Line: TypeAlias = list[Text]
 _TITLE: Final = 60
-_VALUES: Final = 6
+_VALUES: Final = 3
 
 
 def print_lineage(out: Output, answer: Node | Activity) -> None:
@@ -85,7 +85,7 @@ def _state(state: State) -> str:
 def _activity(activity: Activity, name: str = "") -> Iterator[_Line]:
     run = activity.run
     line: _Line = ["run ", Styled(run.name, "id"), f"  {title(run)}"]
-    line += [f"  {text}" for text in values(run, most=_VALUES)]
+    line += [f"  {text}" for text in results(run, most=_VALUES)]
     if run.status is not Status.OK:
         line += ["  ", ending(run)]
     if code := code_words(run):

@@ -60,6 +60,14 @@ def values(run: Run, *, most: int = 12) -> list[str]:
     return found if len(found) <= most else [*found[:most], "…"]
 
 
+def results(run: Run, *, most: int) -> list[str]:
+    """Return last metrics, and the parameters that do not stand in the command; of more than `most` the first."""
+    typed = " ".join(run.command)
+    found = [f"{name}={shown(value)}" for name, value in sorted(run.params.items()) if f"--{name}" not in typed]
+    found += [f"{name}={number(metric)}" for name, metric in sorted(run.metrics.items())]
+    return found if len(found) <= most else [*found[:most], "…"]
+
+
 def shown(value: Scalar) -> str:
     """Return a parameter's value as it is typed."""
     match value:

@@ -144,7 +144,7 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
     if done.merged == "merge":
         out.note("Merged the remote's branch: xver push shares the result")
     if done.restored is not None and (done.restored.written or done.restored.removed):
-        written = f"{count(done.restored.written)} files written ({size(done.restored.size)})"
+        written = f"{plural(done.restored.written, 'file')} written ({size(done.restored.size)})"
         out.note(f"{written}, {count(done.restored.removed)} removed")
 
 

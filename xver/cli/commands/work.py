@@ -10,7 +10,7 @@ import click
 
 from xver.cli.command import Command
 from xver.cli.describe import change_line, entry_json, staged_line
-from xver.cli.human import count, duration, size
+from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import opened
 from xver.cli.output import Output, Styled, pass_output
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
@@ -40,7 +40,7 @@ def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
     result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
     took = duration(time.monotonic() - start)
     for one in result.added:
-        files = f"  {count(one.entry.files)} files" if isinstance(one.entry, Dataset) else ""
+        files = f"  {plural(one.entry.files, 'file')}" if isinstance(one.entry, Dataset) else ""
         if one.before == one.entry:
             out.note(f"Unchanged {one.path}{files}  {size(one.entry.size)}")
         else:
@@ -50,7 +50,7 @@ def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
 
 
 def _new(new: int, result: Any) -> str:
-    if not new:
+    if not new or not any(one.entry.size for one in result.added):
         return "nothing new"
     total = sum(one.new for one in result.added)
     ratio = total / result.stored if result.stored else 1
@@ -80,7 +80,7 @@ def rm(out: Output, paths: tuple[str, ...], cached: bool) -> None:
     for path in done.paths:
         out.note(f"No longer tracked: {path}")
     if not cached:
-        out.note(f"{count(done.files)} files removed")
+        out.note(f"{plural(done.files, 'file')} removed")
 
 
 @click.command(cls=Command, exits=(NotFound,))
@@ -146,7 +146,7 @@ def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
         style = "good" if one.differs == "added" else "bad"
         out.line(" ", Styled(f"{one.differs:8}", style), " ", _join(top, one.path), f"  {size(one.size)}")  # type: ignore[arg-type]
     if len(differences) > shown:
-        out.line(f"  and {count(len(differences) - shown)} more files in {top}")
+        out.line(f"  and {plural(len(differences) - shown, 'more file')} in {top}")
 
 
 @click.command(cls=Command)
@@ -273,7 +273,7 @@ def restore(out: Output, paths: tuple[str, ...], source: str | None, force: bool
 
 def _print_restored(out: Output, done: Any) -> None:
     if done.written or done.removed:
-        files = "1 file" if done.written == 1 else f"{count(done.written)} files"
+        files = plural(done.written, "file")
         out.note(f"{files} written ({size(done.size)}), {count(done.removed)} removed")
     else:
         out.note("Everything is as xver.lock says")
