@@ -34,7 +34,6 @@ FILE: Final = Path(__file__).with_name("golden.txt")
 SWITCH: Final = "XVER_WRITE_GOLDEN"
 HEADER: Final = "# Bytes of format version 1; tests/format/test_golden.py says when they may change.\n"
 WIDTH: Final = 112
-# Text stands as text, so that a change of it can be read; its bytes are its UTF-8.
 BYTES: Final[dict[str, bytes]] = {
     "chunk": samples.CHUNK,
     "node": samples.NODE,
