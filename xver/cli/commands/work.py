@@ -44,17 +44,17 @@ def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
         if one.before == one.entry:
             out.note(f"Unchanged {one.path}{files}  {size(one.entry.size)}")
         else:
-            out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one.new, result)})  in {took}")
+            out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one, result)})  in {took}")
         for special in one.special:
             out.warn(f"{special} is no file, link or folder, and was left out")
 
 
-def _new(new: int, result: Any) -> str:
-    if not new or not any(one.entry.size for one in result.added):
+def _new(one: Any, result: Any) -> str:
+    if not one.new or not one.entry.size:
         return "nothing new"
-    total = sum(one.new for one in result.added)
+    total = sum(added.new for added in result.added)
     ratio = total / result.stored if result.stored else 1
-    return f"{size(new)} new" + (f", {ratio:.1f}x compressed" if ratio >= 1.05 else "")
+    return f"{size(one.new)} new" + (f", {ratio:.1f}x compressed" if ratio >= 1.05 else "")
 
 
 @click.command(cls=Command, exits=(NotFound, DirtyWorktree))
