@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from xver.model.ids import chunk_id
 from xver.model.snapshots import Author
-from xver.repo import Repo, init_repo
+from xver.repo import Repo, init_repo, places_outside
 from xver.settings import Remote, add_remote
+from xver.store.store import create_store
 from xver.versioning.commits import commit
 from xver.versioning.tracking import add
 
@@ -55,3 +57,17 @@ def save(repo: Repo, files: Mapping[str, bytes], message: str = "a version") -> 
 def reopened(repo: Repo) -> Repo:
     """Return the repository as a new process would see it."""
     return Repo(repo.places)
+
+
+def partial_clone(repo: Repo, root: Path, *, without: bytes) -> Repo:
+    """Return a clone that has all of the store but one small content, as after a pull of a part; no files yet."""
+    root.mkdir()
+    clone = Repo(places_outside(root))
+    create_store(clone.storage, client="a test", repository=repo.lock.repository)
+    with clone.store.packer() as packer:
+        for id in sorted(set(repo.store.index.ids()) - {chunk_id(without)}):
+            kind = repo.store.locate(id).kind
+            packer.put(kind, repo.store.get(kind, id), id)
+        clone.store.move("copy", {}, packer.finish())
+    clone.write_lock(repo.lock)
+    return clone

@@ -43,20 +43,20 @@ class Restored:
 def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, meter: Meter = SILENT) -> Restored:
     """Make the disk hold what `xver.lock` names, at `paths` or everywhere.
 
-    Nothing is written before everything was checked. Everywhere also means: clean files of paths that were tracked
-    here before, and are no longer, are removed.
+    Nothing is written before everything was checked. Clean files of paths that were tracked here before, and are no
+    longer, are removed.
 
     Raises:
         DirtyWorktree: changes that are not in the store would be lost.
         NotFound: a path that is not tracked, or content was not fetched; the hint says how.
     """
     with repo.held():
+        require_tracked(repo.lock.entries, paths)
         return _checkout(repo, paths, force=force, meter=meter)
 
 
 def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) -> Restored:
     lock = repo.lock
-    require_tracked(lock.entries, paths)
     chosen = {
         top: entry for top, entry in lock.entries.items() if not paths or any(overlaps(top, path) for path in paths)
     }
@@ -65,7 +65,7 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) ->
             f"git tracks {tracked[0]}, so xver will not write it", hint=f"git rm -r --cached '{tracked[0]}'"
         )
     before = _last_entries(repo)
-    gone = [] if paths else _gone(repo, before, lock.entries)
+    gone = [top for top in _gone(repo, before, lock.entries) if not paths or any(is_below(top, one) for one in paths)]
     removals = [_plan_removal(repo, top, before, lock.entries) for top in gone]
     freed = {f"{plan.path}/{one}" if one else str(plan.path) for plan in removals for one in plan.remove}
     plans = [
@@ -122,14 +122,10 @@ def switch_to(
         lock = repo.lock
         write_tracked(repo, Lock(lock.repository, dict(entries)))
         try:
-            return checkout(repo, [path for path in paths if _has(entries, path)], force=force, meter=meter)
+            return _checkout(repo, paths, force=force, meter=meter)
         except BaseException:
             write_tracked(repo, lock)
             raise
-
-
-def _has(entries: Entries, path: str) -> bool:
-    return any(overlaps(top, path) for top in entries)
 
 
 def _take(repo: Repo, entries: dict[TrackedPath, Entry], there: Entries, path: str, rev: str, packer: Packer) -> None:

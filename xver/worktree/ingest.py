@@ -105,6 +105,8 @@ def ingest_parts(
         tree = tree.without(part)
         for directory in _part(root, path, part, ignore):
             special += _nameable(directory.special)
+            if f"{path}/{part}" in directory.special:
+                raise InvalidInput(f"{path}/{part} is neither file, link nor folder")
             taken, count = _take(os.path.join(root, path), directory, known_before.get(directory.path), packer)
             meter.advance(len(directory.names))
             read += count
