@@ -35,17 +35,19 @@ def print_runs(out: Output, repo: Repo, runs: Sequence[Run], going: Sequence[tup
     for run in runs:
         values = [shown(run.params[name]) if name in run.params else "" for name in params]
         values += [f"{run.metrics[name].last:.5g}" if name in run.metrics else "" for name in metrics]
-        data = names([data_version(used, holders) for used in run.inputs if used.role == "data"], most=2)
+        data = names(
+            [f"{used.path}@{data_version(used, holders)}" for used in run.inputs if used.role == "data"], most=2
+        )
         rows.append((Styled(run.name, "id"), _ago(run), ending(run), title(run), *values, data))
     out.table(rows, ("run", "when", "status", "what", *params, *metrics, "data"))
 
 
 def data_version(used: Input, holders: Holders) -> str:
-    """Return an input with its version: the commit that first held it, else its id."""
+    """Return the version of an input: the commit that first held it, else its id."""
     if used.id is None:
-        return f"{used.path}@?"
-    commit = holders.first(used.id)
-    return f"{used.path}@{short_id(used.id) if commit is None else commit.id[:7]}"
+        return "?"
+    commit = holders.first(used.id, used.path)
+    return short_id(used.id) if commit is None else commit.id[:7]
 
 
 def print_run(out: Output, repo: Repo, run: Run, *, now: float) -> None:

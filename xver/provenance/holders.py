@@ -11,7 +11,7 @@ from xver.git.command import CatFile
 from xver.history.diff import Entries
 from xver.model.entries import Dataset, entry_id
 from xver.model.ids import EMPTY_ID, ListingId
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, is_below
 from xver.repo import Repo
 from xver.store.listings import find_row
 from xver.versioning.versions import Version, entries_at, log
@@ -23,19 +23,24 @@ class Holders:
     def __init__(self, repo: Repo) -> None:
         self._repo = repo
 
-    def first(self, id: bytes) -> Version | None:
-        """Return the oldest version in which a tracked path has this content, None if there is none."""
-        return self._first.get(id)
+    def first(self, id: bytes, path: str = "") -> Version | None:
+        """Return the oldest version that holds this content, None if there is none.
 
-    def first_inside(self, top: str, inner: str, id: bytes) -> Version | None:
-        """Return the oldest version whose dataset at `top` has this content at `inner`."""
+        A tracked path may have held it under any name; a file inside of a dataset is looked for at `path`.
+        """
+        if id == EMPTY_ID:
+            return None
+        return self._first.get(id) or (self._first_inside(path, id) if path else None)
+
+    def _first_inside(self, path: str, id: bytes) -> Version | None:
         asked: dict[ListingId, bool] = {}
         for version, entries in self._versions:
-            entry = entries.get(TrackedPath(top))
-            if not isinstance(entry, Dataset) or entry.id not in self._repo.store:
+            top = next((one for one in entries if is_below(path, one) and path != one), None)
+            entry = None if top is None else entries[top]
+            if top is None or not isinstance(entry, Dataset) or entry.id not in self._repo.store:
                 continue
             if entry.id not in asked:
-                row = find_row(self._repo.store, entry.id, TrackedPath(inner))
+                row = find_row(self._repo.store, entry.id, TrackedPath(path[len(top) + 1 :]))
                 asked[entry.id] = row is not None and entry_id(row) == id
             if asked[entry.id]:
                 return version

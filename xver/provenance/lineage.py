@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from xver.errors import ContentNotFound, InvalidInput, NotFound, RepositoryNotFound
 from xver.model.entries import Dataset, Entry, File, Link, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, parse_id
-from xver.model.paths import is_below
+from xver.model.paths import TrackedPath
 from xver.model.runs import Input, Run
 from xver.provenance.holders import Holders
 from xver.provenance.makers import Makers, Making
@@ -117,6 +117,9 @@ class _Asking:
         makings = self.makers.of(entity.id, path=entity.path, before=before)
         if makings:
             first, *others = makings
+            if entity.commit is None:
+                # A stray copy: the commit that holds what the run wrote.
+                entity = replace(entity, commit=self.holders.first(entity.id, first.path))
             return Node(entity, self.activity(first.run, first, depth), tuple(one.run for one in others))
         if entity.files is None:
             return Node(entity)
@@ -133,7 +136,7 @@ class _Asking:
         return Activity(run, making, uses, self._earlier(run, making, depth))
 
     def _entity(self, used: Input) -> Entity:
-        commit = None if used.id is None else self.holders.first(used.id)
+        commit = None if used.id is None else self.holders.first(used.id, used.path)
         return Entity(used.path, used.id, used.size, used.files, commit)
 
     def _earlier(self, run: Run, making: Making | None, depth: int) -> Node | None:
@@ -166,19 +169,10 @@ def _on_disk(repo: Repo, word: str, start: Path, holders: Holders) -> Entity:
         return _read(start / word, word, holders)
     if not path:
         raise InvalidInput("the whole work tree has no one origin", hint="xver lineage models/model.pkl")
-    top = next((one for one in repo.lock.entries if is_below(path, one)), None)
-    if top is None:
-        return _read(repo.root / path, path, holders)
-    if top == path:
-        entry = repo.lock.entries[top]
-        if compare_path(repo, top, entry).is_clean:
-            return _entity(path, entry, holders.first(entry_id(entry) or b""))
-        return _entity(path, ingest(repo.root, path, None, record=None, ignore=repo.ignore).entry, None)
-    found = _read(repo.root / path, path, holders)
-    if found.id is None:
-        return found
-    commit = holders.first_inside(top, path[len(top) + 1 :], found.id) or found.commit
-    return Entity(path, found.id, found.size, found.files, commit)
+    entry = repo.lock.entries.get(TrackedPath(path))
+    if entry is not None and compare_path(repo, TrackedPath(path), entry).is_clean:
+        return _entity(path, entry, holders)
+    return _read(repo.root / path, path, holders)
 
 
 def _read(path: Path, name: str, holders: Holders) -> Entity:
@@ -187,7 +181,7 @@ def _read(path: Path, name: str, holders: Holders) -> Entity:
         entry = ingest(whole.parent, whole.name, None, record=None, ignore=Ignore(whole.parent)).entry
     else:
         entry = entry_of(read_file(os.fspath(path), None).known)
-    return _entity(name, entry, holders.first(entry_id(entry) or b""))
+    return _entity(name, entry, holders)
 
 
 def _by_name(repo: Repo, word: str, start: Path, holders: Holders) -> Entity:
@@ -195,11 +189,14 @@ def _by_name(repo: Repo, word: str, start: Path, holders: Holders) -> Entity:
     if word.startswith("b3:"):
         id = parse_id(word)
         return Entity(word[:11], id, 0, 0 if id in repo.store else None, holders.first(id))
-    entry = find_entry(repo.store, repo.lock.entries, repo.relative(word, start=start))
+    path = repo.relative(word, start=start)
+    entry = find_entry(repo.store, repo.lock.entries, path)
     if entry is None:
         raise NotFound(f"no file, run or id is called {word}", hint="xver runs, or xver ls")
-    return _entity(word, entry, holders.first(entry_id(entry) or b""))
+    return _entity(path, entry, holders)
 
 
-def _entity(path: str, entry: Entry, commit: Version | None) -> Entity:
-    return Entity(path, entry_id(entry), entry.size, entry.files if isinstance(entry, Dataset) else None, commit)
+def _entity(path: str, entry: Entry, holders: Holders) -> Entity:
+    id = entry_id(entry)
+    files = entry.files if isinstance(entry, Dataset) else None
+    return Entity(path, id, entry.size, files, None if id is None else holders.first(id, path))
