@@ -5,14 +5,17 @@ A line a member: its id in hex, its size in bytes, its path below the dataset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xver.errors import CorruptData
 from xver.model.ids import parse_hex
 from xver.model.runs import Attachment
 from xver.store.content import put_bytes
 from xver.store.packing import Packer
+
+_ESCAPE: Final = re.compile(r"\\([\\n])")
 
 
 class Member(NamedTuple):
@@ -38,7 +41,7 @@ def decode_members(data: bytes) -> list[Member]:
     try:
         for line in data.decode().split("\n")[:-1]:
             digits, size, path = line.split(" ", 2)
-            members.append(Member(parse_hex(digits), int(size), path.replace("\\n", "\n").replace("\\\\", "\\")))
+            members.append(Member(parse_hex(digits), int(size), _unescaped(path)))
     except ValueError as error:
         raise CorruptData(f"a run's list of members is damaged: {error}") from error
     return members
@@ -46,3 +49,8 @@ def decode_members(data: bytes) -> list[Member]:
 
 def _escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescaped(path: str) -> str:
+    # In one pass: a backslash that stands before an n is not the start of a line end.
+    return _ESCAPE.sub(lambda found: "\n" if found[1] == "n" else "\\", path)
