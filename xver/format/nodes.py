@@ -84,7 +84,10 @@ class NodeBuilder:
         self._append(0, id, size)
 
     def finish(self) -> tuple[NodeId, int]:
-        """Close what is open and return the root, the one node of the lowest level that has one, and its size."""
+        """Close what is open and return the root, the one node of the lowest level that has one, and its size.
+
+        There must be a chunk: no bytes have no tree.
+        """
         level = 0
         while True:
             pending = self._open[level]

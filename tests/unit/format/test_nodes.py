@@ -6,7 +6,7 @@ import random
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.values import ids
@@ -83,6 +83,7 @@ def test_a_node_is_full_at_its_maximum() -> None:
 
 
 @given(st.integers(0, 19_999), st.sampled_from(["change", "insert", "remove"]))
+@settings(max_examples=25)
 def test_an_edit_changes_a_path_of_nodes(at: int, edit: str) -> None:
     new = leaves_of(1, seed=2)
     after = LEAVES[:at] + (new if edit != "remove" else []) + LEAVES[at + (edit != "insert") :]
