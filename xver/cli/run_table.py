@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from xver.cli.human import count, duration, when
+from xver.cli.human import count, duration, safe, shorten, when
 from xver.cli.output import Output, Styled, Text
 from xver.cli.run_report import code_words, ending, input_words, names, output_words, shown, title
 from xver.experiments.comparison import Comparison, Differs
@@ -19,6 +19,7 @@ from xver.repo import Repo
 
 _FAMILIES = ("params", "metrics", "data", "outputs", "code", "environment", "packages")
 _COLUMNS_OF_VALUES = 6
+_TITLE = 40
 
 
 def print_runs(out: Output, repo: Repo, runs: Sequence[Run], going: Sequence[tuple[Run, bool]]) -> None:
@@ -31,7 +32,7 @@ def print_runs(out: Output, repo: Repo, runs: Sequence[Run], going: Sequence[tup
     rows: list[Sequence[Text]] = []
     for run, alive in reversed(going):
         state = Styled("running", "strong") if alive else Styled("lost", "bad")
-        rows.append((Styled(run.name, "id"), _ago(run), state, title(run)))
+        rows.append((Styled(run.name, "id"), _ago(run), state, _brief(run)))
     for run in runs:
         values = [shown(run.params[name]) if name in run.params else "" for name in params]
         values += [f"{run.metrics[name].last:.5g}" if name in run.metrics else "" for name in metrics]
@@ -144,6 +145,11 @@ def _commonest(maps: Sequence[Any]) -> list[str]:
         for name in one:
             counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda name: (-counts[name], name))[:_COLUMNS_OF_VALUES]
+
+
+def _brief(run: Run) -> str:
+    text = shorten(safe(title(run)), _TITLE)
+    return text if text == safe(title(run)) else text + "…"
 
 
 def _ago(run: Run) -> str:

@@ -112,18 +112,19 @@ class _Asking:
         self._told: set[str] = set()
 
     def node(self, entity: Entity, depth: int, *, before: int | None = None) -> Node:
-        if entity.id is None or entity.id == EMPTY_ID:
+        id = entity.id
+        if id is None or id == EMPTY_ID:
             return Node(entity)
-        makings = self.makers.of(entity.id, path=entity.path, before=before)
+        makings = self.makers.of(id, path=entity.path, before=before)
         if makings:
             first, *others = makings
             if entity.commit is None:
                 # A stray copy: the commit that holds what the run wrote.
-                entity = replace(entity, commit=self.holders.first(entity.id, first.path))
+                entity = replace(entity, commit=self.holders.first(id, first.path))
             return Node(entity, self.activity(first.run, first, depth), tuple(one.run for one in others))
         if entity.files is None:
             return Node(entity)
-        parts = self.makers.of_members(self._members(entity.id), before=before)
+        parts = self.makers.of_members(self._members(id), before=before)
         return Node(entity, parts=tuple((self.activity(making.run, making, depth), count) for making, count in parts))
 
     def activity(self, run: Run, making: Making | None, depth: int) -> Activity:
