@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError
+from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError, UnsupportedFormat
 from xver.format.listings import decode_block, decode_index
 from xver.format.nodes import decode_node
 from xver.format.runs import decode_run
@@ -26,11 +26,12 @@ _BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A strong edge's end: kind and id, and where it was met, for people."""
+    """A strong edge's end: kind and id, where it was met, for people, and the bytes of content it is said to hold."""
 
     kind: Kind
     id: bytes
     where: str = ""
+    size: int | None = None
 
 
 def target_edge(target: Target, size: int | None = None) -> Edge:
@@ -55,16 +56,19 @@ def reach(
 ) -> dict[bytes, Edge]:
     """Return every object reachable from `start`, by id, in the order of paths within each kind.
 
-    Objects for which `skip` holds are left out, with what is below them. What cannot be read or is damaged is handed
-    to `missing`, or raised where there is none.
+    Objects for which `skip` holds are left out, with what is below them. What cannot be read, is damaged or is not
+    what led there says is handed to `missing`, or raised where there is none.
     """
     found: dict[bytes, Edge] = {}
     waiting = [edge for edge in start if edge.id != EMPTY_ID]
     while waiting:
         fresh: dict[bytes, Edge] = {}
         for edge in waiting:
-            if edge.id not in found and edge.id not in fresh and not (skip is not None and skip(edge.id)):
+            known = found.get(edge.id) or fresh.get(edge.id)
+            if known is None and not (skip is not None and skip(edge.id)):
                 fresh[edge.id] = edge
+            elif known is not None and (known.kind, known.size) != (edge.kind, edge.size):
+                _complain(edge, CorruptData(f"b3:{edge.id.hex()[:16]} is said to be two different things"), missing)
         found.update(fresh)
         below = [edge for edge in fresh.values() if edge.kind is not Kind.CHUNK]
         waiting = []
@@ -78,20 +82,22 @@ def _children(store: Store, parents: list[Edge], missing: Callable[[Edge, Except
     for edge in parents:
         if edge.id in store:
             readable.append(edge)
-        elif missing is None:
-            raise ContentNotFound(edge.id)
         else:
-            missing(edge, ContentNotFound(edge.id))
+            _complain(edge, ContentNotFound(edge.id), missing)
     data = _read(store, readable, missing)
     for edge in readable:
         if edge.id not in data:
             continue
         try:
             yield from strong_edges(edge, bytes(data[edge.id]))
-        except CorruptData as error:
-            if missing is None:
-                raise
-            missing(edge, error)
+        except (CorruptData, UnsupportedFormat) as error:
+            _complain(edge, error, missing)
+
+
+def _complain(edge: Edge, error: Exception, missing: Callable[[Edge, Exception], None] | None) -> None:
+    if missing is None:
+        raise error
+    missing(edge, error)
 
 
 def _read(
@@ -124,19 +130,21 @@ def strong_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
             run = decode_run(data)
             for attachment in run.attachments():
                 if attachment.size:
-                    yield Edge(content_kind(attachment.size), attachment.id, f"run {run.name}")
+                    yield Edge(content_kind(attachment.size), attachment.id, f"run {run.name}", attachment.size)
         case Kind.LISTING:
             node = decode_index(data)
+            _check_size(edge, node.size)
             kind = Kind.BLOCK if node.level == 1 else Kind.LISTING
             for child in node.children:
-                yield Edge(kind, child.id, edge.where)
+                yield Edge(kind, child.id, edge.where, child.size)
         case Kind.BLOCK:
             yield from _row_edges(edge, data)
         case Kind.NODE:
             node_ = decode_node(data)
+            _check_size(edge, node_.size)
             kind = Kind.CHUNK if node_.level == 1 else Kind.NODE
-            for id, _ in node_.children:
-                yield Edge(kind, id, edge.where)
+            for id, size in node_.children:
+                yield Edge(kind, id, edge.where, size)
         case Kind.CHUNK:
             return
 
@@ -148,12 +156,19 @@ def entry_edges(entries: Mapping[TrackedPath, Entry]) -> Iterator[Edge]:
 
 
 def _row_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
-    for path, entry in decode_block(data):
+    rows = decode_block(data)
+    _check_size(edge, sum(row.entry.size for row in rows))
+    for path, entry in rows:
         yield from _entry_edge(entry, f"{edge.where} {path}".strip())
 
 
 def _entry_edge(entry: Entry, where: str) -> Iterator[Edge]:
     if isinstance(entry, Dataset):
-        yield Edge(Kind.LISTING, entry.id, where)
+        yield Edge(Kind.LISTING, entry.id, where, entry.size)
     elif isinstance(entry, File | Link) and entry.size:
-        yield Edge(content_kind(entry.size), entry.id, where)
+        yield Edge(content_kind(entry.size), entry.id, where, entry.size)
+
+
+def _check_size(edge: Edge, size: int) -> None:
+    if edge.size is not None and edge.size != size:
+        raise CorruptData(f"{edge.where or 'an object'} is said to hold {edge.size:,} bytes and holds {size:,}")

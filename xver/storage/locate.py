@@ -13,6 +13,7 @@ from xver.storage.local import LocalStorage
 
 # Two letters at least, so that a drive of Windows is no scheme.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
@@ -23,13 +24,16 @@ def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
     Raises:
         InvalidInput: an address that cannot be one; the hint names the forms there are, or what to install.
     """
-    if not url.strip():
+    if not url.strip() or _CONTROL.search(url):
         raise InvalidInput("an address is needed", hint="s3://bucket/prefix, or the path of a folder")
     scheme = _SCHEME.match(url)
     if scheme is None:
         return LocalStorage(base / Path(url).expanduser())
     if scheme[1].lower() == "file":
-        return LocalStorage(base / unquote(urlsplit(url).path))
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
+            raise InvalidInput(f"{url} names no folder of this machine", hint="file:///path/of/a/folder")
+        return LocalStorage(base / unquote(parts.path))
     # fsspec and the cloud's client are heavy: only who goes to a cloud pays for them.
     from xver.storage.cloud import CloudStorage
 

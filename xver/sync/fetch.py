@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xver.errors import ContentNotFound, RefConflict
+from xver.errors import ContentNotFound, CorruptData, RefConflict
 from xver.history.diff import Entries
 from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, ListingId
@@ -89,19 +89,26 @@ def fetch_data(
 
     Raises:
         ContentNotFound: the remote does not hold it: it was never pushed.
+        CorruptData: it is not what its listing says.
     """
     here = repo.store
     edges = list(_edges(repo, there, entries, list(paths)))
     found = reach(here, edges, missing=None)
-    lacking = [id for id, edge in found.items() if edge.kind is Kind.CHUNK and id not in here.index]
-    for id in lacking:
-        if id not in there.index:
-            where = found[id].where
-            raise ContentNotFound(
-                id, hint=f"{where or 'this version'} was not pushed to {remote.name}: xver push there"
-            )
+    lacking = []
+    for id, edge in found.items():
+        if edge.kind is not Kind.CHUNK:
+            continue
+        place = here.index.find(id)
+        if place is None:
+            lacking.append(edge)
+            place = there.index.find(id)
+        if place is None:
+            where = edge.where or "this version"
+            raise ContentNotFound(id, hint=f"{where} was not pushed to {remote.name}: xver push there")
+        if place.kind is not Kind.CHUNK or place.raw != edge.size:
+            raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
     operation = f"fetch data from {remote.name}"
-    copied = copy_objects(there, here, (found[id] for id in lacking), operation=operation, meter=meter)
+    copied = copy_objects(there, here, lacking, operation=operation, meter=meter)
     if copied.index is not None:
         here.move(operation, {}, copied.index)
     return copied.size
