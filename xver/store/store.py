@@ -46,7 +46,8 @@ packs/       the content, in packs                 index/    where each object l
 
 `pip install xver` and `xver clone <this address>` give everything back. Without xver: each pack ends in a table of
 its objects (id, offset, stored size, raw size, kind, codec; little-endian rows of 60 bytes); ids are BLAKE3 of the
-content, frames are raw or zstd. The full format stands in docs/format.md of xver's sources.
+content, frames are raw, zstd, or zstd against up to three other objects. The full format: docs/format.md in xver's
+sources, and tests/format/second_reader.py there, a reader in one file that needs nothing of xver.
 Do not delete, rename or edit single files here: `xver gc` removes what is no longer needed.
 """
 
