@@ -30,7 +30,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in (".xver", ".git")]
         for name in names:
-            if name not in ("xver.lock", "xver.toml", ".gitignore", ".gitattributes"):
+            if name not in (".git", "xver.lock", "xver.toml", ".gitignore", ".gitattributes"):
                 path = Path(folder, name)
                 found[path.relative_to(root).as_posix()] = path.read_bytes()
     return found
