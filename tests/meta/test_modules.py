@@ -13,14 +13,15 @@ from .sources import ROOT, imported, inside_functions, modules, parse, while_loa
 
 MAX_LINES = 400
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.
+_DEMO = {"xver/cli/demo/scripts/prepare.py", "xver/cli/demo/scripts/train.py"}  # programs of the demo's user
 HEAVY = {
-    "fsspec": {"xver/storage/cloud.py", "xver/filesystem.py"},
-    "networkx": {"xver/history/graph.py", "xver/pipelines/plan.py", "xver/lineage/graph.py"},
-    "numpy": set[str](),
+    "fsspec": set[str](),
+    "networkx": set[str](),
+    "numpy": _DEMO,
     "pandas": set[str](),
-    "pyarrow": set[str](),
+    "pyarrow": _DEMO,
     "rich": set[str](),
-    "s3fs": {"xver/storage/cloud.py"},
+    "s3fs": set[str](),
 }
 PACKAGE = modules("xver")
 EVERYTHING = modules("xver", "tests", "benchmarks")

@@ -42,7 +42,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Work": {
         "add": Lazy("commands.work:add", "Track files and folders, and store what is new in them"),
-        "rm": Lazy("commands.work:rm", "Stop tracking files and folders"),
+        "rm": Lazy("commands.work:rm", "Stop tracking files and folders, or parts of a tracked folder"),
         "restore": Lazy("commands.work:restore", "Bring files back from a version"),
         "status": Lazy("commands.work:status", "Show what has changed and what is missing"),
         "diff": Lazy("commands.work:diff", "Show what changed in the data between two versions"),

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from xver.errors import InvalidInput
 from xver.storage.base import Storage
+from xver.storage.cloud import CloudStorage
 from xver.storage.local import LocalStorage
 
 # Two letters at least, so that a drive of Windows is no scheme.
@@ -34,7 +35,4 @@ def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
         if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
             raise InvalidInput(f"{url} names no folder of this machine", hint="file:///path/of/a/folder")
         return LocalStorage(base / unquote(parts.path))
-    # fsspec and the cloud's client are heavy: only who goes to a cloud pays for them.
-    from xver.storage.cloud import CloudStorage
-
     return CloudStorage(url, endpoint_url=endpoint_url)
