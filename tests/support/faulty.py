@@ -31,11 +31,16 @@ class FaultyStorage(Storage):
         self._fail_at = fail_at
         self._loses_answer = loses_answer
         self._before = before
+        self._loses_next = False
         self._lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return self.inner.url
+
+    def lose_next_answer(self) -> None:
+        """Let the call that is about to be made, or the next one, be done and its answer lost."""
+        self._loses_next = True
 
     @contextlib.contextmanager
     def _call(self, method: str, key: str) -> Iterator[None]:
@@ -45,10 +50,11 @@ class FaultyStorage(Storage):
             self.calls.append((method, key))
             fails = len(self.calls) == self._fail_at
             self.fired = self.fired or fails
+            loses, self._loses_next = self._loses_next, False
         if fails and not self._loses_answer:
             raise TransientStorageError(f"injected: {method} {key} was not done")
         yield
-        if fails:
+        if fails or loses:
             raise TransientStorageError(f"injected: the answer to {method} {key} was lost")
 
     def get(self, key: str, part: Part | None = None) -> bytes:
