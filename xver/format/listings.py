@@ -77,6 +77,11 @@ class ListingNode:
     children: tuple[Child, ...]
 
     @property
+    def first(self) -> bytes:
+        """The first path below; empty if there is none."""
+        return self.children[0].first if self.children else b""
+
+    @property
     def rows(self) -> int:
         """Rows below."""
         return sum(child.rows for child in self.children)
@@ -331,11 +336,16 @@ def _decode_paths(encoded: list[bytes]) -> list[TrackedPath]:
 
 
 def check_prefix_free(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield the rows, which are sorted; raise `CorruptData` at one whose path lies below another's."""
+    """Yield the rows; raise `CorruptData` at one whose path does not come after the last, or lies below another's."""
     above: list[str] = []
+    last = ""
     for row in rows:
+        # Code points and the bytes of UTF-8 sort alike.
+        if row.path <= last:
+            raise CorruptData(f"listing out of order at {row.path!r}")
+        last = row.path
         try:
-            _climb(above, row.path, "/")
+            _climb(above, last, "/")
         except InvalidInput as error:
             raise CorruptData(error.message) from error
         yield row

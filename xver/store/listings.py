@@ -96,16 +96,12 @@ def _rows(store: Store, id: ListingId) -> Iterator[Row]:
 def _rows_from(store: Store, id: ListingId, first: bytes) -> Iterator[Row]:
     node = read_index(store, id)
     starts = [child.first for child in node.children]
-    last = b""
     for child in node.children[max(0, bisect_right(starts, first) - 1) :]:
         if node.level == 1:
-            rows = read_block(store, child)
-            if rows[0].path.encode() <= last:
-                raise CorruptData("listing blocks out of order")
-            last = rows[-1].path.encode()
-            yield from rows
+            yield from read_block(store, child)
         else:
             below = read_index(store, ListingId(child.id))
-            if below.level != node.level - 1 or below.rows != child.rows or below.size != child.size:
+            found = Child(below.first, below.rows, below.size, child.id)
+            if below.level != node.level - 1 or found != child:
                 raise CorruptData(f"listing index b3:{child.id.hex()[:16]} is not what its parent says")
             yield from _rows_from(store, ListingId(child.id), first)

@@ -183,6 +183,12 @@ def test_a_path_below_another_is_corrupt_wherever_it_stands(names: list[str]) ->
         list(check_prefix_free(map(row, names)))
 
 
+@pytest.mark.parametrize("names", [["b", "a"], ["a", "a"], ["a", "b", "a/c"], ["\U0001f600", "\uffff"]])
+def test_rows_out_of_order_are_corrupt(names: list[str]) -> None:
+    with pytest.raises(CorruptData, match="out of order"):
+        list(check_prefix_free(map(row, names)))
+
+
 def test_paths_that_only_begin_alike_are_no_folders_of_each_other() -> None:
     names = ["a", "a-b", "a-b.c", "a.b/c", "a.b/d", "aa", "ab/c"]
     assert [row.path for row in check_prefix_free(map(row, names))] == names
