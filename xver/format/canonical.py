@@ -13,8 +13,8 @@ from xver.errors import CorruptData, InvalidInput
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
 
-_INTEGER_MAX: Final = 1 << 53
-_DEPTH_MAX: Final = 32
+INTEGER_MAX: Final = 1 << 53
+DEPTH_MAX: Final = 32
 # A half of a pair can be written as an escape only; as text it could be neither printed nor stored again.
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -51,7 +51,7 @@ def decode_json(data: bytes, what: str) -> dict[str, Any]:
 
 
 def _ordered(value: Json, depth: int) -> Json:
-    if depth > _DEPTH_MAX:
+    if depth > DEPTH_MAX:
         raise InvalidInput("record nested too deep")
     match value:
         case dict():
@@ -62,7 +62,7 @@ def _ordered(value: Json, depth: int) -> Json:
             return [_ordered(one, depth + 1) for one in value]
         case str() | None | bool():
             return value
-        case int() if abs(value) <= _INTEGER_MAX:
+        case int() if abs(value) <= INTEGER_MAX:
             return value
         case _:
             raise InvalidInput(f"records hold no such value: {value!r}")
@@ -80,6 +80,6 @@ def _no_number(text: str) -> Any:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > _INTEGER_MAX:
+    if len(text) > 17 or abs(int(text)) > INTEGER_MAX:
         raise ValueError("an integer beyond 2^53")
     return int(text)
