@@ -22,7 +22,7 @@ from xver.progress import SILENT, Meter
 from xver.worktree.ignore import Ignore
 from xver.worktree.reading import kind_of_stat, known_of, read_file, read_fingerprint
 from xver.worktree.scan import Directory, scan
-from xver.worktree.stat_index import DirectoryRecord, Known, RecordBuilder, TreeRecord, pack_stat
+from xver.worktree.stat_index import DirectoryRecord, Known, RecordBuilder, TreeRecord, pack_stat, unpack_stat
 
 ReadRows: TypeAlias = Callable[[ListingId], Iterator[Row]]
 
@@ -88,7 +88,7 @@ def directories(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
     if stat_.S_ISDIR(found.st_mode):
         yield from scan(root, path, ignore)
     elif stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
-        yield Directory("", (b"",), (found,))
+        yield Directory("", (b"",), (pack_stat(found),))
     else:
         yield Directory("", (), (), (path,))
 
@@ -125,13 +125,13 @@ def compare(
         leftovers += directory.leftovers
         seen.add(directory.path)
         known = recorded.get(directory.path)
-        if wanted is None and known is not None and _is_as_recorded(directory, known):
+        if wanted is None and known is not None and known.holds(directory.names, directory.stats):
             records[directory.path] = known
             continue
         belongs = _by_name(known) if wanted is None else wanted.get(directory.path, {})
         found, fresh = _compare_directory(top, directory, known, belongs, ignore)
         differences += found
-        if fresh.names:
+        if fresh.kinds:
             records[directory.path] = fresh
     expected_folders = recorded.keys() if wanted is None else wanted.keys()
     for folder in expected_folders - seen:
@@ -157,47 +157,38 @@ def _expected(entry: Dataset | File | Link, read_rows: ReadRows) -> dict[str, di
     return folders
 
 
-def _is_as_recorded(directory: Directory, record: DirectoryRecord) -> bool:
-    return directory.names == record.names and b"".join(map(pack_stat, directory.stats)) == record.stats
-
-
 def _by_name(record: DirectoryRecord | None) -> dict[bytes, Known]:
-    return {} if record is None else {name: record.known(at) for at, name in enumerate(record.names)}
+    return {} if record is None else {name: known for name, _, known in record.files()}
 
 
 def _compare_directory(
     top: str, directory: Directory, record: DirectoryRecord | None, belongs: Mapping[bytes, Known], ignore: Ignore
 ) -> tuple[list[Difference], DirectoryRecord]:
-    positions = {} if record is None else {name: at for at, name in enumerate(record.names)}
+    recorded = {} if record is None else record.by_name()
     differences = []
     fresh = RecordBuilder()
     folder = os.path.join(top, directory.path) if directory.path else top
     unseen = dict(belongs)
     kept: dict[bytes, tuple[bytes, Known]] = {}
-    for name, found in zip(directory.names, directory.stats, strict=True):
+    for name, stat in zip(directory.names, directory.stats, strict=True):
         want = unseen.pop(name, None)
-        stat = pack_stat(found)
-        at = positions.get(name)
-        recorded = record.known(at) if record is not None and at is not None else None
-        clean = record is not None and at is not None and record.stat_of(at) == stat
         if want is None:
-            differences.append(_difference(directory.path, name, Differs.ADDED, found.st_size))
-        elif clean and recorded == want:
+            differences.append(_difference(directory.path, name, Differs.ADDED, unpack_stat(stat).size))
+        elif recorded.get(name) == (stat, want):
             kept[name] = stat, want
         else:
-            same, stat = _same_bytes(os.path.join(folder, os.fsdecode(name)) if name else top, found, want)
+            same, seen = _same_bytes(os.path.join(folder, os.fsdecode(name)) if name else top, stat, want)
             if same:
-                kept[name] = stat, want
-            else:
-                differences.append(_difference(directory.path, name, Differs.MODIFIED, found.st_size))
-                if recorded is not None and at is not None and record is not None:
-                    kept[name] = record.stat_of(at), recorded
+                kept[name] = seen, want
+                continue
+            differences.append(_difference(directory.path, name, Differs.MODIFIED, unpack_stat(stat).size))
+            if name in recorded:
+                kept[name] = recorded[name]
     for name, want in unseen.items():
         missing = _missing(top, directory.path, name, want, ignore)
         differences += [missing] if missing else []
-        at = positions.get(name)
-        if record is not None and at is not None:
-            kept[name] = record.stat_of(at), record.known(at)
+        if name in recorded:
+            kept[name] = recorded[name]
     for name in sorted(kept):
         fresh.add(name, *kept[name])
     return differences, fresh.build()
@@ -212,20 +203,24 @@ def _missing(top: str, folder: str, name: bytes, want: Known, ignore: Ignore) ->
         except (FileNotFoundError, NotADirectoryError):
             return _difference(folder, name, Differs.DELETED, want.size)
         if stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
-            same, _ = _same_bytes(path, found, want)
+            same, _ = _same_bytes(path, pack_stat(found), want)
             return None if same else _difference(folder, name, Differs.MODIFIED, found.st_size)
     return _difference(folder, name, Differs.DELETED, want.size)
 
 
-def _same_bytes(path: str, found: os.stat_result, want: Known) -> tuple[bool, bytes]:
-    """Tell whether a file's bytes and kind are the expected ones, reading it only if its size does not decide."""
-    if kind_of_stat(found.st_mode) is not want.kind or found.st_size != want.size:
+def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
+    """Tell whether a file's bytes and kind are the expected ones, reading it only if its size does not decide.
+
+    Returns with it the stat to record.
+    """
+    found = unpack_stat(stat)
+    if kind_of_stat(found.mode) is not want.kind or found.size != want.size:
         return False, b""
     if want.kind is EntryKind.LINK:
-        known, stat = read_file(path, None)
-        return known.id == want.id, stat
-    kind, seen, stat = read_fingerprint(path)
-    return kind is want.kind and seen == want.fingerprint, stat
+        known, seen = read_file(path, None, stat=stat)
+        return known.id == want.id, seen
+    kind, print_, seen = read_fingerprint(path, stat=stat)
+    return kind is want.kind and print_ == want.fingerprint, seen
 
 
 def _difference(folder: str, name: bytes, differs: Differs, size: int) -> Difference:

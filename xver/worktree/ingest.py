@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from xver.errors import InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import Entry, entry_id
-from xver.model.ids import EMPTY_ID
+from xver.model.ids import EMPTY_ID, ID_SIZE
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.progress import SILENT, Meter
 from xver.store.listings import put_listing
@@ -19,7 +20,7 @@ from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
 from xver.worktree.reading import entry_of, read_file
 from xver.worktree.scan import Directory
-from xver.worktree.stat_index import DirectoryRecord, Known, RecordBuilder, TreeRecord, pack_stat
+from xver.worktree.stat_index import NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,6 @@ def ingest(
     """
     known_before = {} if record is None or rehash else record.directories
     records: dict[str, DirectoryRecord] = {}
-    files: list[tuple[bytes, Known]] = []
     special: list[str] = []
     read = 0
     found_any = False
@@ -63,18 +63,17 @@ def ingest(
         fresh, count = _take(os.path.join(root, path), directory, before, packer)
         meter.advance(len(directory.names))
         read += count
-        if fresh.names:
+        if directory.names:
             records[directory.path] = fresh
-        prefix = directory.path.encode() + b"/" if directory.path else b""
-        files += [(prefix + name, fresh.known(at)) for at, name in enumerate(fresh.names)]
     if not found_any:
         raise InvalidInput(f"there is no {path}", hint="give the path of a file or folder that exists")
-    if len(files) == 1 and not files[0][0]:
-        entry = entry_of(files[0][1])
+    if "" in records and records[""].names == (b"",):
+        entry = entry_of(records[""].known(0))
     elif path in special:
         raise InvalidInput(f"{path} is neither file, link nor folder")
     else:
-        files.sort(key=lambda pair: pair[0])
+        # Directories interleave in the order of paths (`a-b` comes before `a/c`).
+        files = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
         entry = put_listing(packer, (Row(_checked(path, name), entry_of(known)) for name, known in files))
     return Ingested(entry, TreeRecord(entry_id(entry), records), read, tuple(special))
 
@@ -153,22 +152,38 @@ def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:
 def _take(
     top: str, directory: Directory, before: DirectoryRecord | None, packer: Packer | None
 ) -> tuple[DirectoryRecord, int]:
-    positions = {} if before is None else {name: at for at, name in enumerate(before.names)}
+    if before is not None and before.holds(directory.names, directory.stats) and _holds_all(packer, before):
+        return before, 0
+    recorded = {} if before is None else before.by_name()
     folder = os.path.join(top, directory.path) if directory.path else top
     fresh = RecordBuilder()
     read = 0
-    for name, found in zip(directory.names, directory.stats, strict=True):
-        stat = pack_stat(found)
-        at = positions.get(name)
-        if at is not None and before is not None and before.stat_of(at) == stat:
-            known = before.known(at)
-            if packer is None or known.id == EMPTY_ID or known.id in packer:
-                fresh.add(name, stat, known)
-                continue
-        reading = read_file(os.path.join(folder, os.fsdecode(name)) if name else top, packer)
+    for name, stat in zip(directory.names, directory.stats, strict=True):
+        seen, known = recorded.get(name, (NO_STAT, None))
+        if known is not None and seen == stat and _holds(packer, known.id):
+            fresh.add(name, stat, known)
+            continue
+        reading = read_file(os.path.join(folder, os.fsdecode(name)) if name else top, packer, stat=stat)
         read += 1
         fresh.add(name, reading.stat, reading.known)
     return fresh.build(), read
+
+
+def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
+    return packer is None or all(
+        _holds(packer, record.ids[at : at + ID_SIZE]) for at in range(0, len(record.ids), ID_SIZE)
+    )
+
+
+def _holds(packer: Packer | None, id: bytes) -> bool:
+    """Tell whether content need not be stored: it is, or there is none, or nobody stores any."""
+    return packer is None or id == EMPTY_ID or id in packer
+
+
+def _whole_names(folder: str, record: DirectoryRecord) -> Iterator[tuple[bytes, Known]]:
+    prefix = folder.encode() + b"/" if folder else b""
+    for name, _, known in record.files():
+        yield prefix + name, known
 
 
 def _checked(path: str, name: bytes) -> TrackedPath:

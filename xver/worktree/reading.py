@@ -11,14 +11,14 @@ from typing import Final, NamedTuple, TypeVar
 
 from xver.errors import Conflict, InvalidInput
 from xver.model.entries import CHUNK_MAX, Entry, EntryKind, File, Link
-from xver.model.ids import NO_FINGERPRINT, chunk_id, fingerprint, fingerprinter
-from xver.store.content import Content, put_bytes, put_stream
+from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
+from xver.store.content import put_stream
 from xver.store.packing import Packer
-from xver.worktree.stat_index import Known, pack_stat, settled
+from xver.worktree.stat_index import Known, pack_stat, settled, unpack_stat
 
 _BLOCK: Final = 8 * 1024 * 1024
 _ATTEMPTS: Final = 3
-# O_NONBLOCK: a pipe that took the file's place must not make us wait for a writer.
+# A link or a pipe may have taken the file's place: the one is not followed, the other not waited for.
 _FLAGS: Final = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC", "O_NONBLOCK")
 )
@@ -33,19 +33,21 @@ class Reading(NamedTuple):
     stat: bytes
 
 
-def read_file(path: str, packer: Packer | None) -> Reading:
+def read_file(path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
     """Read a file or link and store its content; without a packer only identify it.
+
+    `stat` is what it was a moment ago, packed, where the caller knows: that saves a look.
 
     Raises:
         Conflict: the file went on changing while it was read.
-        InvalidInput: it cannot be read, or is gone.
+        InvalidInput: it cannot be read, is gone, or is neither file nor link.
     """
-    return _steadily(path, lambda found, handle: _identify(path, found, handle, packer))
+    return _steadily(path, stat, lambda before, handle: _identify(path, before, handle, packer))
 
 
-def read_fingerprint(path: str) -> tuple[EntryKind, bytes, bytes]:
-    """Return a file's kind, the fingerprint of its bytes and the stat to record; a link's fingerprint is its id."""
-    return _steadily(path, _fingerprint)
+def read_fingerprint(path: str, *, stat: bytes | None = None) -> tuple[EntryKind, bytes, bytes]:
+    """Return a file's kind, the fingerprint of its bytes (a link has none) and the stat to record; as `read_file`."""
+    return _steadily(path, stat, _fingerprint)
 
 
 def kind_of_stat(mode: int) -> EntryKind:
@@ -71,70 +73,66 @@ def known_of(entry: File | Link) -> Known:
     return Known(kind, entry.size, entry.id, entry.fingerprint, entry.sha256)
 
 
-def _steadily(path: str, read: Callable[[os.stat_result, int | None], tuple[_Result, int]]) -> _Result:
-    """Call `read` with the file's stat and descriptor (None for a link) until the stat is the same afterwards."""
+def _steadily(path: str, stat: bytes | None, read: Callable[[bytes, int | None], tuple[_Result, int]]) -> _Result:
+    """Call `read` with the file's packed stat and descriptor (None for a link) until the stat is the same afterwards.
+
+    `read` returns its result and the number of bytes it saw. `stat` is believed once; what it leads to is checked.
+    """
     for _ in range(_ATTEMPTS):
+        believed, stat = stat, None
         try:
-            found = os.lstat(path)
-            if stat_.S_ISLNK(found.st_mode):
-                result, _size = read(found, None)
-                if pack_stat(os.lstat(path)) == pack_stat(found):
+            before = believed or pack_stat(os.lstat(path))
+            mode = unpack_stat(before).mode
+            if stat_.S_ISLNK(mode):
+                result, _size = read(before, None)
+                if pack_stat(os.lstat(path)) == before:
                     return result
                 continue
-            handle = os.open(path, _FLAGS)
-        except OSError as error:
-            raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-        try:
-            before = os.fstat(handle)
-            if not stat_.S_ISREG(before.st_mode):
+            if not stat_.S_ISREG(mode):
                 raise InvalidInput(f"cannot read {path}: it is neither file nor link")
-            result, size = read(before, handle)
-            if size == before.st_size and pack_stat(os.fstat(handle)) == pack_stat(before):
-                return result
+            handle = os.open(path, _FLAGS)
+            try:
+                result, size = read(before, handle)
+                if size == unpack_stat(before).size and pack_stat(os.fstat(handle)) == before:
+                    return result
+            finally:
+                os.close(handle)
         except OSError as error:
-            raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-        finally:
-            os.close(handle)
+            if believed is None:
+                raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
     raise Conflict(f"{path} changes while it is read", hint="wait until whatever writes it is done, then add it again")
 
 
-def _identify(path: str, found: os.stat_result, handle: int | None, packer: Packer | None) -> tuple[Reading, int]:
+def _identify(path: str, stat: bytes, handle: int | None, packer: Packer | None) -> tuple[Reading, int]:
     now = time.time_ns()
-    kind = kind_of_stat(found.st_mode)
+    found = unpack_stat(stat)
+    kind = kind_of_stat(found.mode)
     if handle is None:
-        data = os.fsencode(os.readlink(path))
-        content = _put(data, packer)
-        return Reading(Known(kind, content.size, content.id, NO_FINGERPRINT, None), settled(found, now)), len(data)
-    if found.st_size <= CHUNK_MAX:
-        content = _put(_read_small(handle, found.st_size), packer)
+        content = put_stream(packer, [os.fsencode(os.readlink(path))])
+        known = Known(kind, content.size, content.id, NO_FINGERPRINT, None)
     else:
-        content = put_stream(packer, _blocks(handle, found.st_size))
-    known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
-    return Reading(known, settled(found, now)), content.size
+        is_small = found.size <= CHUNK_MAX
+        blocks = [_read_small(handle, found.size)] if is_small else _blocks(handle, found.size)
+        content = put_stream(packer, blocks)
+        known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
+    return Reading(known, settled(stat, now)), content.size
 
 
-def _fingerprint(found: os.stat_result, handle: int | None) -> tuple[tuple[EntryKind, bytes, bytes], int]:
+def _fingerprint(stat: bytes, handle: int | None) -> tuple[tuple[EntryKind, bytes, bytes], int]:
     now = time.time_ns()
-    kind = kind_of_stat(found.st_mode)
+    found = unpack_stat(stat)
+    kind = kind_of_stat(found.mode)
     if handle is None:
-        return (kind, NO_FINGERPRINT, settled(found, now)), found.st_size
-    if found.st_size <= _BLOCK:
-        data = _read_small(handle, found.st_size)
-        return (kind, fingerprint(data), settled(found, now)), len(data)
+        return (kind, NO_FINGERPRINT, settled(stat, now)), found.size
+    if found.size <= _BLOCK:
+        data = _read_small(handle, found.size)
+        return (kind, fingerprint(data), settled(stat, now)), len(data)
     prints = fingerprinter()
     size = 0
-    while size <= found.st_size and (block := os.read(handle, _BLOCK)):
+    while size <= found.size and (block := os.read(handle, _BLOCK)):
         prints.update(block)
         size += len(block)
-    return (kind, prints.digest(), settled(found, now)), size
-
-
-def _put(data: bytes, packer: Packer | None) -> Content:
-    if packer is not None:
-        return put_bytes(packer, data)
-    if len(data) > CHUNK_MAX:
-        return put_stream(None, [data])
-    return Content(chunk_id(data), len(data), fingerprint(data), None)
+    return (kind, prints.digest(), settled(stat, now)), size
 
 
 def _read_small(handle: int, size: int) -> bytes:

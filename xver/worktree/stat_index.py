@@ -15,8 +15,9 @@ import os
 import struct
 import sys
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -34,6 +35,18 @@ _ROOT: Final = struct.Struct("<IB32sI")
 _SUM: Final = struct.Struct("<Q")
 NO_STAT: Final = bytes(_STAT.size)
 STAT_SIZE: Final = _STAT.size
+_SIZE: Final = struct.Struct("<Q")
+_KINDS: Final = {int(kind): kind for kind in EntryKind}
+
+
+class Stat(NamedTuple):
+    """What identifies a file's state: size in bytes, times in nanoseconds, inode, and mode (kind and rights)."""
+
+    size: int
+    mtime: int
+    ctime: int
+    inode: int
+    mode: int
 
 
 class Known(NamedTuple):
@@ -46,17 +59,39 @@ class Known(NamedTuple):
     sha256: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DirectoryRecord:
-    """The files of one directory in the order of their names; `sha256` maps positions to hashes of large files."""
+    """The files of one directory in the order of their names, each column one bytes object.
 
-    names: tuple[bytes, ...]
+    `joined` are the names with NUL between them; `sha256` maps positions to hashes of large files. No object per file
+    is made before somebody asks for one: what has not changed costs a comparison.
+    """
+
+    joined: bytes
     kinds: bytes
-    sizes: tuple[int, ...]
+    sizes: bytes
     stats: bytes
     ids: bytes
     fingerprints: bytes
     sha256: Mapping[int, bytes] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> tuple[bytes, ...]:
+        """The names of the files."""
+        return tuple(self.joined.split(b"\0")) if self.kinds else ()
+
+    def holds(self, names: Sequence[bytes], stats: Sequence[bytes]) -> bool:
+        """Tell whether these are the recorded names and stats."""
+        return b"".join(stats) == self.stats and b"\0".join(names) == self.joined
+
+    def files(self) -> Iterator[tuple[bytes, bytes, Known]]:
+        """Yield every file's name with its recorded stat and what is known of it."""
+        for at, name in enumerate(self.names):
+            yield name, self.stat_of(at), self.known(at)
+
+    def by_name(self) -> dict[bytes, tuple[bytes, Known]]:
+        """Return the recorded stat of every file and what is known of it."""
+        return {name: (stat, known) for name, stat, known in self.files()}
 
     def stat_of(self, at: int) -> bytes:
         """Return the recorded stat of the file at a position."""
@@ -65,8 +100,8 @@ class DirectoryRecord:
     def known(self, at: int) -> Known:
         """Return what is known of the file at a position."""
         return Known(
-            EntryKind(self.kinds[at]),
-            self.sizes[at],
+            _KINDS[self.kinds[at]],
+            _SIZE.unpack_from(self.sizes, at * _SIZE.size)[0],
             self.ids[at * ID_SIZE : (at + 1) * ID_SIZE],
             self.fingerprints[at * FINGERPRINT_SIZE : (at + 1) * FINGERPRINT_SIZE],
             self.sha256.get(at),
@@ -83,9 +118,9 @@ class TreeRecord:
     def files(self) -> Iterator[tuple[str, Known]]:
         """Yield every file's path relative to the tracked path (empty: itself) with what is known of it."""
         for folder, record in self.directories.items():
-            for at, name in enumerate(record.names):
+            for name, _, known in record.files():
                 text = name.decode()
-                yield f"{folder}/{text}" if folder else text, record.known(at)
+                yield f"{folder}/{text}" if folder else text, known
 
     def find(self, path: str) -> tuple[bytes, Known] | None:
         """Return the recorded stat of a file and what is known of it, None if it is not recorded."""
@@ -99,9 +134,9 @@ class TreeRecord:
     def rows(self) -> Iterator[tuple[str, bytes, Known]]:
         """Yield every file's path with its recorded stat and what is known of it."""
         for folder, record in self.directories.items():
-            for at, name in enumerate(record.names):
+            for name, stat, known in record.files():
                 text = name.decode()
-                yield f"{folder}/{text}" if folder else text, record.stat_of(at), record.known(at)
+                yield f"{folder}/{text}" if folder else text, stat, known
 
     def updated(self, rows: Iterable[tuple[str, bytes, Known]]) -> TreeRecord:
         """Return the record with these files put in or replaced; which listing it amounts to is not known."""
@@ -112,7 +147,7 @@ class TreeRecord:
         directories = dict(self.directories)
         for folder, files in fresh.items():
             old = directories.get(folder)
-            before = {} if old is None else _files(old)
+            before = {} if old is None else old.by_name()
             directories[folder] = _build(before | files)
         return TreeRecord(None, directories)
 
@@ -122,7 +157,7 @@ class TreeRecord:
         folder, _, text = part.rpartition("/")
         above, gone = directories.get(folder), text.encode()
         if above is not None and gone in above.names:
-            directories[folder] = _build({name: one for name, one in _files(above).items() if name != gone})
+            directories[folder] = _build({name: one for name, one in above.by_name().items() if name != gone})
         return TreeRecord(None, directories)
 
 
@@ -136,10 +171,15 @@ def pack_stat(stat: os.stat_result) -> bytes:
     return _STAT.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_mode)
 
 
-def settled(stat: os.stat_result, read_ns: int) -> bytes:
+def unpack_stat(packed: bytes) -> Stat:
+    """Return the fields of a packed stat."""
+    return Stat._make(_STAT.unpack(packed))
+
+
+def settled(packed: bytes, read_ns: int) -> bytes:
     """Return the stat to record for bytes read at `read_ns`: zeros if the file may have been written again since."""
-    newest = max(stat.st_mtime_ns, 0 if sys.platform == "win32" else stat.st_ctime_ns)
-    return pack_stat(stat) if newest + SETTLED_NS <= read_ns else NO_STAT
+    stat = unpack_stat(packed)
+    return packed if max(stat.mtime, stat.ctime) + SETTLED_NS <= read_ns else NO_STAT
 
 
 class RecordBuilder:
@@ -168,18 +208,14 @@ class RecordBuilder:
     def build(self) -> DirectoryRecord:
         """Return the record."""
         return DirectoryRecord(
-            tuple(self._names),
+            b"\0".join(self._names),
             bytes(self._kinds),
-            tuple(self._sizes),
+            struct.pack(f"<{len(self._sizes)}Q", *self._sizes),
             b"".join(self._stats),
             b"".join(self._ids),
             b"".join(self._fingerprints),
             self._sha256,
         )
-
-
-def _files(record: DirectoryRecord) -> dict[bytes, tuple[bytes, Known]]:
-    return {name: (record.stat_of(at), record.known(at)) for at, name in enumerate(record.names)}
 
 
 def _build(files: Mapping[bytes, tuple[bytes, Known]]) -> DirectoryRecord:
@@ -276,11 +312,11 @@ def _encode(trees: Mapping[str, TreeRecord]) -> Iterator[bytes]:
         name = path.encode()
         parts = [_ROOT.pack(len(name), tree.id is not None, tree.id or bytes(32), len(tree.directories)), name]
         for folder, record in tree.directories.items():
-            where, names = folder.encode(), b"\0".join(record.names)
+            where = folder.encode()
             sums = b"".join(struct.pack("<I", at) + sha for at, sha in record.sha256.items())
-            head = _COUNTS.pack(len(where), len(names), len(record.names), len(record.sha256), 0)
-            sizes = struct.pack(f"<{len(record.sizes)}Q", *record.sizes)
-            parts += [head, where, names, record.kinds, sizes, record.stats, record.ids, record.fingerprints, sums]
+            parts.append(_COUNTS.pack(len(where), len(record.joined), len(record.kinds), len(record.sha256), 0))
+            parts += [where, record.joined, record.kinds, record.sizes, record.stats, record.ids, record.fingerprints]
+            parts.append(sums)
         body = b"".join(parts)
         yield struct.pack("<Q", len(body)) + body + _SUM.pack(checksum(body))
 
@@ -310,7 +346,7 @@ def _read_directory(cursor: Cursor) -> tuple[str, DirectoryRecord]:
     where, names, count, hashes, _ = cursor.unpack(_COUNTS)
     folder = bytes(cursor.take(where)).decode()
     joined = bytes(cursor.take(names))
-    kinds, sizes = bytes(cursor.take(count)), struct.unpack(f"<{count}Q", cursor.take(8 * count))
+    kinds, sizes = bytes(cursor.take(count)), bytes(cursor.take(_SIZE.size * count))
     stats, ids = bytes(cursor.take(STAT_SIZE * count)), bytes(cursor.take(ID_SIZE * count))
     fingerprints = bytes(cursor.take(FINGERPRINT_SIZE * count))
     sums = bytes(cursor.take((4 + SHA256_SIZE) * hashes))
@@ -318,5 +354,4 @@ def _read_directory(cursor: Cursor) -> tuple[str, DirectoryRecord]:
         int.from_bytes(sums[at : at + 4], "little"): sums[at + 4 : at + 4 + SHA256_SIZE]
         for at in range(0, len(sums), 4 + SHA256_SIZE)
     }
-    split = tuple(joined.split(b"\0")) if count else ()
-    return folder, DirectoryRecord(split, kinds, sizes, stats, ids, fingerprints, sha256)
+    return folder, DirectoryRecord(joined, kinds, sizes, stats, ids, fingerprints, sha256)

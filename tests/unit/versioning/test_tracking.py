@@ -33,13 +33,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read_file, read_fingerprint = reading.read_file, reading.read_fingerprint
 
-    def reads(path: str, packer: object) -> object:
+    def reads(path: str, packer: object, **known: bytes) -> object:
         names.append(os.path.basename(path))
-        return read_file(path, packer)  # type: ignore[arg-type]
+        return read_file(path, packer, **known)  # type: ignore[arg-type]
 
-    def prints(path: str) -> object:
+    def prints(path: str, **known: bytes) -> object:
         names.append(os.path.basename(path))
-        return read_fingerprint(path)
+        return read_fingerprint(path, **known)
 
     monkeypatch.setattr(ingest, "read_file", reads)
     monkeypatch.setattr("xver.worktree.compare.read_fingerprint", prints)

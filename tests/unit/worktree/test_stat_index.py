@@ -16,6 +16,7 @@ from xver.worktree.stat_index import (
     RecordBuilder,
     StatIndex,
     TreeRecord,
+    pack_stat,
     settled,
 )
 
@@ -177,4 +178,4 @@ def test_settled_is_two_seconds_older_than_the_reading(tmp_path: Path, age_ns: i
     (tmp_path / "f").touch()
     stat = (tmp_path / "f").stat()
     newest = stat.st_mtime_ns if os.name == "nt" else max(stat.st_mtime_ns, stat.st_ctime_ns)
-    assert (settled(stat, newest + age_ns) != NO_STAT) is is_settled
+    assert (settled(pack_stat(stat), newest + age_ns) != NO_STAT) is is_settled
