@@ -81,8 +81,7 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
     command += ["-master.telemetry=false", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-s3.autoCreateBucket=false"]  # as Amazon: a bucket is made first
     server = Server(f"http://127.0.0.1:{ports[0]}", credentials())
-    with _process([*command, *options], folder, server.environment) as process:
-        _wait_for(lambda: _make_bucket(server), process, folder)
+    with running([*command, *options], folder, server):
         yield server
 
 
@@ -93,9 +92,17 @@ def moto(folder: Path) -> Iterator[Server]:
     server = Server(f"http://127.0.0.1:{port}", credentials())
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, folder, server):
+        yield server
+
+
+@contextlib.contextmanager
+def running(command: list[str], folder: Path, server: Server) -> Iterator[None]:
+    """Run the program of a server, its log in `folder`, until the block ends; `BUCKET` is there when it begins."""
+    folder.mkdir(parents=True, exist_ok=True)
     with _process(command, folder, server.environment) as process:
         _wait_for(lambda: _make_bucket(server), process, folder)
-        yield server
+        yield
 
 
 class Loss(enum.Enum):
@@ -236,7 +243,7 @@ def _make_bucket(server: Server) -> bool:
     with contextlib.closing(client):
         try:
             client.create_bucket(Bucket=BUCKET)
-        except client.exceptions.BucketAlreadyOwnedByYou:
+        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
             return True
         except (BotoCoreError, ClientError):
             return False

@@ -184,6 +184,8 @@ class CloudStorage(Storage):
         process = os.getpid()
         files = self._by_process.get(process)
         if files is None:
+            if self._by_process:
+                _leave_parent()
             # Two threads may both make one; both use the one that is kept.
             files = self._by_process.setdefault(process, _file_system(self._endpoint_url))
         return files
@@ -231,6 +233,13 @@ def _file_system(endpoint_url: str | None) -> Any:
     # The client below repeats already; times five, a server that hangs would be waited for for an hour.
     files.retries = 1
     return files
+
+
+def _leave_parent() -> None:
+    """Make fsspec start a thread of its own in a forked process; before 2026 it waited for the parent's for ever."""
+    from fsspec.asyn import reset_lock
+
+    reset_lock()
 
 
 def _is_taken(error: XverError) -> bool:
