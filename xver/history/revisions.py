@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import repeat
 from typing import Final
 
 from xver.errors import RevisionNotFound
@@ -22,7 +23,7 @@ def resolve_snapshot(store: Store, rev: str, *, head: SnapshotId | None) -> Snap
     Raises:
         RevisionNotFound: it names nothing, or an abbreviation fits several; they are listed.
     """
-    word, *suffixes = [part for part in _SUFFIX.split(rev) if part]
+    word, *suffixes = [part for part in _SUFFIX.split(rev) if part] or [""]
     found = _named(store, word, head)
     for suffix in suffixes:
         found = _step(store, found, suffix, rev)
@@ -66,8 +67,9 @@ def _abbreviated(store: Store, digits: str, head: SnapshotId | None) -> list[Sna
 
 
 def _step(store: Store, id: SnapshotId, suffix: str, rev: str) -> SnapshotId:
-    count = int(suffix[1:] or 1)
-    for number in [count] if suffix[0] == "^" else [1] * count:
+    # No history is longer than nine digits say, and what a user typed must not be made into as many steps at once.
+    count = int(suffix[1:10] or 1)
+    for number in (count,) if suffix[0] == "^" else repeat(1, count):
         parents = read_snapshot(store, id).parents
         if number == 0:
             continue
