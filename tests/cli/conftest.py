@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +12,7 @@ import pytest
 
 import xver as xver_package
 
-TRIAL = Path(__file__).with_name("trial.py")
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, str(TRIAL), *arguments]
+from .workplace import Workplace, command
 
 
 @pytest.fixture
@@ -39,3 +35,29 @@ def xver(environment: None) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(params=["git", "alone"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Workplace:
+    """A user's folder, once in git and once without."""
+    if request.param == "git":
+        require_git()
+    return Workplace(tmp_path / "work tree", tmp_path / "home", git=request.param == "git")
+
+
+@pytest.fixture
+def in_git(tmp_path: Path) -> Workplace:
+    """A user's folder in git."""
+    require_git()
+    return Workplace(tmp_path / "work tree", tmp_path / "home", git=True)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Workplace:
+    """A user's folder without git."""
+    return Workplace(tmp_path / "work tree", tmp_path / "home", git=False)
+
+
+def require_git() -> None:
+    if shutil.which("git") is None:
+        pytest.skip("needs git")

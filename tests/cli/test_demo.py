@@ -17,7 +17,7 @@ import pytest
 from xver.cli.demo.scenario import SCRIPTS, lay_out, play
 from xver.errors import AlreadyExists
 
-from .conftest import command
+from .workplace import command
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 

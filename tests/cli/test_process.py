@@ -14,7 +14,7 @@ import pytest
 
 from xver import __version__
 
-from .conftest import command
+from .workplace import command
 
 Xver: TypeAlias = "Callable[..., subprocess.CompletedProcess[str]]"
 
