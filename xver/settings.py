@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Final
 from xver.errors import AlreadyExists, InvalidInput, NotFound
 
 NAME: Final = "xver.toml"
+_REMOTE: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 _NEW: Final = """# Settings of xver, for everyone who works here. Reference: xver config -h
 
 # [remotes.origin]
@@ -48,7 +50,8 @@ def read_settings(path: Path) -> Settings:
     record = _load(path)
     remotes = {}
     for name, facts in _table(record, "remotes").items():
-        if not isinstance(facts, dict) or not isinstance(facts.get("url"), str):
+        _check_name(name)
+        if not isinstance(facts, dict) or not isinstance(facts.get("url"), str) or not facts["url"]:
             raise InvalidInput(
                 f"{NAME}: remotes.{name} needs a url", hint=f'url = "s3://bucket/prefix" below [remotes.{name}]'
             )
@@ -79,7 +82,9 @@ def add_remote(path: Path, remote: Remote) -> None:
 
     Raises:
         AlreadyExists: there is one of that name.
+        InvalidInput: the name is none for a remote, or the file cannot be read.
     """
+    _check_name(remote.name)
     document = _edit(path)
     remotes = document.setdefault("remotes", _new_table(is_super=True))
     if remote.name in remotes:
@@ -107,6 +112,12 @@ def remove_remote(path: Path, name: str) -> None:
     _write(path, document)
 
 
+def _check_name(name: str) -> None:
+    # It becomes part of a ref's name.
+    if not _REMOTE.fullmatch(name):
+        raise InvalidInput(f"{NAME}: {name!r} is no name for a remote", hint="use letters, digits, '-', '_' and '.'")
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -127,7 +138,8 @@ def _edit(path: Path) -> Any:
     import tomlkit
 
     _load(path)
-    return tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    # As bytes: reading as text would turn the line ends of Windows into others.
+    return tomlkit.parse(path.read_bytes() if path.exists() else b"")
 
 
 def _new_table(*, is_super: bool = False) -> Any:
@@ -139,6 +151,7 @@ def _new_table(*, is_super: bool = False) -> Any:
 def _write(path: Path, document: Any) -> None:
     import tomlkit
 
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(tomlkit.dumps(document), encoding="utf-8", newline="\n")
-    beside.replace(path)
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.tmp")
+    beside.write_bytes(tomlkit.dumps(document).encode())
+    beside.replace(target)

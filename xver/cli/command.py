@@ -110,6 +110,15 @@ class Command(_Shared):
     """A command: `@click.command(cls=Command, exits=(NotFound, DirtyWorktree))`."""
 
 
+class RevisionsCommand(Command):
+    """A command whose words are revisions, then paths: it is shown the `--` between them, which click would drop."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; a `--` stays among the arguments."""
+        at = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*args[:at], "--", *args[at:]])
+
+
 class Group(_Shared, click.Group):
     """A command that has commands, as `xver remote add`; those made by its `command` are `Command`s."""
 

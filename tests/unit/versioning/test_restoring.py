@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,34 +10,15 @@ import pytest
 
 from tests.support.repos import partial_clone, reopened, save, write_tree
 from tests.support.trees import picture, posix
-from xver.errors import Conflict, DirtyWorktree, InvalidInput, NotFound, StorageError
+from xver.errors import DirtyWorktree, InvalidInput, NotFound
 from xver.format.lockfile import Lock
 from xver.repo import Repo
 from xver.upkeep.fsck import check
 from xver.versioning.restoring import checkout, restore, switch_to
 from xver.versioning.state import status
 from xver.versioning.tracking import add
-from xver.versioning.versions import entries_at
-from xver.worktree.checkout import check_names
-from xver.worktree.folders import Folders
 
-ONE = {"d/a": b"1", "d/both": b"1", "d/s/x": b"1"}
-TWO = {"d/b": b"2", "d/both": b"2", "d/t/y": b"2"}
-
-
-@pytest.fixture
-def two(repo: Repo) -> tuple[Repo, str, str]:
-    """A repository with two versions of `d`, the second on the disk, and their ids."""
-    first = save(repo, ONE)
-    for name in set(ONE) - set(TWO):
-        (repo.root / name).unlink()
-    (repo.root / "d" / "s").rmdir()
-    return repo, first, save(repo, TWO)
-
-
-def lock_of(repo: Repo, rev: str) -> None:
-    """Let `xver.lock` be another version's, as `git checkout` does, and nothing else."""
-    repo.write_lock(Lock(repo.lock.repository, entries_at(repo, rev)))
+from .conftest import ONE, TWO, lock_of
 
 
 def test_only_what_differs_is_touched(repo: Repo) -> None:
@@ -199,129 +177,6 @@ def test_a_planted_link_is_never_followed(repo: Repo, tmp_path: Path, top: str) 
         assert picture(away) == outside
 
 
-@posix
-def test_a_link_planted_between_plan_and_write_is_an_error(tmp_path: Path) -> None:
-    write_tree(tmp_path, {"root/keep": b"", "away/x": b"theirs"})
-    (tmp_path / "root" / "d").symlink_to(tmp_path / "away")
-    with Folders(tmp_path / "root") as folders, pytest.raises(Exception, match="'d' is no folder"):
-        folders.ensure("d/s")
-    assert os.listdir(tmp_path / "away") == ["x"]
-
-
-@pytest.mark.parametrize("appears", [b"mine", None])
-def test_what_appears_between_plan_and_write_is_not_overwritten(
-    two: tuple[Repo, str, str], monkeypatch: pytest.MonkeyPatch, appears: bytes | None
-) -> None:
-    repo, first, _ = two
-    lock_of(repo, first)
-    ensure = Folders.ensure
-
-    def meanwhile(self: Folders, folder: str, **options: bool) -> int:
-        if appears:
-            (repo.root / "d" / "both").write_bytes(appears)
-        else:
-            (repo.root / "d" / "both").unlink(missing_ok=True)
-        return ensure(self, folder, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Folders, "ensure", meanwhile)
-        if appears:
-            with pytest.raises(Conflict, match="d/both changed while it was being checked out"):
-                checkout(repo)
-            assert (repo.root / "d" / "both").read_bytes() == appears
-            (repo.root / "d" / "both").unlink()
-    checkout(repo)
-    assert picture(repo.root) == ONE
-    assert not [name for name in os.listdir(repo.root / "d") if name.endswith(".tmp")]
-
-
-def test_a_disk_that_is_full_leaves_no_half_file_and_a_retry_works(
-    two: tuple[Repo, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repo, first, second = two
-    lock_of(repo, first)
-
-    replace = os.replace
-
-    def full(*args: Path, **options: int) -> None:
-        if options:  # in the data, not for xver's own files
-            raise OSError(28, "No space left on device")
-        replace(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", full)
-        with pytest.raises(StorageError, match="cannot be written: no space left on device"):
-            checkout(repo)
-    assert not [name for name in os.listdir(repo.root / "d") if name.endswith(".tmp")]
-    checkout(reopened(repo))
-    assert picture(repo.root) == ONE
-    del second
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from xver.repo import open_repo
-from xver.versioning.restoring import checkout
-from xver.worktree import folders
-left, replace = int(sys.argv[1]), os.replace
-def replaces(*args, **options):
-    global left
-    if options and not left:
-        os.kill(os.getpid(), 9)
-    left -= bool(options)
-    return replace(*args, **options)
-os.replace = replaces
-checkout(open_repo(sys.argv[2]))
-"""
-
-
-@posix
-@pytest.mark.parametrize("after", [0, 1, 2])
-@pytest.mark.parametrize("then", ["again", "back", "back with the index lost"])
-def test_a_checkout_that_was_killed(two: tuple[Repo, str, str], after: int, then: str) -> None:
-    repo, first, second = two
-    lock_of(repo, first)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(after), str(repo.root)], capture_output=True, timeout=60)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    if then != "again":
-        lock_of(repo, second)
-    if then.endswith("lost"):
-        (repo.places.own / "stat-index").unlink()
-    checkout(reopened(repo))
-    expected = ONE if then == "again" else TWO
-    found = {path: one for path, one in picture(repo.root).items() if one != "/"}
-    if then.endswith("lost"):
-        # Files of the version that was never reached are not known to be ours any more: they stay.
-        assert expected.items() <= found.items() <= (ONE | TWO).items()
-    else:
-        assert found == expected
-    assert not [name for _, _, names in os.walk(repo.root / "d") for name in names if name.endswith(".tmp")]
-    assert check(reopened(repo)).problems == ()
-
-
-def test_an_interrupted_switch_leaves_xver_lock_as_it_was(
-    two: tuple[Repo, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repo, first, _ = two
-    before = repo.lock_path.read_bytes()
-
-    replace = os.replace
-
-    def interrupted(*args: Path, **options: int) -> None:
-        if options:
-            raise KeyboardInterrupt
-        replace(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            switch_to(repo, entries_at(repo, first))
-    assert repo.lock_path.read_bytes() == before
-    checkout(reopened(repo))
-    assert picture(repo.root) == TWO
-
-
 def test_a_part_is_checked_out_and_nothing_else(two: tuple[Repo, str, str]) -> None:
     repo, first, _ = two
     write_tree(repo.root, {"d/both": b"mine"})
@@ -429,21 +284,3 @@ def test_restoring_what_a_version_has_not(two: tuple[Repo, str, str], path: str)
     repo, first, _ = two
     with pytest.raises(NotFound, match=f"{path} is not in"):
         restore(repo, [path], rev=first)
-
-
-@pytest.mark.parametrize("names", [["A", "a"], ["s/x", "S/y", "s/X"], ["caf\u00e9", "cafe\u0301"], ["ß", "SS"]])
-def test_names_that_a_file_system_takes_for_one(names: list[str]) -> None:
-    check_names(names, folds=False, windows=False)
-    with pytest.raises(InvalidInput, match="are one name on this file system"):
-        check_names(names, folds=True, windows=False)
-
-
-@pytest.mark.parametrize("name", ["con", "a/NUL.txt", "COM1", "lpt9.a.b", "a:b", "x.", "x /y", "a\\b", "aux .txt"])
-def test_names_that_windows_reserves(name: str) -> None:
-    check_names([name], folds=False, windows=False)
-    with pytest.raises(InvalidInput, match="is no name for a file on Windows"):
-        check_names(["ok", name], folds=False, windows=True)
-
-
-def test_names_that_only_look_reserved() -> None:
-    check_names(["console", "com0", "com10", "a.con", "nul_", ".x"], folds=True, windows=True)

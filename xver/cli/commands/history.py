@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from xver.cli.command import Command
+from xver.cli.command import Command, RevisionsCommand
 from xver.cli.describe import change_json, change_line, staged_line, version_json
 from xver.cli.human import count, when
 from xver.cli.opening import opened
@@ -14,7 +14,7 @@ from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo, open_repo
 
 
-@click.command(cls=Command, exits=(RevisionNotFound,))
+@click.command(cls=RevisionsCommand, exits=(RevisionNotFound,))
 @click.argument("args", nargs=-1, metavar="[REV] [PATH]")
 @click.option("-n", "limit", type=click.IntRange(1), default=None, metavar="N", help="Show at most N versions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from xver.cli.command import Command
+from xver.cli.command import Command, RevisionsCommand
 from xver.cli.describe import change_line, entry_json, staged_line
 from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import opened
@@ -149,7 +149,7 @@ def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
         out.line(f"  and {plural(len(differences) - shown, 'more file')} in {top}")
 
 
-@click.command(cls=Command)
+@click.command(cls=RevisionsCommand)
 @click.argument("args", nargs=-1, metavar="[REV [REV]] [PATH...]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--stat", "only_totals", is_flag=True, help="Print the totals of each tracked path only.")
