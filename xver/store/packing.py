@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final, Self
 from xver.format.codecs import Codec, Compressor
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.log_entries import INLINE_MAX, LiveIndex
-from xver.format.packs import DATA_PACK_SIZE, HEADER, META_PACK_SIZE, Frame, delta_bases, encode_footer
+from xver.format.packs import DATA_PACK_SIZE, HEADER, META_PACK_SIZE, Frame, decode_footer, delta_bases, encode_footer
 from xver.model.ids import Kind, checksum, checksummer, object_id
 from xver.storage.base import Storage
 from xver.store.index import StoreIndex
@@ -102,17 +102,12 @@ class Packer:
         for writer in self._writers.values():
             self._worker.submit(writer.close).result()
         self._closer.shutdown(wait=True)
-        packs: dict[str, int] = {}
-        places: list[Place] = []
-        bases: dict[bytes, tuple[bytes, ...]] = {}
-        for writer in self._writers.values():
-            for container, frames in writer.finished():
-                packs[container.name] = container.size
-                places += [_place(frame, container) for frame in frames]
-            bases |= writer.bases
-        if not places:
+        bases = {id: names for writer in self._writers.values() for id, names in writer.bases.items()}
+        finished = [pack for writer in self._writers.values() for pack in writer.finished()]
+        if not finished:
             return None
-        data = encode_index(places, bases)
+        packs = {container.name: container.size for container, _ in finished}
+        data = encode_index((place for pack in finished for place in _places(*pack)), bases)
         name = f"index/{self._name}"
         # A small transfer costs one request less when its index travels inside the log entry.
         inline = data if len(data) <= INLINE_MAX and len(packs) <= _INLINE_PACKS else None
@@ -174,7 +169,8 @@ class _PackWriter:
         self._offset = 0
         self._sum = checksummer()
         self._frames: list[Frame] = []
-        self._closed: list[tuple[Container, list[Frame], Future[None]]] = []
+        # Of a closed pack its footer is kept, not a frame an object: a transfer may have many millions.
+        self._closed: list[tuple[Container, bytes, Future[None]]] = []
         self.bases: dict[bytes, tuple[bytes, ...]] = {}
 
     def append(self, batch: _Batch) -> None:
@@ -209,7 +205,7 @@ class _PackWriter:
         footer = encode_footer(self._frames)
         self._write([footer])
         container = Container(self._key, self._offset + len(footer), self._sum.intdigest())
-        self._closed.append((container, self._frames, self._packer.close_pack(self._stack)))
+        self._closed.append((container, footer, self._packer.close_pack(self._stack)))
         self._stack, self._file, self._frames = None, None, []
 
     def abandon(self) -> None:
@@ -218,11 +214,11 @@ class _PackWriter:
             stack, self._stack = self._stack, None
             stack.__exit__(_Abandoned, _Abandoned(), None)
 
-    def finished(self) -> Sequence[tuple[Container, list[Frame]]]:
-        """Return the packs, all durable now; raises what making one durable failed with."""
+    def finished(self) -> list[tuple[Container, bytes]]:
+        """Return the packs with their footers, all durable now; raises what making one durable failed with."""
         for _, _, future in self._closed:
             future.result()
-        return [(container, frames) for container, frames, _ in self._closed]
+        return [(container, footer) for container, footer, _ in self._closed]
 
     def _open(self) -> None:
         self._key, context = self._packer.open_pack(self._family, self._number)
@@ -245,5 +241,6 @@ class _Abandoned(Exception):
     """Tells a storage's writer that its object is not wanted."""
 
 
-def _place(frame: Frame, container: Container) -> Place:
-    return Place(frame.id, container, frame.offset, frame.stored, frame.raw, frame.kind, frame.codec)
+def _places(container: Container, footer: bytes) -> Iterator[Place]:
+    for frame in decode_footer(footer, container.size):
+        yield Place(frame.id, container, frame.offset, frame.stored, frame.raw, frame.kind, frame.codec)
