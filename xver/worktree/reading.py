@@ -7,14 +7,14 @@ import stat as stat_
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from xver.errors import Conflict, InvalidInput
 from xver.model.entries import CHUNK_MAX, Entry, EntryKind, File, Link
 from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
 from xver.store.content import put_stream
 from xver.store.packing import Packer
-from xver.worktree.stat_index import Known, pack_stat, settled, unpack_stat
+from xver.worktree.stat_index import Known, Stat, pack_stat, settled, unpack_stat
 
 _BLOCK: Final = 8 * 1024 * 1024
 _ATTEMPTS: Final = 3
@@ -24,6 +24,7 @@ _FLAGS: Final = os.O_RDONLY | sum(
 )
 
 _Result = TypeVar("_Result")
+_Read: TypeAlias = Callable[[bytes, Stat, "int | None"], tuple[_Result, int]]
 
 
 class Reading(NamedTuple):
@@ -42,7 +43,7 @@ def read_file(path: str, packer: Packer | None, *, stat: bytes | None = None) ->
         Conflict: the file went on changing while it was read.
         InvalidInput: it cannot be read, is gone, or is neither file nor link.
     """
-    return _steadily(path, stat, lambda before, handle: _identify(path, before, handle, packer))
+    return _steadily(path, stat, lambda before, found, handle: _identify(path, before, found, handle, packer))
 
 
 def read_fingerprint(path: str, *, stat: bytes | None = None) -> tuple[EntryKind, bytes, bytes]:
@@ -73,8 +74,8 @@ def known_of(entry: File | Link) -> Known:
     return Known(kind, entry.size, entry.id, entry.fingerprint, entry.sha256)
 
 
-def _steadily(path: str, stat: bytes | None, read: Callable[[bytes, int | None], tuple[_Result, int]]) -> _Result:
-    """Call `read` with the file's packed stat and descriptor (None for a link) until the stat is the same afterwards.
+def _steadily(path: str, stat: bytes | None, read: _Read[_Result]) -> _Result:
+    """Call `read` with the file's stat, packed and not, and descriptor (None: a link) until the stat stays the same.
 
     `read` returns its result and the number of bytes it saw. `stat` is believed once; what it leads to is checked.
     """
@@ -82,18 +83,18 @@ def _steadily(path: str, stat: bytes | None, read: Callable[[bytes, int | None],
         believed, stat = stat, None
         try:
             before = believed or pack_stat(os.lstat(path))
-            mode = unpack_stat(before).mode
-            if stat_.S_ISLNK(mode):
-                result, _size = read(before, None)
+            found = unpack_stat(before)
+            if stat_.S_ISLNK(found.mode):
+                result, _size = read(before, found, None)
                 if pack_stat(os.lstat(path)) == before:
                     return result
                 continue
-            if not stat_.S_ISREG(mode):
+            if not stat_.S_ISREG(found.mode):
                 raise InvalidInput(f"cannot read {path}: it is neither file nor link")
             handle = os.open(path, _FLAGS)
             try:
-                result, size = read(before, handle)
-                if size == unpack_stat(before).size and pack_stat(os.fstat(handle)) == before:
+                result, size = read(before, found, handle)
+                if size == found.size and pack_stat(os.fstat(handle)) == before:
                     return result
             finally:
                 os.close(handle)
@@ -103,9 +104,8 @@ def _steadily(path: str, stat: bytes | None, read: Callable[[bytes, int | None],
     raise Conflict(f"{path} changes while it is read", hint="wait until whatever writes it is done, then add it again")
 
 
-def _identify(path: str, stat: bytes, handle: int | None, packer: Packer | None) -> tuple[Reading, int]:
+def _identify(path: str, stat: bytes, found: Stat, handle: int | None, packer: Packer | None) -> tuple[Reading, int]:
     now = time.time_ns()
-    found = unpack_stat(stat)
     kind = kind_of_stat(found.mode)
     if handle is None:
         content = put_stream(packer, [os.fsencode(os.readlink(path))])
@@ -118,9 +118,8 @@ def _identify(path: str, stat: bytes, handle: int | None, packer: Packer | None)
     return Reading(known, settled(stat, now)), content.size
 
 
-def _fingerprint(stat: bytes, handle: int | None) -> tuple[tuple[EntryKind, bytes, bytes], int]:
+def _fingerprint(stat: bytes, found: Stat, handle: int | None) -> tuple[tuple[EntryKind, bytes, bytes], int]:
     now = time.time_ns()
-    found = unpack_stat(stat)
     kind = kind_of_stat(found.mode)
     if handle is None:
         return (kind, NO_FINGERPRINT, settled(stat, now)), found.size

@@ -178,8 +178,8 @@ def unpack_stat(packed: bytes) -> Stat:
 
 def settled(packed: bytes, read_ns: int) -> bytes:
     """Return the stat to record for bytes read at `read_ns`: zeros if the file may have been written again since."""
-    stat = unpack_stat(packed)
-    return packed if max(stat.mtime, stat.ctime) + SETTLED_NS <= read_ns else NO_STAT
+    _, mtime, ctime, _, _ = _STAT.unpack(packed)
+    return packed if max(mtime, ctime) + SETTLED_NS <= read_ns else NO_STAT
 
 
 class RecordBuilder:
