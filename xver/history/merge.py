@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +19,13 @@ from xver.store.store import Store
 _Key = TypeVar("_Key", bound=str)
 
 
+class Side(enum.StrEnum):
+    """Whose version of a path is taken where both sides changed it."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
 @dataclass(frozen=True, slots=True)
 class Merge:
     """The merged version; at the paths of `conflicts`, which both sides changed differently, it has ours."""
@@ -26,8 +34,13 @@ class Merge:
     conflicts: tuple[str, ...]
 
 
-def merge_entries(store: Store, packer: Packer, *, base: Entries, ours: Entries, theirs: Entries) -> Merge:
-    """Merge what two sides made of a common version; new listings go to `packer`."""
+def merge_entries(
+    store: Store, packer: Packer, *, base: Entries, ours: Entries, theirs: Entries, prefer: Side | None = None
+) -> Merge:
+    """Merge what two sides made of a common version; new listings go to `packer`.
+
+    What both sides changed differently is a conflict, or `prefer`'s; a file and a folder at one place always conflict.
+    """
     merged: dict[TrackedPath, Entry] = {}
     conflicts: list[str] = []
     for path in sorted({*base, *ours, *theirs}, key=str.encode):
@@ -35,13 +48,15 @@ def merge_entries(store: Store, packer: Packer, *, base: Entries, ours: Entries,
         if isinstance(mine, Dataset) and isinstance(other, Dataset) and mine != other != was != mine:
             # Without a common version of this path, what only one side has is an addition.
             common = was.id if isinstance(was, Dataset) else None
-            dataset, inner = _merge_listings(store, packer, common, mine.id, other.id)
+            dataset, inner = _merge_listings(store, packer, common, mine.id, other.id, prefer)
             merged[path] = dataset
             conflicts += [f"{path}/{one}" for one in inner]
             continue
         entry, is_conflict = _settle(was, mine, other)
-        if is_conflict:
+        if is_conflict and prefer is None:
             conflicts.append(path)
+        elif is_conflict:
+            entry = mine if prefer is Side.OURS else other
         if entry is not None:
             merged[path] = entry
     conflicts += _overlapping(merged)
@@ -49,7 +64,7 @@ def merge_entries(store: Store, packer: Packer, *, base: Entries, ours: Entries,
 
 
 def _merge_listings(
-    store: Store, packer: Packer, base: ListingId | None, ours: ListingId, theirs: ListingId
+    store: Store, packer: Packer, base: ListingId | None, ours: ListingId, theirs: ListingId, prefer: Side | None
 ) -> tuple[Dataset, list[str]]:
     mine = {change.path: change for change in diff_listings(store, base, ours)}
     rows = {row.path: row.entry for row in read_listing(store, ours)}
@@ -57,8 +72,8 @@ def _merge_listings(
     for change in diff_listings(store, base, theirs):
         path = TrackedPath(change.path)
         own = mine.get(change.path)
-        if own is not None and own.after != change.after:
-            conflicts.append(change.path)
+        if own is not None and own.after != change.after and prefer is not Side.THEIRS:
+            conflicts += [change.path] if prefer is None else []
         elif change.after is None:
             rows.pop(path, None)
         else:

@@ -14,7 +14,7 @@ from xver.git.commit import stage, unmerged
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.history.diff import Entries
 from xver.history.graph import is_ancestor, merge_base, read_snapshot
-from xver.history.merge import merge_entries
+from xver.history.merge import Side, merge_entries
 from xver.history.revisions import resolve_snapshot, snapshot_target
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, Target, TargetKind
@@ -38,18 +38,20 @@ class Merged:
     commit: Committed | None = None
 
 
-def merge_snapshot(repo: Repo, rev: str, *, label: str | None = None, meter: Meter = SILENT) -> Merged:
-    """Merge another line of history into the branch, outside git.
+def merge_snapshot(
+    repo: Repo, rev: str, *, label: str | None = None, prefer: Side | None = None, meter: Meter = SILENT
+) -> Merged:
+    """Merge another line of history into the branch, outside git; `prefer` says whose files win a conflict.
 
     Raises:
         MergeConflict: both sides changed the same files; nothing was changed.
         DirtyWorktree: `xver.lock` holds what is not committed, or changes on the disk would be lost.
     """
     with repo.held():
-        return _merge_snapshot(repo, rev, label or rev, meter)
+        return _merge_snapshot(repo, rev, label or rev, prefer, meter)
 
 
-def _merge_snapshot(repo: Repo, rev: str, label: str, meter: Meter) -> Merged:
+def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter: Meter) -> Merged:
     store = repo.store
     ours = head_id(repo)
     theirs = resolve_snapshot(store, rev, head=ours)
@@ -71,15 +73,16 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, meter: Meter) -> Merged:
         return Merged("forward")
     base = merge_base(store, ours, theirs)
     common = {} if base is None else root_entries(store, read_snapshot(store, base).root)
-    switch_to(repo, _merge(repo, common, before, there), meter=meter)
+    hint = f"xver merge {label} --ours, or --theirs, takes one side's"
+    switch_to(repo, _merge(repo, common, before, there, prefer, hint=hint), meter=meter)
     parents = (ours, SnapshotId(theirs))
     return Merged("merge", commit_merge(repo, f"Merge {label}", parents))
 
 
-def settle_git_conflict(repo: Repo, git: GitCommand, *, meter: Meter = SILENT) -> None:
+def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = None, meter: Meter = SILENT) -> None:
     """Settle what `git merge` left in conflict: `xver.lock`, and its block in .gitignore, which follows from it.
 
-    The first is a three-way merge of the listings that the sides name.
+    The first is a three-way merge of the listings that the sides name; `prefer` says whose files win a conflict.
 
     Raises:
         InvalidInput: git has no conflict there.
@@ -90,7 +93,7 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, meter: Meter = SILENT) -
         if not open_conflicts:
             raise InvalidInput(f"git has no conflict in {LOCK_NAME}", hint="git merge BRANCH")
         if LOCK_NAME in open_conflicts:
-            _settle_lock(repo, git, meter)
+            _settle_lock(repo, git, prefer, meter)
         else:
             write_tracked(repo, repo.lock)
         settled = [LOCK_NAME]
@@ -100,10 +103,10 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, meter: Meter = SILENT) -
         stage(git, settled)
 
 
-def _settle_lock(repo: Repo, git: GitCommand, meter: Meter) -> None:
+def _settle_lock(repo: Repo, git: GitCommand, prefer: Side | None, meter: Meter) -> None:
     texts = [git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3)]
     base, ours, theirs = (decode_lock(text).entries if text else {} for text in texts)
-    merged = _merge(repo, base, ours, theirs)
+    merged = _merge(repo, base, ours, theirs, prefer, hint="xver merge --ours, or --theirs, takes one side's")
     in_conflict = repo.lock_path.read_bytes()
     # The conflict markers make xver.lock unreadable; from here on it says what ours said.
     repo.write_lock(Lock(repo.store.repository, ours))
@@ -114,13 +117,11 @@ def _settle_lock(repo: Repo, git: GitCommand, meter: Meter) -> None:
         raise
 
 
-def _merge(repo: Repo, base: Entries, ours: Entries, theirs: Entries) -> Entries:
+def _merge(repo: Repo, base: Entries, ours: Entries, theirs: Entries, prefer: Side | None, *, hint: str) -> Entries:
     with repo.store.packer() as packer:
-        merged = merge_entries(repo.store, packer, base=base, ours=ours, theirs=theirs)
+        merged = merge_entries(repo.store, packer, base=base, ours=ours, theirs=theirs, prefer=prefer)
         if merged.conflicts:
-            raise MergeConflict(
-                merged.conflicts, hint="take one side's: xver restore --source REV PATH, then merge again"
-            )
+            raise MergeConflict(merged.conflicts, hint=hint)
         root = put_local_root(packer, merged.entries)
         index = packer.finish()
     repo.store.move("merge", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)

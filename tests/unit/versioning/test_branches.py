@@ -9,6 +9,7 @@ import pytest
 from tests.support.repos import SOMEBODY, reopened, save, write_tree
 from tests.support.trees import picture
 from xver.errors import AlreadyExists, DirtyWorktree, InvalidInput, MergeConflict, RefNotFound, RevisionNotFound
+from xver.history.merge import Side
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo
@@ -177,6 +178,17 @@ def test_a_conflict_lists_the_files_and_changes_nothing(repo: Repo) -> None:
         merge_snapshot(repo, "side")
     assert caught.value.paths == ("d/a",)
     assert (picture(repo.root), repo.lock_path.read_bytes()) == (before, lock)
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_conflict_is_settled_by_taking_one_side_s(repo: Repo, side: Side) -> None:
+    forked(
+        repo, {"d/a": b"ours", "d/b": b"ours", "new": b"ours"}, {"d/a": b"theirs", "e/a": b"theirs", "new": b"theirs"}
+    )
+    assert merge_snapshot(repo, "side", prefer=side).kind == "merge"
+    won = side.value.encode()
+    assert picture(repo.root) == {"d/a": won, "d/b": b"ours", "e/a": b"theirs", "new": won}
+    assert status(repo).is_clean
 
 
 @pytest.mark.parametrize("is_detached", [False, True])

@@ -281,8 +281,10 @@ def _print_restored(out: Output, done: Any) -> None:
 
 @click.command(cls=Command, exits=(MergeConflict, DirtyWorktree, InvalidInput))
 @click.argument("rev", required=False)
+@click.option("--ours", "side", flag_value="ours", help="Where both sides changed a file, keep ours.")
+@click.option("--theirs", "side", flag_value="theirs", help="Where both sides changed a file, take theirs.")
 @pass_output
-def merge(out: Output, rev: str | None) -> None:
+def merge(out: Output, rev: str | None, side: str | None) -> None:
     """Join another line of history into this one.
 
     Beside git, histories are merged by `git merge`; where that leaves a conflict in xver.lock, `xver merge` without
@@ -290,20 +292,23 @@ def merge(out: Output, rev: str | None) -> None:
 
     Examples:
       git merge feature; xver merge
+      git merge feature; xver merge --theirs
       xver merge feature
     """
+    from xver.history.merge import Side
     from xver.versioning.merging import merge_snapshot, settle_git_conflict
 
     repo = opened(out)
+    prefer = None if side is None else Side(side)
     if repo.git is not None:
         if rev is not None:
             raise InvalidInput("history is git's here", hint=f"git merge {rev}, then xver checkout")
-        settle_git_conflict(repo, repo.git, meter=out.meter())
+        settle_git_conflict(repo, repo.git, prefer=prefer, meter=out.meter())
         out.note("Settled xver.lock: git commit")
         return
     if rev is None:
         raise InvalidInput("a branch or revision to merge is needed", hint="xver branch lists them")
-    done = merge_snapshot(repo, rev, meter=out.meter())
+    done = merge_snapshot(repo, rev, prefer=prefer, meter=out.meter())
     match done.kind:
         case "up to date":
             out.note("Already up to date")

@@ -1,0 +1,100 @@
+"""Merges as they are typed: git's, whose conflicts in xver.lock are settled file by file, and xver's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.trees import picture
+
+from .workplace import Workplace
+
+
+def branched(place: Workplace, ours: dict[str, str], theirs: dict[str, str]) -> None:
+    place.save("base", d__a="base", d__b="base", e__a="base")
+    place.git("switch", "-qc", "side")
+    place.save("theirs", **theirs)
+    place.git("switch", "-q", "main")
+    place.ok("checkout")
+    place.save("ours", **ours)
+
+
+def test_two_branches_that_changed_different_data_merge_by_git_alone(in_git: Workplace) -> None:
+    branched(in_git, {"d__a": "ours"}, {"e__a": "theirs"})
+    in_git.git("merge", "-q", "--no-edit", "side")
+    assert in_git.ok("checkout") == "1 file written (6 B), 0 removed\n"
+    assert picture(in_git.root) == {"d/a": b"ours", "d/b": b"base", "e/a": b"theirs"}
+    assert in_git.ok("status") == "Nothing has changed\n"
+
+
+def test_a_conflict_in_one_dataset_is_settled_file_by_file(in_git: Workplace) -> None:
+    branched(in_git, {"d__a": "ours", "new_ours": "1"}, {"d__b": "theirs", "new_theirs": "2"})
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    for words in (["status"], ["checkout"], ["add", "d"]):
+        assert in_git.fails(2, *words) == ["error: xver.lock has merge conflicts", "hint: xver merge"]
+    for words in (["commit", "-m", "x"], ["commit", "--no-commit"]):
+        lines = in_git.fails(2, *words)
+        assert (lines[0].endswith(" has merge conflicts"), lines[1]) == (True, "hint: xver merge")
+    assert in_git.ok("merge") == "Settled xver.lock: git commit\n"
+    assert picture(in_git.root) == {
+        "d/a": b"ours", "d/b": b"theirs", "e/a": b"base", "new_ours": b"1", "new_theirs": b"2",
+    }  # fmt: skip
+    assert in_git.git("ls-files", "--unmerged") == ""
+    in_git.ok("commit", "-m", "merged")
+    assert len(in_git.git("rev-parse", "HEAD^@").split()) == 2
+    assert in_git.ok("status") == "Nothing has changed\n"
+    assert b"<<<<" not in in_git.read(".gitignore")
+
+
+def test_a_real_conflict_is_listed_and_nothing_is_lost(in_git: Workplace) -> None:
+    branched(in_git, {"d__a": "ours"}, {"d__a": "theirs", "d__b": "theirs"})
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    lock = in_git.read("xver.lock")
+    hint = "hint: xver merge --ours, or --theirs, takes one side's"
+    assert in_git.fails(8, "merge") == ["error: both sides changed d/a", "  d/a", hint]
+    assert picture(in_git.root) == {"d/a": b"ours", "d/b": b"base", "e/a": b"base"}
+    assert in_git.read("xver.lock") == lock
+    in_git.git("merge", "--abort")
+    assert in_git.ok("status") == "Nothing has changed\n"
+    assert in_git.fails(2, "merge") == ["error: git has no conflict in xver.lock", "hint: git merge BRANCH"]
+    assert in_git.fails(2, "merge", "side")[1] == "hint: git merge side, then xver checkout"
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_a_real_conflict_is_settled_by_taking_one_side_s(in_git: Workplace, side: str) -> None:
+    branched(in_git, {"d__a": "ours", "e__a": "ours"}, {"d__a": "theirs", "d__b": "theirs"})
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    assert in_git.ok("merge", f"--{side}") == "Settled xver.lock: git commit\n"
+    assert picture(in_git.root) == {"d/a": side.encode(), "d/b": b"theirs", "e/a": b"ours"}
+    in_git.ok("commit", "-m", "merged")
+    assert in_git.ok("status") == "Nothing has changed\n"
+
+
+def test_commit_never_takes_conflict_markers_for_a_solution(in_git: Workplace) -> None:
+    in_git.write(_dot_gitignore="base\n")
+    branched(in_git, {"d__a": "ours"}, {"e__a": "theirs"})
+    in_git.git("switch", "-q", "side")
+    (in_git.root / ".gitignore").write_bytes(b"theirs\n" + in_git.read(".gitignore"))
+    in_git.git("commit", "-qam", "their rules")
+    in_git.git("switch", "-q", "main")
+    (in_git.root / ".gitignore").write_bytes(b"ours\n" + in_git.read(".gitignore"))
+    in_git.git("commit", "-qam", "our rules")
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    for words in (["commit", "-m", "x"], ["commit", "--no-commit"]):
+        assert in_git.fails(2, *words)[0] == "error: .gitignore has merge conflicts"
+    assert ".gitignore" in in_git.git("ls-files", "--unmerged")
+
+
+def test_merge_outside_git(alone: Workplace) -> None:
+    alone.save("base", d__a="base", d__b="base")
+    alone.ok("switch", "-c", "side")
+    alone.save("theirs", d__b="theirs")
+    alone.ok("switch", "main")
+    alone.save("ours", d__a="ours")
+    assert alone.ok("merge", "side") == "Merged as <id>\n"
+    assert picture(alone.root) == {"d/a": b"ours", "d/b": b"theirs"}
+    assert alone.ok("merge", "side") == "Already up to date\n"
+    assert alone.fails(2, "merge") == [
+        "error: a branch or revision to merge is needed", "hint: xver branch lists them",
+    ]  # fmt: skip
+    alone.ok("switch", "side")
+    assert alone.ok("merge", "main") == "Moved forward to main\n"
