@@ -70,6 +70,25 @@ def test_cat_of_what_has_no_content(filled: Workplace) -> None:
     assert filled.fails(2, "cat", "d/s") == ["error: d/s is no file (dataset, 2 B)", "hint: xver ls d/s"]
 
 
+def test_in_a_fresh_clone_made_by_git_nothing_is_local_and_each_command_says_what_to_type(in_git: Workplace) -> None:
+    in_git.save("one", d__a="1", e="1")
+    in_git.git("clone", "-q", ".", "../clone")
+    there = "../clone"
+    in_git.git("-C", "../clone", "config", "user.name", "x")
+    assert in_git.ok("status", where=there) == (
+        "Changed on the disk  (xver add to keep, xver checkout to undo)\n"
+        " missing  d  not on the disk\n missing  e  not on the disk\n"
+    )
+    assert in_git.ok("ls", where=there) == "d\ne\n"
+    assert in_git.fails(5, "checkout", where=there)[1] == "hint: xver pull d"
+    assert in_git.fails(3, "checkout", "e", where=there) == ["error: 1 file (1 bytes) not local", "hint: xver pull"]
+    assert in_git.fails(5, "cat", "e", where=there)[1] == "hint: xver pull e"
+    for words in (["ls", "d"], ["cat", "d/a"], ["show"]):
+        assert in_git.fails(5, *words, where=there)[1] == "hint: xver fetch gets the history, xver pull the data"
+    (in_git.root.parent / "clone" / "d").mkdir()
+    assert " not local d  (xver pull d)" in in_git.ok("status", where=there).splitlines()
+
+
 @posix
 def test_cat_of_a_link_is_its_target(alone: Workplace) -> None:
     (alone.root / "link").symlink_to("/etc/passwd")

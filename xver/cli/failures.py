@@ -157,6 +157,8 @@ def meaning(kind: type[XverError]) -> str:
 def _explain(error: BaseException) -> tuple[str, str | None]:
     """Return the message and the hint."""
     match error:
+        case ContentNotFound():
+            return error.message, error.hint or "xver fetch gets the history, xver pull the data"
         case XverError():
             return error.message, error.hint
         case click.NoSuchOption():
