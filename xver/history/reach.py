@@ -67,7 +67,7 @@ def reach(
             known = found.get(edge.id) or fresh.get(edge.id)
             if known is None and not (skip is not None and skip(edge.id)):
                 fresh[edge.id] = edge
-            elif known is not None and (known.kind, known.size) != (edge.kind, edge.size):
+            elif known is not None and _contradict(known, edge):
                 _complain(edge, CorruptData(f"b3:{edge.id.hex()[:16]} is said to be two different things"), missing)
         found.update(fresh)
         below = [edge for edge in fresh.values() if edge.kind is not Kind.CHUNK]
@@ -92,6 +92,10 @@ def _children(store: Store, parents: list[Edge], missing: Callable[[Edge, Except
             yield from strong_edges(edge, bytes(data[edge.id]))
         except (CorruptData, UnsupportedFormat) as error:
             _complain(edge, error, missing)
+
+
+def _contradict(one: Edge, other: Edge) -> bool:
+    return one.kind is not other.kind or (None not in (one.size, other.size) and one.size != other.size)
 
 
 def _complain(edge: Edge, error: Exception, missing: Callable[[Edge, Exception], None] | None) -> None:

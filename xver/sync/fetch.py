@@ -14,6 +14,7 @@ from xver.model.refs import HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKi
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
+from xver.storage.cached import CachedStorage
 from xver.store.listings import rows_below
 from xver.store.log import Change
 from xver.store.store import Store
@@ -41,6 +42,9 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
     there = there or open_remote(repo, remote)
     here = repo.store
     here.refresh()
+    is_first = not here.log.refs_under(f"{TRACKING}{remote.name}/")
+    if is_first and isinstance(there.storage, CachedStorage):
+        there.storage.prefetch(there.log.live_packs())
     size = 0
     while True:
         changed = _changed(here, there, remote)
@@ -57,6 +61,8 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
         except RefConflict:
             # Another fetch, or a new tag, was faster: what is to be moved is judged anew.
             continue
+    if isinstance(there.storage, CachedStorage):
+        there.storage.drop_packs()
     prefix = f"{TRACKING}{remote.name}/"
     return Fetched(
         tuple(name.removeprefix(prefix) for name in changed if name.startswith(prefix)),

@@ -68,7 +68,7 @@ def push(repo: Repo, remote: Remote, *, runs: bool = True, meter: Meter = SILENT
     if runs:
         refs |= {name: one for name, one in repo.store.log.refs.items() if name.startswith((RUNS, KEPT))}
     before = dict(there.log.refs)
-    sent = _send(repo, there, wish, refs, heals=bool(lost), remote=remote, meter=meter)
+    sent = _send(repo, there, wish, refs, heals=bool(lost) or _is_work_tree(there), remote=remote, meter=meter)
     if unhealed := there.index.only_in(lost):
         raise Incomplete(
             f"{remote.name} has lost packs, and what was in them is not all here",
@@ -224,8 +224,11 @@ def _lacking(repo: Repo, there: Store, targets: list[Target]) -> dict[bytes, Edg
 
 
 def _is_closed(there: Store) -> bool:
-    is_work_tree = any(name.startswith((LOCK, TRACKING)) for name in there.log.refs)
-    return there.log.collected == (0, frozenset()) and there.index.is_whole and not is_work_tree
+    return there.log.collected == (0, frozenset()) and there.index.is_whole and not _is_work_tree(there)
+
+
+def _is_work_tree(there: Store) -> bool:
+    return any(name.startswith((LOCK, TRACKING)) for name in there.log.refs)
 
 
 def _not_forward(wish: _Wish, remote: Remote, repo: Repo) -> Conflict:

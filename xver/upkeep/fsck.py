@@ -10,7 +10,7 @@ from typing import Final
 from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError, UnsupportedFormat, XverError
 from xver.format.indexes import Place
 from xver.format.packs import HEADER, TAIL_SIZE, Frame, check_header, decode_footer, footer_size
-from xver.history.reach import Edge, reach, target_edge
+from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, checksum, short_id
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -32,19 +32,24 @@ class Findings:
 
 
 def check(repo: Repo, *, meter: Meter = SILENT) -> Findings:
-    """Check everything in the local store, and that it holds what its refs reach."""
-    store = repo.store
+    """Check everything in the local store, and that it holds what its refs and `xver.lock` reach."""
+    store, lock = repo.store, repo.lock
     problems = store.log.verify()
-    if repo.lock.repository != store.repository:
+    if lock.repository != store.repository:
         problems.append("xver.lock belongs to another repository than the store")
+    may_be_elsewhere = bool(repo.settings.remotes)
+    tracked = list(entry_edges(lock.entries))
+    unfetched = [edge for edge in tracked if edge.id not in store] if _opens(store) else []
+    if not may_be_elsewhere:
+        problems += [_problem(edge, ContentNotFound(edge.id)) for edge in unfetched]
     edges = [target_edge(target) for target in store.log.refs.values()]
+    edges += [edge for edge in tracked if edge not in unfetched]
 
     def note(edge: Edge, error: Exception) -> None:
         problems.append(_problem(edge, error))
 
     places = _places(store, problems)
     found = reach(store, edges, missing=note) if _opens(store) else {}
-    may_be_elsewhere = bool(repo.settings.remotes)
     lacking = [edge for edge in found.values() if edge.kind is Kind.CHUNK and edge.id not in store]
     if not may_be_elsewhere:
         problems += [_problem(edge, ContentNotFound(edge.id)) for edge in lacking]
@@ -67,7 +72,8 @@ def check(repo: Repo, *, meter: Meter = SILENT) -> Findings:
                 problems.append(f"{_problem(edge, error)} ({name})")
             meter.advance(1)
     meter.finish()
-    return Findings(objects, size, len(lacking) if may_be_elsewhere else 0, tuple(sorted(set(problems))))
+    promised = len({edge.id for edge in (*lacking, *unfetched)}) if may_be_elsewhere else 0
+    return Findings(objects, size, promised, tuple(sorted(set(problems))))
 
 
 def _opens(store: Store) -> bool:

@@ -101,7 +101,7 @@ def test_what_is_of_another_kind_differs_and_what_is_equal_does_not(store: Store
     plain, link = file_of(b"1"), Link(chunk_id(b"1"), 1)
     executable = File(plain.id, 1, plain.fingerprint, executable=True)
     distant = External("s3://b/k", "etag", 5)
-    same = {"distant": distant, "file": plain}
+    same: dict[str, Entry] = {"distant": distant, "file": plain}
     one = listing(store, same | {"a": plain, "b": plain, "z": distant})
     two = listing(store, same | {"a": executable, "b": link, "z": External("s3://b/k", "other", 5)})
     assert [change.path for change in diff_listings(store, one.id, two.id)] == ["a", "b", "z"]

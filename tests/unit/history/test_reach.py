@@ -116,3 +116,9 @@ def test_one_id_cannot_be_two_things(store: Store) -> None:
     entries = {TrackedPath("a"): one, TrackedPath("b"): File(one.id, 2, one.fingerprint)}
     with pytest.raises(CorruptData, match="two different things"):
         reach(store, entry_edges(entries))
+
+
+def test_a_ref_says_nothing_of_sizes_and_contradicts_nobody(store: Store) -> None:
+    dataset = put_files(store, {"a": b"1"})
+    edges = [Edge(Kind.LISTING, dataset.id), *entry_edges({TrackedPath("d"): dataset})]
+    assert len(reach(store, edges)) == len(reach(store, edges[::-1])) == 3
