@@ -26,9 +26,9 @@ from xver.settings import Remote, add_remote, remove_remote
 
 @click.group(cls=Group)
 def remote() -> None:
-    """List, add, trust and remove remotes.
+    """List, add and remove remotes.
 
-    A remote is a plain bucket or folder: s3://bucket/prefix, gs://…, az://…, or a path. It needs no server.
+    A remote is a plain bucket or folder: s3://bucket/prefix, or a path. It needs no server.
 
     Examples:
       xver remote add origin s3://team-bucket/survey
