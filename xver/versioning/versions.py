@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from xver.errors import NotFound, RevisionNotFound
 from xver.format.listings import Row
+from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.git import history as git_history
+from xver.git.command import CatFile
 from xver.history.diff import Entries
 from xver.history.graph import history, read_snapshot
 from xver.history.revisions import resolve_snapshot
@@ -59,6 +63,21 @@ def entries_at(repo: Repo, rev: str) -> Entries:
     return root_entries(
         repo.store, read_snapshot(repo.store, resolve_snapshot(repo.store, rev, head=head_id(repo))).root
     )
+
+
+@contextmanager
+def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
+    """Give a function that is `entries_at` for ids of commits, made for asking often: one git process for all."""
+    if repo.git is None:
+        yield cache(lambda commit: entries_at(repo, commit))
+        return
+    with CatFile(repo.git) as objects:
+
+        def at(id: str) -> Entries:
+            data = objects.read(f"{id}:{LOCK_NAME}")
+            return {} if data is None else decode_lock(data).entries
+
+        yield cache(at)
 
 
 def head_entries(repo: Repo) -> Entries:
@@ -141,7 +160,8 @@ def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Versi
         ]
     if path is None:
         return versions
-    return [one for one in versions if _touched(repo, one, path)]
+    with many_entries(repo) as at:
+        return [one for one in versions if _touched(repo.store, one, path, at)]
 
 
 def resolve(repo: Repo, rev: str) -> Version:
@@ -211,18 +231,17 @@ def _head_path(repo: Repo) -> Path:
     return repo.places.own / "HEAD"
 
 
-def _touched(repo: Repo, version: Version, path: str) -> bool:
-    after = _at(repo, version.id, path)
+def _touched(store: Store, version: Version, path: str, at: Callable[[str], Entries]) -> bool:
+    after = _below(store, at(version.id), path)
     if not version.parents:
         return after is not None
     # A merge counts only if it is like none of its parents there, as for git.
-    return all(_at(repo, parent, path) != after for parent in version.parents)
+    return all(_below(store, at(parent), path) != after for parent in version.parents)
 
 
-def _at(repo: Repo, id: str, path: str) -> tuple[tuple[str, Entry], ...] | None:
-    entries = entries_at(repo, id)
+def _below(store: Store, entries: Entries, path: str) -> tuple[tuple[str, Entry], ...] | None:
     below = tuple((top, entry) for top, entry in sorted(entries.items()) if is_below(top, path))
     if below:
         return below
-    entry = find_entry(repo.store, entries, path)
+    entry = find_entry(store, entries, path)
     return None if entry is None else ((path, entry),)

@@ -30,8 +30,8 @@ def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) ->
     """
     from xver.cli.describe import split_revisions
     from xver.versioning.state import changes_to
-    from xver.versioning.versions import entries_at
     from xver.versioning.versions import log as versions
+    from xver.versioning.versions import many_entries
 
     repo = open_repo()
     revs, paths = split_revisions(repo, args, most=1)
@@ -41,11 +41,12 @@ def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) ->
         return
     if not found:
         out.note("There is no version yet: xver add PATH, then xver commit")
-    for one in found:
-        out.line(Styled(one.id[:7], "id"), f"  {when(one.time, one.offset)}  {one.author.name}  ", one.title)
-        before = entries_at(repo, one.parents[0]) if one.parents else {}
-        for change in changes_to(before, entries_at(repo, one.id)):
-            out.line("    ", *staged_line(change))
+    with many_entries(repo) as at:
+        for one in found:
+            out.line(Styled(one.id[:7], "id"), f"  {when(one.time, one.offset)}  {one.author.name}  ", one.title)
+            before = at(one.parents[0]) if one.parents else {}
+            for change in changes_to(before, at(one.id)):
+                out.line("    ", *staged_line(change))
 
 
 @click.command(cls=Command, exits=(RevisionNotFound,))
