@@ -23,14 +23,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from xver.errors import Conflict, InvalidInput, RunNotFound, XverError
+from xver.errors import Conflict, InvalidInput, RepositoryNotFound, RunNotFound, XverError
 from xver.model.runs import Scalar, Status
 from xver.provenance.declaring import identify
 from xver.provenance.events import EventWriter
 from xver.provenance.flight import Flight
 from xver.provenance.parameters import flatten
 from xver.provenance.programs import begin_program, finish_program
-from xver.provenance.ulids import run_name
+from xver.provenance.ulids import is_ulid, run_name
 from xver.repo import Repo, open_repo
 
 _active: list[ActiveRun] = []
@@ -180,13 +180,14 @@ def run(
         RepositoryNotFound: there is no repository here.
         InvalidInput: a parameter that cannot be recorded.
     """
-    given = _given_params()
     joined = _join(repo)
+    # What another run was told is no business of this one.
+    given = _given_params() if joined is not None or not os.environ.get("XVER_RUN") else {}
     if joined is not None:
         place, flight = joined
         active = ActiveRun(place, flight, owns=False, given=given)
     else:
-        place = open_repo(os.environ.get("XVER_REPO", ".") if repo is None else repo)
+        place = open_repo(_place() if repo is None else repo)
         flight = begin_program(place, title=name, command=_own_command(), parent=_parent())
         active = ActiveRun(place, flight, owns=True, given=given)
     _active.append(active)
@@ -240,14 +241,19 @@ def _open_runs() -> Iterator[ActiveRun]:
 
 def _join(repo: str | os.PathLike[str] | None) -> tuple[Repo, Flight] | None:
     """Return the run in flight that this process was started for, None if there is none (any more)."""
-    ulid = os.environ.get("XVER_RUN")
-    if not ulid:
+    ulid = os.environ.get("XVER_RUN", "")
+    if not is_ulid(ulid):
         return None
-    place = open_repo(os.environ.get("XVER_REPO", ".") if repo is None else repo)
     try:
+        place = open_repo(os.environ.get("XVER_REPO", ".") if repo is None else repo)
         return place, Flight.open(place.runs / ulid)
-    except RunNotFound:
+    except (RepositoryNotFound, RunNotFound):
         return None
+
+
+def _place() -> str:
+    """Return where to look for the repository: what the environment says, unless that is of a run that is over."""
+    return "." if os.environ.get("XVER_RUN") else os.environ.get("XVER_REPO", ".")
 
 
 def _parent() -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xver.model.runs import Run, Scalar
+from xver.model.runs import Input, Run, Scalar, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Comparison:
     @property
     def comparable(self) -> bool:
         """Tell whether the metrics of the two may be ranked."""
-        return not (self.metrics and self.data)
+        measured = any(one.before is not None and one.after is not None for one in self.metrics)
+        return not (measured and self.data)
 
     @property
     def is_equal(self) -> bool:
@@ -48,7 +49,7 @@ def compare(one: Run, other: Run) -> Comparison:
     return Comparison(
         params=_differing(one.params, other.params),
         metrics=_differing(_last(one), _last(other)),
-        data=_differing(_inputs(one), _inputs(other)),
+        data=_differing(_data(one), _data(other)),
         outputs=_differing(_outputs(one), _outputs(other)),
         code=_differing(_code(one), _code(other)),
         environment=_differing(one.environment, other.environment),
@@ -69,8 +70,17 @@ def _last(run: Run) -> dict[str, Scalar]:
     return {name: metric.last for name, metric in run.metrics.items()}
 
 
-def _inputs(run: Run) -> dict[str, Scalar]:
-    return {used.path: None if used.id is None else used.id.hex() for used in run.inputs}
+def _data(run: Run) -> dict[str, Scalar]:
+    return {used.path: _version(run, used) for used in run.inputs if used.role == "data"}
+
+
+def _version(run: Run, used: Input) -> str:
+    """Return what tells an input from another: its id; what is not known for certain equals nothing else."""
+    if used.id is None or used.state is State.CHANGED:
+        return f"not known ({run.name})"
+    if used.members is not None and used.read != used.files:
+        return f"{used.id.hex()} ({used.read} of {used.files} files, {used.members.id.hex()[:8]})"
+    return used.id.hex()
 
 
 def _outputs(run: Run) -> dict[str, Scalar]:
@@ -79,6 +89,7 @@ def _outputs(run: Run) -> dict[str, Scalar]:
 
 def _code(run: Run) -> dict[str, Scalar]:
     found: dict[str, Scalar] = {path: one.id.hex() for path, one in run.code.files.items()}
+    found |= {used.path: _version(run, used) for used in run.inputs if used.role == "code"}
     if run.code.commit is not None:
         found["git commit"] = run.code.commit
     if run.code.patch is not None:

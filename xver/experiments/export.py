@@ -6,10 +6,14 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from xver.model.runs import Run, Scalar
 
 _FACTS = ("id", "name", "title", "status", "started", "duration", "user", "host", "command", "commit", "dirty", "tags")
+
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""What a spreadsheet begins a formula with, full-width signs as well."""
 
 
 def table_of(runs: Sequence[Run]) -> tuple[list[str], list[list[Scalar]]]:
@@ -26,7 +30,7 @@ def table_of(runs: Sequence[Run]) -> tuple[list[str], list[list[Scalar]]]:
 def to_csv(runs: Iterable[Run]) -> str:
     """Return the table as CSV (RFC 4180): UTF-8, lines that end in CR LF, nothing where a run has no value."""
     columns, rows = table_of(list(runs))
-    out = io.StringIO()
+    out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in rows)
@@ -64,7 +68,7 @@ def _cell(value: Scalar) -> str:
             return ""
         case bool():
             return str(value).lower()
-        case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        case str() if value.lstrip()[:1] in _FORMULA or value[:1] in ("\t", "\r", "\n"):
             # A spreadsheet would take it for a formula and run it: titles and names come from other people.
             return "'" + value
     return str(value)

@@ -11,7 +11,7 @@ from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.model.runs import Evidence, Input, Output, State
 from xver.provenance.events import DeclaredInput
 from xver.provenance.members import Member, put_members
-from xver.provenance.outputs import Written
+from xver.provenance.outputs import Written, folders_above
 from xver.repo import Repo
 from xver.store.packing import Packer
 from xver.versioning.state import compare_path
@@ -63,7 +63,10 @@ def declared_inputs(repo: Repo, declared: Iterable[DeclaredInput], *, known: Col
 def declared_outputs(repo: Repo, paths: Iterable[str], packer: Packer) -> Written:
     """Return the outputs that were named, kept with the run; one that is not there is a note."""
     found = Written()
-    for path in paths:
+    wanted = set(paths)
+    for path in sorted(wanted):
+        if any(one in wanted for one in folders_above(path)):
+            continue
         try:
             taken = _take(repo, path, packer)
         except (XverError, OSError) as error:

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 _PYTHON: Final = re.compile(r"python[0-9.]*(\.exe)?", re.IGNORECASE)
 _DRIVER: Final = Path("/proc/driver/nvidia/version")
 _TIMEOUT_S: Final = 20
+_LINE_MAX: Final = 4096
 # What the interpreter of the command says of itself; run there, so it may import nothing of ours.
 _ASK: Final = (
     "import json, platform; from importlib.metadata import distributions; "
@@ -48,15 +49,16 @@ class Interpreter:
 
     def __init__(self, command: Sequence[str], *, directory: str, environment: dict[str, str]) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        program = shutil.which(command[0], path=environment.get("PATH"))
-        if program is None or not _PYTHON.fullmatch(os.path.basename(command[0])):
-            return
-        if os.path.samefile(program, sys.executable):
+        program = _interpreter(command[0], directory, environment)
+        # Not where the links lead: two virtual environments of one Python are one file, and hold other packages.
+        self._is_ours = program == os.path.abspath(sys.executable)
+        if program is None or self._is_ours:
             return
         try:
             self._process = subprocess.Popen(
                 [program, "-c", _ASK],
-                cwd=directory,
+                # Elsewhere than in the work tree: it must neither import the user's modules nor be seen to read there.
+                cwd=os.path.dirname(program),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -67,17 +69,42 @@ class Interpreter:
             self._process = None
 
     def answer(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what it said, and what this interpreter is where nothing else was asked; never raises."""
+        """Return what it said; nothing for a program that is no Python, or where it did not answer; never raises."""
         if self._process is None:
-            return own_interpreter()
+            return own_interpreter() if self._is_ours else ({}, {})
         try:
             text, _ = self._process.communicate(timeout=_TIMEOUT_S)
             version, implementation, packages = json.loads(text)
         except (subprocess.TimeoutExpired, ValueError, OSError):
-            self._process.kill()
-            self._process.communicate()
+            self.dismiss()
             return {}, {}
         return _facts(version, implementation, packages)
+
+    def dismiss(self) -> None:
+        """Ask no further."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def _interpreter(word: str, directory: str, environment: Mapping[str, str]) -> str | None:
+    """Return the Python that runs a program: itself, or the one that its first line names; None for all others."""
+    if os.path.dirname(word):
+        found = shutil.which(os.path.join(directory, word))
+    else:
+        found = shutil.which(word, path=environment.get("PATH"))
+    if found is None:
+        return None
+    if _PYTHON.fullmatch(os.path.basename(found)):
+        return os.path.abspath(found)
+    try:
+        with open(found, "rb") as file:
+            first = file.readline(_LINE_MAX).decode("utf-8", "replace")
+    except OSError:
+        return None
+    named = first.removeprefix("#!").strip()
+    is_python = first.startswith("#!") and _PYTHON.fullmatch(os.path.basename(named)) and os.path.isabs(named)
+    return os.path.abspath(named) if is_python else None
 
 
 def _facts(

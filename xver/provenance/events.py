@@ -6,20 +6,24 @@ language may append lines. Numbers that JSON lacks stand as the texts NaN, Infin
 
 from __future__ import annotations
 
+import heapq
 import json
 import math
 import os
 import re
 import socket
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from xver.errors import InvalidInput
+from xver.model.paths import parse_path
 from xver.model.runs import Scalar, Status
 
 _REQUIRED: Final[Mapping[str, frozenset[str]]] = {
@@ -33,6 +37,10 @@ _REQUIRED: Final[Mapping[str, frozenset[str]]] = {
 }
 _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _ID: Final = re.compile("[0-9a-f]{64}")
+_TIME_MAX: Final = 253_402_300_799_999
+"""The end of the year 9999, in milliseconds: the last that dates can say."""
+_INTEGER_MAX: Final = 1 << 53
+_PROBLEMS_MAX: Final = 1_000
 
 
 class Point(NamedTuple):
@@ -42,6 +50,31 @@ class Point(NamedTuple):
     value: float
     step: float | None
     t: int
+
+
+class Points:
+    """Points in their order, a column each: a million take 32 MB."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.values = array("d")
+        self.steps = array("d")
+        """NaN where no step was given."""
+        self.times = array("q")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[Point]:
+        for key, value, step, t in zip(self.keys, self.values, self.steps, self.times, strict=True):
+            yield Point(key, value, None if math.isnan(step) else step, t)
+
+    def append(self, point: Point) -> None:
+        """Add a point at the end."""
+        self.keys.append(sys.intern(point.key))
+        self.values.append(point.value)
+        self.steps.append(math.nan if point.step is None else point.step)
+        self.times.append(point.t)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +94,11 @@ class FlightRecord:
 
     Of a parameter set twice the last value counts; notes are joined by newlines; `status`, `exit_code`, `signal` and
     `ended` (milliseconds since 1970) come from the last `end` event. `problems` has a line for each event that could
-    not be understood; a torn last line of a file is none.
+    not be understood, up to a thousand; a torn last line of a file is none.
     """
 
     params: Mapping[str, Scalar]
-    points: tuple[Point, ...]
+    points: Points
     inputs: tuple[DeclaredInput, ...]
     outputs: tuple[str, ...]
     tags: tuple[str, ...]
@@ -146,11 +179,9 @@ if hasattr(os, "register_at_fork"):
 def read_events(folder: Path) -> FlightRecord:
     """Return everything that the processes of a run have written into its folder so far."""
     problems: list[str] = []
-    events: list[tuple[int, dict[str, Any], str]] = []
-    for path in sorted(folder.glob("events-*.jsonl")):
-        events += _read_events(path, problems)
-    events.sort(key=lambda event: event[0])
-    return _fold(events, problems)
+    # Each process writes in the order of time, so that no more than a line of each has to be in memory.
+    files = [_read_events(path, problems) for path in sorted(folder.glob("events-*.jsonl"))]
+    return _fold(heapq.merge(*files, key=lambda event: event[0]), problems)
 
 
 def _encode(kind: str, fields: Mapping[str, object]) -> bytes:
@@ -199,33 +230,36 @@ def _special_name(value: float) -> float | str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _read_events(path: Path, problems: list[str]) -> list[tuple[int, dict[str, Any], str]]:
-    """Return the events of a file as (t, event, where); one without `t` has the time of the one before it."""
-    lines = path.read_bytes().split(b"\n")
+def _read_events(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Yield the events of a file as (t, event, where); one without `t` has the time of the one before it."""
     t = 0
-    events = []
-    for number, line in enumerate(lines, 1):
-        where = f"{path.name}:{number}"
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            # What follows the last newline is torn, or being written this moment.
-            if number < len(lines) and line.strip():
-                problems.append(f"{where}: not JSON")
-            continue
-        if not isinstance(event, dict):
-            problems.append(f"{where}: not an object")
-            continue
-        given = event.get("t")
-        if isinstance(given, int | float) and math.isfinite(given):
-            t = int(given)
-        events.append((t, event, where))
-    return events
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            where = f"{path.name}:{number}"
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                # What follows the last newline is torn, or being written this moment.
+                if line.endswith(b"\n") and line.strip():
+                    _complain(problems, f"{where}: not JSON")
+                continue
+            if not isinstance(event, dict):
+                _complain(problems, f"{where}: not an object")
+                continue
+            given = event.get("t")
+            if isinstance(given, int | float) and 0 <= given <= _TIME_MAX:
+                t = int(given)
+            yield t, event, where
 
 
-def _fold(events: list[tuple[int, dict[str, Any], str]], problems: list[str]) -> FlightRecord:
+def _complain(problems: list[str], problem: str) -> None:
+    if len(problems) < _PROBLEMS_MAX:
+        problems.append(problem)
+
+
+def _fold(events: Iterator[tuple[int, dict[str, Any], str]], problems: list[str]) -> FlightRecord:
     params: dict[str, Scalar] = {}
-    points: list[Point] = []
+    points = Points()
     inputs: dict[str, DeclaredInput] = {}
     texts: dict[str, dict[str, None]] = {"output": {}, "tag": {}, "note": {}}
     end: tuple[Status | None, int | None, int | None, int | None] = (None, None, None, None)
@@ -240,28 +274,29 @@ def _fold(events: list[tuple[int, dict[str, Any], str]], problems: list[str]) ->
                 case "input":
                     declared = _declared(event, t)
                     inputs.setdefault(declared.path, declared)
-                case "output" | "tag" | "note":
+                case "output":
+                    texts[kind][parse_path(_text(event["path"]))] = None
+                case "tag" | "note":
                     (field,) = _REQUIRED[kind]
                     texts[kind][_text(event[field])] = None
                 case "end":
                     end = (Status(event["status"]), _integer(event, "exit_code"), _integer(event, "signal"), t)
                 case _:
-                    problems.append(f"{where}: unknown kind {str(kind)[:40]!r}")
+                    _complain(problems, f"{where}: unknown kind {str(kind)[:40]!r}")
         except KeyError as error:
-            problems.append(f"{where}: {kind} without {error.args[0]}")
-        except (TypeError, ValueError, OverflowError) as error:
-            problems.append(f"{where}: {kind}: {str(error)[:200]}")
+            _complain(problems, f"{where}: {kind} without {error.args[0]}")
+        except (TypeError, ValueError, OverflowError, InvalidInput) as error:
+            _complain(problems, f"{where}: {kind}: {str(error)[:200]}")
     outputs, tags, notes = map(tuple, texts.values())
-    return FlightRecord(
-        params, tuple(points), tuple(inputs.values()), outputs, tags, "\n".join(notes), *end, tuple(problems)
-    )
+    return FlightRecord(params, points, tuple(inputs.values()), outputs, tags, "\n".join(notes), *end, tuple(problems))
 
 
 def _declared(event: Mapping[str, Any], t: int) -> DeclaredInput:
     id = event.get("id")
     if id is not None and not _ID.fullmatch(_text(id)):
         raise ValueError(f"{id[:80]!r} is no id")
-    return DeclaredInput(_text(event["path"]), id, _integer(event, "size") or 0, _integer(event, "files"), t)
+    size, files = _integer(event, "size") or 0, _integer(event, "files")
+    return DeclaredInput(parse_path(_text(event["path"])), id, size, files, t)
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Scalar]:
@@ -301,6 +336,6 @@ def _step(event: Mapping[str, Any]) -> float | None:
 
 def _integer(event: Mapping[str, Any], key: str) -> int | None:
     value = event.get(key)
-    if value is not None and not isinstance(value, int):
+    if value is not None and (not isinstance(value, int) or not -_INTEGER_MAX <= value <= _INTEGER_MAX):
         raise TypeError(f"{key} is no integer")
     return value

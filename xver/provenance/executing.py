@@ -26,8 +26,14 @@ class Ended:
     duration: int
 
 
-def execute(command: Sequence[str], *, directory: str, environment: Mapping[str, str]) -> Ended:
-    """Run a program to its end.
+def execute(
+    command: Sequence[str],
+    *,
+    directory: str,
+    environment: Mapping[str, str],
+    started: Callable[[int], None] = lambda _: None,
+) -> Ended:
+    """Run a program to its end; `started` is called with its pid.
 
     Ctrl-C reaches it directly, as it belongs to the same terminal; we wait for what it makes of that. SIGTERM and
     SIGHUP sent to us are passed on.
@@ -45,6 +51,7 @@ def execute(command: Sequence[str], *, directory: str, environment: Mapping[str,
         reason = getattr(error, "strerror", None) or error
         raise InvalidInput(f"{command[0]} cannot be started: {reason}") from error
     with _signals_passed_on(process):
+        started(process.pid)
         code = _wait(process)
     duration = int((time.monotonic() - began) * 1000)
     if code < 0:

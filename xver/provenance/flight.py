@@ -2,11 +2,13 @@
 
 runs/<ulid>/
 start.json                  who runs what, written whole before anything else
+process.json                the program that was started for it, where that is a process of its own
 events-<host>-<pid>.jsonl   one append-only file per writing process, a JSON object a line
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +22,7 @@ from xver.errors import AlreadyExists, CorruptData, InvalidInput, RunNotFound
 from xver.provenance.events import EventWriter, FlightRecord, read_events
 
 _START: Final = "start.json"
+_PROCESS: Final = "process.json"
 _FORGOTTEN_AFTER_S: Final = 7 * 24 * 3600
 
 
@@ -51,7 +54,10 @@ class Flight:
         if (folder / _START).exists():
             raise AlreadyExists(f"run {folder.name} has begun already")
         beside = folder / f"{_START}.{os.getpid()}"
-        beside.write_text(text + "\n", encoding="utf-8", newline="\n")
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(folder / _START)
         return cls(folder, json.loads(text))
 
@@ -81,8 +87,14 @@ class Flight:
         """Return everything written so far, by all processes."""
         return read_events(self.folder)
 
+    def started(self, pid: int) -> None:
+        """Note the process that the run was begun for: it goes on writing, should the one that began it die."""
+        with contextlib.suppress(OSError):
+            text = json.dumps({"pid": pid, "started": _process_start(pid)})
+            (self.folder / _PROCESS).write_text(text + "\n", encoding="utf-8")
+
     def is_alive(self) -> bool:
-        """Tell whether the process that began the run still runs.
+        """Tell whether the process that began the run, or the program it started, still runs.
 
         One on another host, or in another container, is believed until nothing was written for seven days.
         """
@@ -94,17 +106,35 @@ class Flight:
             process.get("boot") == here["boot"] and process.get("namespace") != here["namespace"]
         )
         if elsewhere or not here["boot"]:
-            written = max((path.stat().st_mtime for path in self.folder.iterdir()), default=0.0)
-            return time.time() - written < _FORGOTTEN_AFTER_S
-        pid, started = process.get("pid"), process.get("started")
-        same_boot = process.get("boot") == here["boot"]
-        return same_boot and isinstance(pid, int) and started is not None and started == _process_start(pid)
+            return time.time() - self.last_written() / 1000 < _FORGOTTEN_AFTER_S
+        if process.get("boot") != here["boot"]:
+            return False
+        return any(_still_runs(one) for one in (process, self._program()))
+
+    def last_written(self) -> int:
+        """Return when a process last wrote anything, in milliseconds since 1970; 0 for a run that is gone."""
+        try:
+            return max((int(path.stat().st_mtime * 1000) for path in self.folder.iterdir()), default=0)
+        except OSError:
+            return 0  # sealed by another process this moment
+
+    def _program(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / _PROCESS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def remove(self) -> None:
         """Remove the folder: the run is sealed, or unwanted. What is gone already is no error."""
         # start.json first: what is left of a removal that was cut short is no run.
         (self.folder / _START).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _still_runs(process: Mapping[str, Any]) -> bool:
+    pid, started = process.get("pid"), process.get("started")
+    return isinstance(pid, int) and started is not None and started == _process_start(pid)
 
 
 def _this_process() -> dict[str, str | int | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from xver.errors import ContentNotFound, CorruptData, UnsupportedFormat
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.git.command import CatFile
@@ -63,10 +64,21 @@ class Holders:
     def _read(self) -> Iterator[tuple[Version, Entries]]:
         versions = reversed(log(self._repo))
         if self._repo.git is None:
-            yield from ((version, entries_at(self._repo, version.id)) for version in versions)
+            for version in versions:
+                try:
+                    entries = entries_at(self._repo, version.id)
+                except (ContentNotFound, CorruptData):
+                    continue
+                yield version, entries
             return
         with CatFile(self._repo.git) as files:
             for version in versions:
                 data = files.read(f"{version.id}:{LOCK_NAME}")
-                if data is not None:
-                    yield version, decode_lock(data).entries
+                if data is None:
+                    continue
+                try:
+                    entries = decode_lock(data).entries
+                except (CorruptData, UnsupportedFormat):
+                    # Committed with the marks of a merge in it: that commit says nothing.
+                    continue
+                yield version, entries

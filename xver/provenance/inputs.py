@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from xver.errors import XverError
+from xver.errors import InvalidInput, XverError
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link, entry_id
 from xver.model.ids import ContentId
@@ -15,7 +15,7 @@ from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.model.runs import Attachment, Evidence, Input, State
 from xver.provenance.members import Member, put_members
 from xver.provenance.observing import Before
-from xver.provenance.tree import TreeState, is_passing
+from xver.provenance.tree import TreeState
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
@@ -44,9 +44,13 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Files that were read, relative to the root, how that is known, and whether all that were read are there."""
+    """Files that were read, relative to the root, how that is known, and whether all that were read are there.
+
+    Those read `again` were opened after they had been written.
+    """
 
     paths: Collection[str]
+    again: Collection[str]
     evidence: Evidence
     is_complete: bool
 
@@ -63,31 +67,41 @@ def inputs_of(
 ) -> Read:
     """Return what was read; `written` are the files that were written meanwhile, `code_paths` those git tracks.
 
-    A file counts only if it was there before: what a run made itself is no input. Never raises for a file that
-    cannot be read: it is an input whose bytes are not known.
+    A file counts only if it was there before: what a run made itself is no input. Code is known by its suffix, git's
+    or not. Never raises for a file that cannot be read: it is an input whose bytes are not known.
     """
     found = Read()
     members: dict[TrackedPath, list[str]] = {}
     plain: list[str] = []
     for path in sorted(opened.paths):
-        if path not in before.tree.files or is_passing(path) or path in ("xver.lock", "xver.toml"):
+        if path not in before.tree.files or path in ("xver.lock", "xver.toml"):
+            continue
+        try:
+            parse_path(path)
+        except InvalidInput as error:
+            found.notes.append(f"a file was read and cannot be recorded: {error.message}")
             continue
         top = next((one for one in before.tracked if is_below(path, one)), None)
         if top is not None:
             members.setdefault(top, []).append(path)
-        elif path in code_paths or (repo.git is None and _is_code(path)):
-            attachment = _store_code(repo, path, packer, found.notes)
+        elif _is_code(path) and _size(repo, path) <= _CODE_MAX:
+            same = before.tree.files[path] == after.files.get(path)
+            attachment = _store_code(repo, path, packer) if same else None
             if attachment is not None:
                 found.code[path] = attachment
+            else:
+                found.notes.append(f"{path} was read and changed: it is not kept as the code that it was")
         else:
             plain.append(path)
     for top, paths in members.items():
         entry = before.tracked[top]
         if entry is not None:
-            found.inputs.append(_tracked_input(repo, top, entry, paths, opened, before.tree, after, written, packer))
-            if top in before.unsaved:
-                found.kept[top] = entry
-    _plain_inputs(repo, plain, opened.evidence, before.tree, after, packer, found)
+            used = _tracked_input(repo, top, entry, paths, opened, before.tree, after, written, packer)
+            if used is not None:
+                found.inputs.append(used)
+                if top in before.unsaved:
+                    found.kept[top] = entry
+    _plain_inputs(repo, plain, opened.evidence, before.tree, after, code_paths, packer, found)
     return found
 
 
@@ -105,9 +119,10 @@ def _tracked_input(
     after: TreeState,
     written: Collection[str],
     packer: Packer,
-) -> Input:
-    # A file that changed although this run did not write it: somebody else did, while it was read.
-    changed = any(before.files[path] != after.files.get(path) and path not in written for path in paths)
+) -> Input | None:
+    # Changed and nobody seen to write it, or read once more after that: not all that was read has this id.
+    moved = [path for path in paths if before.files[path] != after.files.get(path, before.files[path])]
+    changed = any(path not in written or path in opened.again for path in moved)
     state = State.CHANGED if changed else State.STABLE
     if not isinstance(entry, Dataset):
         role = "code" if _is_code(top) else "data"
@@ -123,6 +138,9 @@ def _tracked_input(
         for row in read_listing(repo.store, entry.id)
         if row.path in inner and isinstance(row.entry, File | Link)
     ]
+    if not used:
+        # Opened were only files that no version holds.
+        return None
     members = put_members(packer, used)
     return Input(top, entry.id, entry.size, opened.evidence, state, files=entry.files, read=len(used), members=members)
 
@@ -133,10 +151,11 @@ def _plain_inputs(
     evidence: Evidence,
     before: TreeState,
     after: TreeState,
+    in_git: Collection[str],
     packer: Packer,
     found: Read,
 ) -> None:
-    """Identify untracked files on the spot; many of one folder are gathered into one input."""
+    """Identify files that xver does not track on the spot; many of one folder are gathered into one input."""
     folders: dict[str, list[Row]] = {}
     allowed = repo.settings.store_untracked
     left = _KEPT_FILES * allowed
@@ -159,7 +178,8 @@ def _plain_inputs(
             continue
         for row in rows:
             path = f"{folder}/{row.path}" if folder else row.path
-            found.inputs.append(Input(path, entry_id(row.entry), row.entry.size, evidence, State.UNVERSIONED))
+            state = State.STABLE if path in in_git else State.UNVERSIONED
+            found.inputs.append(Input(path, entry_id(row.entry), row.entry.size, evidence, state))
 
 
 def _gathered(folder: str, rows: list[Row], evidence: Evidence, packer: Packer) -> Input:
@@ -180,15 +200,9 @@ def _identify(repo: Repo, path: str, packer: Packer | None) -> File | Link | Non
     return entry if isinstance(entry, File | Link) else None
 
 
-def _store_code(repo: Repo, path: str, packer: Packer, notes: list[str]) -> Attachment | None:
-    if _size(repo, path) > _CODE_MAX:
-        notes.append(f"{path} is too large to be kept as code")
-        return None
+def _store_code(repo: Repo, path: str, packer: Packer) -> Attachment | None:
     entry = _identify(repo, path, packer)
-    if entry is None:
-        notes.append(f"{path} could not be read")
-        return None
-    return Attachment(entry.id, entry.size)
+    return None if entry is None else Attachment(entry.id, entry.size)
 
 
 def _size(repo: Repo, path: str) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 
 from xver.errors import ContentNotFound, InvalidInput, NotFound, RepositoryNotFound
 from xver.model.entries import Dataset, Entry, File, Link, entry_id
-from xver.model.ids import EMPTY_ID, ListingId, parse_id
+from xver.model.ids import EMPTY_ID, Kind, ListingId, parse_id
 from xver.model.paths import TrackedPath
 from xver.model.runs import Input, Run
 from xver.provenance.holders import Holders
@@ -189,7 +189,9 @@ def _by_name(repo: Repo, word: str, start: Path, holders: Holders) -> Entity:
     """Return a content by its id, or by the path of a tracked file that is not on the disk."""
     if word.startswith("b3:"):
         id = parse_id(word)
-        return Entity(word[:11], id, 0, 0 if id in repo.store else None, holders.first(id))
+        place = repo.store.index.find(id)
+        is_dataset = place is not None and place.kind is Kind.LISTING
+        return Entity(word[:11], id, 0, 0 if is_dataset else None, holders.first(id))
     path = repo.relative(word, start=start)
     entry = find_entry(repo.store, repo.lock.entries, path)
     if entry is None:

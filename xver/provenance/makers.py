@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
+from xver.errors import ContentNotFound, CorruptData
 from xver.model.ids import EMPTY_ID
 from xver.model.runs import Output, Run
-from xver.provenance.members import decode_members
+from xver.provenance.members import Member, decode_members
 from xver.provenance.records import read_attachment, read_runs
 from xver.repo import Repo
 
@@ -44,7 +45,7 @@ class Makers:
         """
         found = [*self._outputs.get(id, ()), *self._members.get(id, ())]
         if before is not None:
-            found = [one for one in found if one.run.started <= before]
+            found = [one for one in found if one.run.started < before]
         unique = {one.run.ulid: one for one in reversed(found)}
         return sorted(
             unique.values(),
@@ -61,6 +62,15 @@ class Makers:
                 counts[makings[0].run.ulid] = making, count + 1
         return sorted(counts.values(), key=lambda pair: -pair[1])
 
+    def _listed(self, output: Output) -> list[Member]:
+        if output.members is None:
+            return []
+        try:
+            return decode_members(read_attachment(self._repo, output.members))
+        except (CorruptData, ContentNotFound):
+            # Somebody else's record, or not all of it: what it wrote in parts is not known.
+            return []
+
     @cached_property
     def runs(self) -> list[Run]:
         """All runs, newest first."""
@@ -71,7 +81,9 @@ class Makers:
         found: dict[bytes, list[Making]] = {}
         for run in self.runs:
             for output in run.outputs:
-                found.setdefault(output.id, []).append(Making(run, output))
+                # A dataset without files is no result either.
+                if output.files != 0:
+                    found.setdefault(output.id, []).append(Making(run, output))
         # No bytes are no result: every empty file has this id, whoever made it.
         found.pop(EMPTY_ID, None)
         return found
@@ -81,8 +93,7 @@ class Makers:
         found: dict[bytes, list[Making]] = {}
         for run in self.runs:
             for output in run.outputs:
-                if output.members is not None:
-                    for member in decode_members(read_attachment(self._repo, output.members)):
-                        found.setdefault(member.id, []).append(Making(run, output, member.path))
+                for member in self._listed(output):
+                    found.setdefault(member.id, []).append(Making(run, output, member.path))
         found.pop(EMPTY_ID, None)
         return found

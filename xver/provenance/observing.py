@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from xver.errors import ContentNotFound, XverError
 from xver.model.entries import Entry
 from xver.model.paths import TrackedPath
 from xver.provenance.tree import TreeState, look, module_of
@@ -31,23 +32,26 @@ class Before:
     """The work tree when the run began.
 
     `tracked` has what each tracked path held on the disk (None: nothing lay there); `unsaved` those of them that
-    `xver.lock` does not name, stored with the run.
+    `xver.lock` does not name, stored with the run. A tracked path that could not be read is in neither; `notes` say so.
     """
 
     tree: TreeState
     tracked: Mapping[TrackedPath, Entry | None]
     unsaved: Mapping[TrackedPath, Entry]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Seen:
     """What was seen, in paths relative to the root; filled while the block of `watching` runs and complete after it.
 
-    `read` were opened for reading; `updated` opened for writing or both; `written` closed after writing or moved in.
+    `read` were opened for reading before they were written, `reread` after that again; `updated` are all others that
+    were opened; `written` were closed after writing, or moved in.
     `layers` names what watched; `is_complete` is False when opens may have been missed, and `notes` says why.
     """
 
     read: frozenset[str] = frozenset()
+    reread: frozenset[str] = frozenset()
     updated: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
     layers: tuple[str, ...] = (COMPARED,)
@@ -58,21 +62,33 @@ class Seen:
 def look_before(repo: Repo, packer: Packer) -> Before:
     """Return the state of the work tree; tracked content that is in no version yet is stored by `packer`.
 
-    Files that cannot be read, or change all the time, are left to what `xver.lock` says of them.
+    What cannot be read, or changes all the time, is a note: the files in it count as files that are not tracked.
     """
     tracked: dict[TrackedPath, Entry | None] = {}
     unsaved: dict[TrackedPath, Entry] = {}
+    notes: list[str] = []
     for path, entry in repo.lock.entries.items():
         if not os.path.lexists(repo.root / path):
             tracked[path] = None
             continue
-        if compare_path(repo, path, entry).is_clean:
-            tracked[path] = entry
-            continue
-        record = repo.stat_index.tree(path)
-        tracked[path] = unsaved[path] = ingest(repo.root, path, packer, record=record, ignore=repo.ignore).entry
+        try:
+            if _is_clean(repo, path, entry):
+                tracked[path] = entry
+                continue
+            record = repo.stat_index.tree(path)
+            tracked[path] = unsaved[path] = ingest(repo.root, path, packer, record=record, ignore=repo.ignore).entry
+        except (XverError, OSError) as error:
+            notes.append(f"{path} could not be read before the run: {error}")
     repo.stat_index.write()
-    return Before(look(repo.root, repo.ignore), tracked, unsaved)
+    return Before(look(repo.root, repo.ignore, tracked), tracked, unsaved, tuple(notes))
+
+
+def _is_clean(repo: Repo, path: TrackedPath, entry: Entry) -> bool:
+    try:
+        return compare_path(repo, path, entry).is_clean
+    except ContentNotFound:
+        # Its listing was never fetched: what lies on the disk has to say itself what it is.
+        return False
 
 
 @contextmanager
@@ -92,6 +108,8 @@ def watching(repo: Repo, before: Before) -> Iterator[Seen]:
             observed = watcher.stop()
             seen.layers = (WATCHED, COMPARED)
             seen.read = frozenset(map(module_of, _below(root, observed.read)))
+            seen.read |= _inside(before.tree, root, observed.moved)
+            seen.reread = _below(root, observed.reread)
             seen.updated = _below(root, observed.updated)
             seen.written = _below(root, observed.written)
             seen.is_complete = not (observed.overflowed or observed.unwatched)
@@ -101,6 +119,12 @@ def watching(repo: Repo, before: Before) -> Iterator[Seen]:
                 seen.notes.append(
                     f"{observed.unwatched:,} folders could not be watched: raise fs.inotify.max_user_watches"
                 )
+
+
+def _inside(tree: TreeState, root: str, moved: frozenset[str]) -> frozenset[str]:
+    """Return the files that lay in folders which were moved: their bytes are what lies elsewhere now."""
+    prefixes = tuple(f"{folder}/" for folder in _below(root, moved))
+    return frozenset(path for path in tree.files if path.startswith(prefixes)) if prefixes else frozenset()
 
 
 def _below(root: str, paths: frozenset[str]) -> frozenset[str]:

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from xver.errors import XverError
+from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID
 from xver.model.paths import TrackedPath, is_below, parse_path
@@ -16,11 +18,14 @@ from xver.provenance.members import Member, put_members
 from xver.provenance.observing import Before
 from xver.provenance.tree import TreeState
 from xver.repo import Repo
-from xver.store.listings import read_listing
+from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
 from xver.versioning.tracking import add
 from xver.worktree.ingest import ingest
 from xver.worktree.reading import entry_of, read_file
+
+_GATHER_FROM: Final = 100
+"""So many files of one folder, beside others that were there before, become one output."""
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ def outputs_of(
     repo: Repo,
     changed: Collection[str],
     *,
+    declared: Collection[str],
     evidence: Callable[[str], Evidence],
     rewritten: Collection[str],
     before: Before,
@@ -43,26 +49,29 @@ def outputs_of(
     packer: Packer,
     adds: bool,
 ) -> Written:
-    """Return what was written; `evidence` tells how a changed path is known.
+    """Return what was written, removed from a tracked dataset, or `declared`; `evidence` tells how a path is known.
 
-    Outputs at or below tracked paths are added, so `xver.lock` follows, unless `adds` is False. A tracked file whose
-    bytes are what they were is an output only if it is among those `rewritten`: the run made the same bytes again.
+    Declared outputs are kept, and those that match the settings. Outputs at or below tracked paths are added, so that
+    `xver.lock` follows, unless `adds` is False. A tracked file whose bytes are what they were is an output only if it
+    is among those `rewritten`: the run made the same bytes again.
     Never raises for files that cannot be read: a note says so.
     """
     found = Written()
     tops: dict[TrackedPath, list[str]] = {}
     free: list[str] = []
-    for path in sorted(changed):
+    removed = {path for path in before.tree.files if path not in after.files}
+    for path in sorted({*changed, *removed}):
         top = next((one for one in before.tracked if is_below(path, one)), None)
         if top is not None:
-            tops.setdefault(top, []).append(path)
-        elif path != "xver.lock":
+            if os.path.lexists(repo.root / top):
+                tops.setdefault(top, []).append(path)
+        elif path not in removed and path != "xver.lock":
             free.append(path)
     for top, paths in tops.items():
         make = partial(_tracked_output, repo, top, before.tracked[top], paths, rewritten, adds=adds)
         _take(found, top, partial(make, _strongest(paths, evidence), packer))
-    keep = _keeper(repo)
-    for group, paths in _groups(free, after).items():
+    keep = _keeper(repo, declared)
+    for group, paths in _groups(free, after, declared).items():
         _take(found, group, partial(_free_output, repo, group, paths, _strongest(paths, evidence), packer, keep(paths)))
     return found
 
@@ -78,7 +87,7 @@ def _take(found: Written, path: str, make: Callable[[], tuple[Output, Entry] | N
     output, entry = made
     found.outputs.append(output)
     if output.kept:
-        found.kept[parse_path(path)] = entry
+        found.kept[TrackedPath(output.path)] = entry
 
 
 def _strongest(paths: Sequence[str], evidence: Callable[[str], Evidence]) -> Evidence:
@@ -133,37 +142,58 @@ def _free_output(
     repo: Repo, group: str, paths: Sequence[str], evidence: Evidence, packer: Packer, keep: bool
 ) -> tuple[Output, Entry]:
     target = packer if keep else None
+    parse_path(group)
     if list(paths) == [group]:
         known = read_file(os.path.join(repo.root, group), target).known
         return Output(group, known.id, known.size, evidence, kept=keep), entry_of(known)
-    taken = ingest(repo.root, group, target, record=None, ignore=repo.ignore)
-    assert isinstance(taken.entry, Dataset)
-    members = [Member(known.id, known.size, path) for path, known in sorted(taken.record.files())]
+    found = {
+        parse_path(path[len(group) + 1 :]): read_file(os.path.join(repo.root, path), target).known for path in paths
+    }
+    names = sorted(found, key=str.encode)
+    dataset = put_listing(target, (Row(name, entry_of(found[name])) for name in names))
     output = Output(
         group,
-        taken.entry.id,
-        taken.entry.size,
+        dataset.id,
+        dataset.size,
         evidence,
         kept=keep,
-        files=taken.entry.files,
-        written=len(members),
-        members=put_members(packer, members),
+        files=dataset.files,
+        written=dataset.files,
+        members=put_members(packer, (Member(found[name].id, found[name].size, name) for name in names)),
     )
-    return output, taken.entry
+    return output, dataset
 
 
-def _groups(paths: Sequence[str], after: TreeState) -> dict[str, list[str]]:
-    """Gather paths by the topmost folder below the root that holds nothing else; a lone file stands for itself."""
+def _groups(paths: Sequence[str], after: TreeState, declared: Collection[str]) -> dict[str, list[str]]:
+    """Gather paths: by the folder that was declared, else by the topmost one below the root that holds nothing else.
+
+    A lone file stands for itself, unless one folder has very many of them: the record has to stay small.
+    """
+    groups = _by_folder([path for path in paths if path not in declared], after, declared)
+    groups |= {path: [path] for path in paths if path in declared}
+    lone: dict[str, list[str]] = {}
+    for group in [group for group, own in groups.items() if own == [group] and group not in declared]:
+        lone.setdefault(group.rpartition("/")[0], []).append(group)
+    for folder, own in lone.items():
+        if folder and len(own) >= _GATHER_FROM:
+            groups = {group: known for group, known in groups.items() if known != [group] or group not in set(own)}
+            groups[folder] = own
+    return groups
+
+
+def _by_folder(paths: Sequence[str], after: TreeState, declared: Collection[str]) -> dict[str, list[str]]:
     own_paths = set(paths)
-    foreign = {folder for path in after.files if path not in own_paths for folder in _folders(path)}
+    foreign = {folder for path in after.files if path not in own_paths for folder in folders_above(path)}
     groups: dict[str, list[str]] = {}
     for path in paths:
-        own = next((folder for folder in reversed(_folders(path)) if folder not in foreign), None)
+        above = folders_above(path)
+        own = next((folder for folder in above if folder in declared), None)
+        own = own or next((folder for folder in reversed(above) if folder not in foreign), None)
         groups.setdefault(own or path, []).append(path)
     return groups
 
 
-def _folders(path: str) -> list[str]:
+def folders_above(path: str) -> list[str]:
     """Return the folders above a path, innermost first."""
     found = []
     folder = path.rpartition("/")[0]
@@ -179,11 +209,15 @@ def _ids(repo: Repo, entry: Entry | None) -> dict[str, bytes]:
     return {row.path: entry_id(row.entry) or EMPTY_ID for row in read_listing(repo.store, entry.id)}
 
 
-def _keeper(repo: Repo) -> Callable[[Sequence[str]], bool]:
-    """Return what tells whether the settings ask to keep files that were written."""
+def _keeper(repo: Repo, declared: Collection[str]) -> Callable[[Sequence[str]], bool]:
+    """Return what tells whether files that were written are to be kept: declared, or asked for by the settings."""
+
+    def is_declared(paths: Sequence[str]) -> bool:
+        return any(one in declared for path in paths for one in (path, *folders_above(path)))
+
     if not repo.settings.keep:
-        return lambda _: False
+        return is_declared
     from pathspec import GitIgnoreSpec
 
     spec = GitIgnoreSpec.from_lines(repo.settings.keep)
-    return lambda paths: any(map(spec.match_file, paths))
+    return lambda paths: is_declared(paths) or any(map(spec.match_file, paths))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from xver.errors import InvalidInput
 from xver.model.runs import Scalar
-from xver.provenance.secrets import MASK, is_secret_name
+from xver.provenance.secrets import MASK, is_secret_name, mask
 
 FILES: Final = ("params.json", "params.toml", "params.yaml", "params.yml")
 """The files of parameters that are known by their names, at the root of the work tree."""
@@ -107,8 +107,14 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Scalar]:
 
 
 def mask_parameters(params: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return parameters without the values of those that are called as secrets are."""
-    return {name: MASK if is_secret_name(name) else value for name, value in params.items()}
+    """Return parameters without secrets: values of those that are called so, and what looks like one in others."""
+    return {name: _masked(name, value) for name, value in params.items()}
+
+
+def _masked(name: str, value: Scalar) -> Scalar:
+    if is_secret_name(name.rpartition(".")[2]):
+        return MASK
+    return mask(value) if isinstance(value, str) else value
 
 
 def _yaml(text: str) -> Any:

@@ -10,8 +10,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from xver import __version__
+from xver.errors import XverError
 from xver.git.state import tracked_files
 from xver.model.paths import parse_path
 from xver.model.runs import Attachment, Run, Status
@@ -20,13 +22,14 @@ from xver.provenance.declaring import declared_inputs, declared_outputs
 from xver.provenance.environment import machine, own_interpreter
 from xver.provenance.flight import Flight
 from xver.provenance.sealing import begin, begun, flights, merge_events, seal
-from xver.provenance.secrets import mask_arguments
+from xver.provenance.secrets import mask, mask_arguments
 from xver.provenance.ulids import is_ulid, new_ulid, run_name
 from xver.repo import Repo
 from xver.store.packing import Packer
 from xver.worktree.reading import read_file
 
-_MODULES_MAX = 2_000
+_MODULES_MAX: Final = 2_000
+_RECOVERED: Final = "recovered later: what it read and wrote is known only as far as it said so itself"
 
 
 def new_run(
@@ -37,7 +40,7 @@ def new_run(
     return Run(
         ulid=ulid,
         name=run_name(ulid),
-        title=title,
+        title=mask(title),
         status=Status.LOST,
         command=mask_arguments(command),
         directory=os.path.relpath(directory, repo.root).replace(os.sep, "/"),
@@ -45,7 +48,8 @@ def new_run(
         duration=0,
         user=_user(),
         host=platform.node(),
-        parent=parent if parent is not None and is_ulid(parent) else None,
+        # What the environment names may be left over from a run that ended long ago, or of another repository.
+        parent=parent if parent is not None and is_ulid(parent) and (repo.runs / parent).is_dir() else None,
         environment={**machine(), "xver": __version__},
         note=note,
     )
@@ -64,14 +68,20 @@ def finish_program(repo: Repo, flight: Flight, *, main: str | None) -> Run:
     return _seal_declared(repo, flight, environment=facts, packages=packages, modules=_loaded(repo, main))
 
 
-def recover(repo: Repo) -> list[Run]:
-    """Seal the runs whose processes died before they could; return them.
+def recover(repo: Repo) -> tuple[list[Run], list[str]]:
+    """Seal the runs whose processes died before they could; return them, and a line for each that cannot be sealed.
 
     What they logged is kept, and the outputs they named as they are now; what else they read and wrote is not known.
     """
-    lost = [flight for flight in flights(repo) if not flight.is_alive()]
-    note = "recovered: nobody saw its end, so what it read and wrote is known only as far as it said so"
-    return [_seal_declared(repo, flight, environment={}, packages={}, modules=(), note=note) for flight in lost]
+    sealed, problems = [], []
+    for flight in flights(repo):
+        if flight.is_alive():
+            continue
+        try:
+            sealed.append(_seal_declared(repo, flight, environment={}, packages={}, modules=(), note=_RECOVERED))
+        except (XverError, OSError) as error:
+            problems.append(f"{run_name(flight.folder.name)} cannot be sealed: {error}")
+    return sealed, problems
 
 
 def _seal_declared(
@@ -87,7 +97,8 @@ def _seal_declared(
     with repo.store.packer() as packer:
         run = merge_events(begun(flight), record, packer)
         written = declared_outputs(repo, record.outputs, packer)
-        ended = record.ended or _last_written(flight)
+        files, changed = _store_modules(repo, modules, packer, since=run.started)
+        ended = record.ended or flight.last_written()
         run = replace(
             run,
             status=record.status or Status.LOST,
@@ -96,11 +107,11 @@ def _seal_declared(
             duration=max(0, ended - run.started),
             environment={**run.environment, **environment},
             packages=packages,
-            code=replace(run.code, files=_store_modules(repo, modules, packer)),
+            code=replace(run.code, files=files),
             inputs=tuple(declared_inputs(repo, record.inputs, known=())),
             outputs=tuple(written.outputs),
             capture=("declared",),
-            notes=(*run.notes, *written.notes, *([note] if note else [])),
+            notes=(*run.notes, *written.notes, *changed, *([note] if note else [])),
         )
         seal(repo, flight, run, packer, inputs={}, outputs=written.kept)
     return run
@@ -127,17 +138,25 @@ def _relative(repo: Repo, main: str) -> str:
     return path.relative_to(repo.root).as_posix() if path.is_relative_to(repo.root) else ""
 
 
-def _store_modules(repo: Repo, modules: Sequence[str], packer: Packer) -> dict[str, Attachment]:
-    stored = {}
+def _store_modules(
+    repo: Repo, modules: Sequence[str], packer: Packer, *, since: int
+) -> tuple[dict[str, Attachment], list[str]]:
+    """Store the sources of modules; return them, and a note for each that is no longer what was loaded."""
+    stored: dict[str, Attachment] = {}
+    notes = []
     for module in modules:
-        if (repo.root / module).is_file():
+        try:
+            path = parse_path(module)
+            found = os.stat(repo.root / module)
+            if max(found.st_mtime, found.st_ctime) * 1000 >= since:
+                notes.append(f"{module} changed during the run: it is not kept as the code that it was")
+                continue
             known = read_file(os.fspath(repo.root / module), packer).known
-            stored[parse_path(module)] = Attachment(known.id, known.size)  # type: ignore[arg-type]
-    return {str(path): one for path, one in stored.items()}
-
-
-def _last_written(flight: Flight) -> int:
-    return max((int(path.stat().st_mtime * 1000) for path in flight.folder.iterdir()), default=0)
+        except (XverError, OSError) as error:
+            notes.append(f"{module} cannot be kept: {error}")
+            continue
+        stored[path] = Attachment(known.id, known.size)  # type: ignore[arg-type]
+    return stored, notes
 
 
 def _user() -> str:

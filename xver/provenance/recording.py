@@ -26,9 +26,10 @@ from xver.provenance.executing import execute
 from xver.provenance.flight import Flight
 from xver.provenance.inputs import Opened, Read, inputs_of
 from xver.provenance.observing import DECLARED, Before, Seen, look_before, watching
-from xver.provenance.outputs import outputs_of
+from xver.provenance.outputs import folders_above, outputs_of
 from xver.provenance.programs import new_run
-from xver.provenance.sealing import begin, merge_events, seal
+from xver.provenance.sealing import begin, merge_events, neighbours, seal
+from xver.provenance.secrets import mask
 from xver.provenance.tree import TreeState, look
 from xver.repo import Repo
 from xver.store.packing import Packer
@@ -72,13 +73,17 @@ def record_command(
     with repo.held(), repo.store.packer() as packer:
         before = look_before(repo, packer)
         run = replace(prepared.run, code=code_state(repo, packer))
+        beside = neighbours(repo, run)
         flight = begin(repo, run, before.unsaved, packer)
+    asked = Interpreter(prepared.command, directory=directory, environment=dict(prepared.environment))
     try:
-        asked = Interpreter(prepared.command, directory=directory, environment=dict(prepared.environment))
         with watching(repo, before) as seen:
-            ended = execute(prepared.command, directory=directory, environment=prepared.environment)
+            ended = execute(
+                prepared.command, directory=directory, environment=prepared.environment, started=flight.started
+            )
     except XverError:
         # It did not start: there is no run.
+        asked.dismiss()
         repo.store.move(f"no run {run.name}", dict.fromkeys([f"inflight/{run.ulid}", f"kept/{run.ulid}"]))
         flight.remove()
         raise
@@ -95,7 +100,16 @@ def record_command(
         environment={**run.environment, **facts},
         packages=packages,
     )
-    return _conclude(repo, flight, run, before, seen, options, prepared.given)
+    if beside | neighbours(repo, run):
+        seen.notes.append("other runs went on here meanwhile: what they read and wrote may stand here as well")
+    seen.notes += before.notes
+    if run.code.dirty and run.code.patch is None:
+        seen.notes.append("what git has not committed is too much to be kept with the run")
+    try:
+        return _conclude(repo, flight, run, before, seen, options, prepared.given)
+    except (XverError, OSError) as error:
+        # The program has ended as it has ended; what it logged is safe in its flight.
+        return replace(run, notes=(*seen.notes, f"not sealed: {error}; then: xver runs recover"))
 
 
 def _prepare(
@@ -104,9 +118,9 @@ def _prepare(
     given = parameters.parse_parameters(options.params)
     filled, used = parameters.fill_in(command, options.params)
     run = replace(
-        new_run(repo, command=filled, directory=directory, parent=options.parent, note=options.note),
+        new_run(repo, command=filled, directory=directory, parent=options.parent, note=mask(options.note)),
         params=parameters.mask_parameters({**parameters.in_command(filled), **given}),
-        tags=options.tags,
+        tags=tuple(map(mask, options.tags)),
     )
     told = {
         "XVER_RUN": run.ulid,
@@ -133,16 +147,25 @@ def _conclude(
 def _work_out(
     repo: Repo, flight: Flight, run: Run, before: Before, seen: Seen, options: RunOptions, unplaced: frozenset[str]
 ) -> Run:
-    after = look(repo.root, repo.ignore)
-    changed = after.changed_since(before.tree)
+    after = look(repo.root, repo.ignore, before.tracked)
     record = flight.read()
+    changed = after.changed_since(before.tree)
+    if seen.is_complete:
+        # A file that was there and that nobody opened for writing was touched, or given other rights.
+        opened = seen.written | seen.updated
+        changed = {path for path in changed if path not in before.tree.files or path in opened}
+    declared = set(record.outputs)
+    named = {path for path in after.files if declared and not declared.isdisjoint((path, *folders_above(path)))}
+    missing = [path for path in record.outputs if not os.path.lexists(repo.root / path)]
+    seen.notes += [f"{path} was named as an output and is not there" for path in missing]
     with repo.store.packer() as packer:
         run = merge_events(run, record, packer)
         run = _take_files(repo, run, seen, changed, unplaced, record)
         read = _inputs(repo, record, before, after, seen, packer)
         written = outputs_of(
             repo,
-            changed | (set(record.outputs) & after.files.keys()),
+            changed | named,
+            declared=record.outputs,
             evidence=lambda path: _evidence(path, seen, record),
             rewritten=seen.written,
             before=before,
@@ -168,7 +191,7 @@ def _inputs(repo: Repo, record: FlightRecord, before: Before, after: TreeState, 
     looked_into = {path for path in seen.updated if before.tree.files.get(path) == after.files.get(path)}
     found = inputs_of(
         repo,
-        Opened(seen.read | looked_into, Evidence.WATCHED, seen.is_complete),
+        Opened(seen.read | looked_into, seen.reread, Evidence.WATCHED, seen.is_complete),
         before=before,
         after=after,
         written=seen.written,
@@ -186,7 +209,7 @@ def _take_files(
     """Return the run with what files of parameters and metrics say; a note for a parameter that went nowhere."""
     in_files: dict[str, Scalar] = {}
     for name in parameters.FILES:
-        if name in seen.read:
+        if name in seen.read and name not in changed:
             in_files |= parameters.in_file(repo.root / name)
     metrics: dict[str, Metric] = {}
     folder = "" if run.directory == "." else f"{run.directory}/"
@@ -203,6 +226,6 @@ def _take_files(
 
 
 def _evidence(path: str, seen: Seen, record: FlightRecord) -> Evidence:
-    if path in record.outputs:
+    if path in record.outputs or not set(record.outputs).isdisjoint(folders_above(path)):
         return Evidence.DECLARED
     return Evidence.WATCHED if path in seen.written else Evidence.COMPARED

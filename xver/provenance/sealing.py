@@ -7,11 +7,13 @@ kept/<ulid>      a listing of what else it keeps: inputs/… that no version hel
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xver.errors import CorruptData
+from xver.errors import CorruptData, InvalidInput, RunNotFound, UnsupportedFormat
 from xver.format.canonical import encode_json
 from xver.format.listings import Row
 from xver.format.runs import decode_run, encode_run
@@ -20,11 +22,13 @@ from xver.model.ids import Kind, RunId
 from xver.model.paths import MAX_PATH, TrackedPath
 from xver.model.refs import INFLIGHT, KEPT, RUNS, Target, TargetKind
 from xver.model.runs import Attachment, Run
+from xver.provenance.bounds import within_bounds
 from xver.provenance.events import FlightRecord
 from xver.provenance.flight import Flight
 from xver.provenance.metrics import encode_series, summarize
 from xver.provenance.parameters import mask_parameters
 from xver.provenance.secrets import mask
+from xver.provenance.ulids import is_ulid
 from xver.repo import Repo
 from xver.store.content import put_bytes
 from xver.store.listings import put_listing
@@ -36,13 +40,14 @@ def begin(repo: Repo, run: Run, unsaved: Mapping[TrackedPath, Entry], packer: Pa
 
     `run` is what will be sealed if nothing more is ever heard of it.
     """
+    run = within_bounds(run)
     record = encode_run(run)
     if unsaved or run.code.patch is not None:
         id = packer.put(Kind.RUN, record)
         refs: dict[str, Target | None] = {INFLIGHT + run.ulid: Target(TargetKind.RUN, id)}
         refs |= _kept(run, unsaved, {}, packer)
         repo.store.move(f"begin run {run.name}", refs, packer.finish())
-    return Flight.begin(repo.runs / run.ulid, {"run": json.loads(record)})
+    return Flight.begin(repo.runs / run.ulid, {"root": os.fspath(repo.root), "run": json.loads(record)})
 
 
 def begun(flight: Flight) -> Run:
@@ -52,9 +57,12 @@ def begun(flight: Flight) -> Run:
         CorruptData: the flight was begun by something else.
     """
     record = flight.start.get("run")
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or record.get("ulid") != flight.folder.name:
         raise CorruptData(f"run in flight {flight.folder.name} says nothing of itself")
-    return decode_run(encode_json(record))
+    try:
+        return decode_run(encode_json(record))
+    except InvalidInput as error:
+        raise CorruptData(f"run in flight {flight.folder.name} is damaged: {error.message}") from error
 
 
 def merge_events(run: Run, record: FlightRecord, packer: Packer) -> Run:
@@ -88,7 +96,7 @@ def seal(
     outputs: Mapping[TrackedPath, Entry],
 ) -> RunId:
     """Store the record with what it keeps, make it reachable, and remove the flight; return the record's id."""
-    id = RunId(packer.put(Kind.RUN, encode_run(run)))
+    id = RunId(packer.put(Kind.RUN, encode_run(within_bounds(run))))
     refs: dict[str, Target | None] = {RUNS + run.ulid: Target(TargetKind.RUN, id), INFLIGHT + run.ulid: None}
     refs |= _kept(run, inputs, outputs, packer)
     repo.store.move(f"run {run.name}", refs, packer.finish())
@@ -97,11 +105,29 @@ def seal(
 
 
 def flights(repo: Repo) -> list[Flight]:
-    """Return the runs in flight, oldest first."""
+    """Return the runs in flight, oldest first; one whose beginning cannot be read is left out."""
     if not repo.runs.is_dir():
         return []
-    folders = sorted(folder for folder in repo.runs.iterdir() if (folder / "start.json").is_file())
-    return [Flight.open(folder) for folder in folders]
+    found = []
+    for folder in sorted(folder for folder in repo.runs.iterdir() if is_ulid(folder.name)):
+        # Sealed this moment by another process, or damaged: nothing is known of what it was.
+        with contextlib.suppress(RunNotFound, CorruptData, UnsupportedFormat):
+            flight = Flight.open(folder)
+            begun(flight)
+            found.append(flight)
+    return found
+
+
+def neighbours(repo: Repo, run: Run) -> set[str]:
+    """Return the other runs that go on in this work tree now; not its parent, nor its children, nor theirs."""
+    found = set()
+    for flight in flights(repo):
+        other = begun(flight)
+        if other.ulid in (run.ulid, run.parent) or other.parent == run.ulid or other.parent == run.parent is not None:
+            continue
+        if flight.start.get("root") == os.fspath(repo.root) and flight.is_alive():
+            found.add(other.ulid)
+    return found
 
 
 def _kept(
@@ -112,6 +138,12 @@ def _kept(
     kept |= {TrackedPath(f"outputs/{path}"): entry for path, entry in outputs.items()}
     if not kept:
         return {KEPT + run.ulid: None}
-    # A path of the greatest length has no room for the word in front.
-    rows = [Row(path, kept[path]) for path in sorted(kept, key=str.encode) if len(path.encode()) <= MAX_PATH]
+    # A path of the greatest length has no room for the word in front; what lies in a kept folder is kept with it.
+    paths = [path for path in kept if len(path.encode()) <= MAX_PATH and not any(one in kept for one in _above(path))]
+    rows = [Row(path, kept[path]) for path in sorted(paths, key=str.encode)]
     return {KEPT + run.ulid: Target(TargetKind.LISTING, put_listing(packer, rows).id)}
+
+
+def _above(path: str) -> list[TrackedPath]:
+    parts = path.split("/")
+    return [TrackedPath("/".join(parts[:length])) for length in range(1, len(parts))]

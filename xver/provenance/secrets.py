@@ -7,27 +7,41 @@ from collections.abc import Sequence
 from typing import Final
 
 MASK: Final = "***"
-_NAME: Final = r"(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?)"
-_NAMED: Final = re.compile(rf"(?i)\b([\w.-]*{_NAME}[\w.-]*\s*[=:]\s*[\"']?)([^\s\"',;&]+)")
+# Every repetition has an end or cannot start twice in one word: a patch has lines of megabytes.
+# Some words are secret wherever they stand in a name. A token is one only at its end and alone: counts of tokens and
+# the special tokens of vocabularies are everyday parameters.
+_NAME: Final = re.compile(
+    r"(?i)passw(?:or)?d|passphrase|secret|api[-_]?key|access[-_]?key|private[-_]?key|credential|(?:^|[_.-])pass$"
+    r"|(?<!bos_)(?<!eos_)(?<!pad_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)(?<!special_)token$"
+)
+_NAMED: Final = re.compile(r"(?<![\w.-])([\w.-]{1,128})[\"']?\s{0,8}[=:]\s{0,8}[\"']?")
+_VALUE: Final = re.compile(r"[^\s\"',;&]+")
+_HEADER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _FORMS: Final = re.compile(
     r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}"  # AWS access keys
     r"|gh[opsur]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
     r"|hf_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{20,}|xox[abpors]-[A-Za-z0-9-]{10,}|glpat-[A-Za-z0-9_-]{20,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"  # JSON web tokens
+    r"|eyJ[A-Za-z0-9_-]{10,999}\.[A-Za-z0-9_-]{10,2999}\.[A-Za-z0-9_-]{10,})"  # JSON web tokens
 )
-_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s:@]*:[^/\s@]+@")
-_OPTION: Final = re.compile(rf"(?i)--?[\w-]*{_NAME}[\w-]*")
+_ADDRESS: Final = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,31}://)[^/\s:@]{0,256}:[^/\s@]{1,512}@")
 
 
 def is_secret_name(name: str) -> bool:
     """Tell whether a parameter of this name is one whose value must not be kept."""
-    return re.search(rf"(?i)(?:^|[_.-]){_NAME}(?:$|[_.-])", name) is not None
+    return _NAME.search(name) is not None
 
 
 def mask(text: str) -> str:
     """Return `text` with everything that looks like a secret replaced by `***`."""
-    text = _ADDRESS.sub(rf"\1{MASK}@", text)
-    return _FORMS.sub(MASK, _NAMED.sub(rf"\1{MASK}", text))
+    parts = []
+    done = 0
+    for named in _NAMED.finditer(text):
+        value = _VALUE.match(text, named.end()) if named.start() >= done and is_secret_name(named[1]) else None
+        if value is not None:
+            parts += [text[done : named.end()], MASK]
+            done = value.end()
+    text = "".join([*parts, text[done:]])
+    return _FORMS.sub(MASK, _ADDRESS.sub(rf"\1{MASK}@", _HEADER.sub(rf"\1 {MASK}", text)))
 
 
 def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -36,7 +50,7 @@ def mask_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     is_value = False
     for word in arguments:
         masked.append(MASK if is_value and not word.startswith("-") else mask(word))
-        is_value = _OPTION.fullmatch(word) is not None
+        is_value = word.startswith("-") and is_secret_name(word)
     return tuple(masked)
 
 

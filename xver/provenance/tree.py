@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import stat as stat_
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from xver.model.paths import is_below
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.stat_index import pack_stat
 
@@ -21,6 +23,8 @@ _CACHES: Final = frozenset(
         "node_modules", "site-packages", ".hypothesis", ".cache",
     }
 )  # fmt: skip
+_ENVIRONMENTS: Final = frozenset({"pyvenv.cfg", "conda-meta"})
+"""What lies at the top of a Python environment."""
 _PASSING: Final = (".pyc", ".tmp", ".swp", "~", ".lock")
 
 
@@ -40,8 +44,11 @@ class TreeState:
         return {path for path, stat in self.files.items() if before.files.get(path) != stat}
 
 
-def look(root: Path, ignore: Ignore) -> TreeState:
-    """Return the state of the work tree; what cannot be read is left out: watching must not break a run."""
+def look(root: Path, ignore: Ignore, tracked: Collection[str] = ()) -> TreeState:
+    """Return the state of the work tree; what cannot be read is left out: watching must not break a run.
+
+    At and below `tracked` paths everything counts that is versioned, whatever it is called.
+    """
     files: dict[str, bytes] = {}
     directories: list[str] = []
     bytecode: list[str] = []
@@ -53,7 +60,7 @@ def look(root: Path, ignore: Ignore) -> TreeState:
             entries = list(os.scandir(root / folder if folder else root))
         except OSError:
             continue
-        if folder and any(entry.name == "pyvenv.cfg" for entry in entries):
+        if folder and any(entry.name in _ENVIRONMENTS for entry in entries):
             directories.pop()
             continue
         for entry in entries:
@@ -62,7 +69,9 @@ def look(root: Path, ignore: Ignore) -> TreeState:
                 is_directory = entry.is_dir(follow_symlinks=False)
                 if is_directory and entry.name == _BYTECODE:
                     bytecode.append(path)
-                if is_passing(path) or ignore(path, is_directory=is_directory):
+                if is_passing(path) and not any(is_below(path, one) for one in tracked):
+                    continue
+                if ignore(path, is_directory=is_directory):
                     continue
                 if is_directory:
                     waiting.append(path)

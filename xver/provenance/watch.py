@@ -43,7 +43,7 @@ _MASK: Final = _OPEN | _CLOSE_NOWRITE | _WRITES | _MOVED_FROM | _ONLY_DIRECTORY 
 
 _HEAD: Final = struct.Struct("iIII")
 _BUFFER_SIZE: Final = 1 << 18
-_BACKLOG_MAX: Final = 4096
+_BACKLOG_MAX: Final = 256
 _GATHER_S: Final = 0.001
 
 
@@ -60,14 +60,17 @@ def is_available() -> bool:
 class Observed:
     """What happened in the watched directories; paths are absolute.
 
-    `read` are the files that were opened for reading only, or are still open; `updated` those opened for nothing but
-    writing, or for both. Files made and gone while watching are in neither. `written` are the files still there that
-    were created, closed after writing, or moved in. `overflowed`: events were lost. `unwatched` counts directories
-    that could not be watched.
+    `read` are the files that were opened for reading only, or moved away, before anybody wrote them; of those `reread`
+    were opened again after that. `updated` are all others that were opened: for writing, for both, or still. Files made
+    and gone while watching are in none. `moved` are directories that went elsewhere. `written` are the files still
+    there that were created, closed after writing, or moved in. `overflowed`: events were lost. `unwatched` counts
+    directories that could not be watched.
     """
 
     read: frozenset[str]
+    reread: frozenset[str]
     updated: frozenset[str]
+    moved: frozenset[str]
     written: frozenset[str]
     overflowed: bool
     unwatched: int
@@ -86,7 +89,8 @@ class Watcher:
         self._adrift: dict[int, dict[int, bytes]] = {}
         self._opened: set[bytes] = set()
         self._read_only: set[bytes] = set()
-        self._still_open: set[bytes] = set()
+        self._reread: set[bytes] = set()
+        self._moved: set[bytes] = set()
         self._written: set[bytes] = set()
         self._made: set[bytes] = set()
         self._overflowed = False
@@ -129,10 +133,12 @@ class Watcher:
             self._overflowed |= not self._drained
         there = {path for path in self._written if os.path.lexists(path)}
         gone = self._made - there
-        read = (self._read_only | self._still_open) - gone
+        read = self._read_only - gone
         self._observed = Observed(
             frozenset(map(os.fsdecode, read)),
+            frozenset(map(os.fsdecode, self._reread - gone)),
             frozenset(map(os.fsdecode, self._opened - gone - read)),
+            frozenset(map(os.fsdecode, self._moved)),
             frozenset(map(os.fsdecode, there)),
             self._overflowed,
             self._unwatched,
@@ -194,12 +200,13 @@ class Watcher:
     def _file_event(self, mask: int, path: bytes) -> None:
         if mask == _OPEN:
             self._opened.add(path)
-            self._still_open.add(path)
-        elif mask == _CLOSE_NOWRITE:
-            self._read_only.add(path)
-            self._still_open.discard(path)
+        elif mask & (_CLOSE_NOWRITE | _MOVED_FROM):
+            # Read after it was written: a program that looks at its own result has no input in it.
+            if path not in self._written:
+                self._read_only.add(path)
+            elif path in self._read_only:
+                self._reread.add(path)
         elif mask & _WRITES:
-            self._still_open.discard(path)
             self._take_written(path, made=bool(mask & _CREATE))
 
     def _take_written(self, path: bytes, *, made: bool) -> None:
@@ -210,6 +217,7 @@ class Watcher:
     def _directory_event(self, mask: int, cookie: int, path: bytes) -> None:
         prefix = path + b"/"
         if mask & _MOVED_FROM:
+            self._moved.add(path)
             # Out of the watched tree for all we know; the matching move-in, if there is one, follows.
             below = {watch: known for watch, known in self._paths.items() if known.startswith(prefix)}
             self._adrift[cookie] = {watch: known[len(prefix) :] for watch, known in below.items()}

@@ -9,6 +9,7 @@ import click
 from xver.cli.command import Group
 from xver.cli.output import Output, pass_output
 from xver.errors import InvalidInput, RunNotFound
+from xver.model.refs import RUNS
 from xver.repo import open_repo
 
 _SHOWN = 30
@@ -56,6 +57,8 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
                  + [run_json(run) for run in shown])  # fmt: skip
         return
     print_runs(out, repo, shown, going)
+    if unread := len(repo.store.log.refs_under(RUNS)) - len(sealed):
+        out.warn(f"{unread:,} records of runs cannot be read: xver fsck")
     if len(shown) < len(sealed):
         out.note(f"and {len(sealed) - len(shown):,} earlier ones: xver runs list -n 0")
     if any(not alive for _, alive in going):
@@ -148,8 +151,10 @@ def recover(out: Output) -> None:
     """
     from xver.provenance.programs import recover as seal_lost
 
-    sealed = seal_lost(open_repo())
+    sealed, problems = seal_lost(open_repo())
     for run in sealed:
         out.note(f"Recovered {run.name}: {run.status}")
-    if not sealed:
+    for problem in problems:
+        out.warn(problem)
+    if not sealed and not problems:
         out.note("No run is lost")
