@@ -1,0 +1,62 @@
+"""Fetch: history and metadata come, content does not, and what is ours stays ours."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tests.support.repos import read_tree, save
+from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
+from xver.model.refs import HEADS, TAGS
+from xver.repo import Repo
+from xver.sync.fetch import fetch
+from xver.sync.push import push
+from xver.versioning import branches
+
+
+class TestFetch:
+    def test_it_brings_history_and_no_content(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        copy = cloned(repo)
+        save(repo, {"data/new": random.Random(2).randbytes(900_000)})
+        push(repo, ORIGIN)
+        done = fetch(copy, ORIGIN)
+        assert (done.moved, done.commits) == (("main",), 1)
+        assert done.size < 10_000
+        assert copy.store.log.refs["remotes/origin/main"] == there(repo).log.refs[HEADS + "main"]
+        assert read_tree(copy.root) == FILES
+        again = fetch(copy, ORIGIN)
+        assert (again.moved, again.commits, again.size) == ((), 0, 0)
+
+    def test_a_branch_that_is_gone_goes_here_too(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        branches.switch(repo, "topic", new=True)
+        push(repo, ORIGIN)
+        copy = cloned(repo)
+        assert "remotes/origin/topic" in copy.store.log.refs
+        there(repo).move("delete", {HEADS + "topic": None})
+        fetch(copy, ORIGIN)
+        assert "remotes/origin/topic" not in copy.store.log.refs
+
+    def test_our_tag_stays_ours(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        copy = cloned(repo)
+        branches.create(copy, TAGS, "v1")
+        ours = copy.store.log.refs[TAGS + "v1"]
+        save(repo, {"data/a": b"second"})
+        branches.create(repo, TAGS, "v1")
+        push(repo, ORIGIN)
+        fetch(copy, ORIGIN)
+        assert copy.store.log.refs[TAGS + "v1"] == ours
+
+    def test_a_long_history_costs_requests_by_packs(
+        self, repo: Repo, watch: Callable[[], list[tuple[str, str]]]
+    ) -> None:
+        push(repo, ORIGIN)
+        for n in range(40):
+            save(repo, {"data/a": str(n).encode()})
+        push(repo, ORIGIN)
+        watch()
+        copy = cloned(repo)
+        assert len([key for _, key in watch() if key.startswith("packs/")]) <= 12
+        assert read_tree(copy.root) == read_tree(repo.root)
