@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -55,6 +56,7 @@ class ActiveRun:
         self._repo = repo
         self._flight = flight
         self._owns = owns
+        self._process = os.getpid()
         self._given = dict(given)
         self._params: dict[str, Scalar] = {}
         self._writer: EventWriter = flight.writer()
@@ -143,14 +145,15 @@ class ActiveRun:
         self._ended = True
         if self in _active:
             _active.remove(self)
-        if self._owns:
+        if self._owns and os.getpid() == self._process:
             self._append("end", status=str(status))
         self._writer.close()
-        if not self._owns:
+        if not self._owns or os.getpid() != self._process:
+            # A forked child that leaves the block is not the end of its parent's run.
             return
         try:
             finish_program(self._repo, self._flight, main=_main_file())
-        except (XverError, OSError) as error:
+        except (XverError, OSError, RuntimeError) as error:
             self._warn(f"run {self.name} is kept and not sealed yet: {error} (xver runs recover)")
 
     def _append(self, kind: str, **fields: object) -> None:
@@ -219,10 +222,13 @@ def finish() -> None:
     _active[-1].finish()
 
 
-@atexit.register
 def _finish_what_is_open() -> None:
     for active in _open_runs():
         active.finish(Status.FAILED if hasattr(sys, "last_type") else Status.OK)
+
+
+# Before the pools of threads that sealing needs are shut down, which atexit alone would come after.
+getattr(threading, "_register_atexit", atexit.register)(_finish_what_is_open)
 
 
 def _forget_parents_runs() -> None:
