@@ -15,6 +15,7 @@ from xver.errors import (
     Conflict,
     ContentNotFound,
     DirtyWorktree,
+    Incomplete,
     MergeConflict,
     NotFound,
     StorageError,
@@ -148,7 +149,9 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
         out.note(f"{written}, {count(done.restored.removed)} removed")
 
 
-@click.command(cls=Command, exits=(NotFound, Conflict, ContentNotFound, StorageError, TransientStorageError))
+@click.command(
+    cls=Command, exits=(NotFound, Conflict, ContentNotFound, StorageError, TransientStorageError, Incomplete)
+)
 @click.argument("name", required=False)
 @click.option("--no-runs", is_flag=True, help="Keep runs at home.")
 @pass_output
