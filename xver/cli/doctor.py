@@ -77,7 +77,7 @@ def _space(folder: Path) -> Finding:
 
 def _watching() -> Finding:
     if not is_available():
-        return Finding("watching", True, "not on this system: inputs of a run are those declared or audited")
+        return Finding("watching", True, "not on this system: inputs of a run are those it declares")
     limit = Path("/proc/sys/fs/inotify/max_user_watches")
     count = limit.read_text(encoding="ascii").strip() if limit.exists() else "an unknown number of"
     return Finding("watching", True, f"inotify, {count} folders at most")
