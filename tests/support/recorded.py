@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.repos import write_tree
+from xver.model.ids import Kind, RunId
+from xver.model.refs import RUNS, Target, TargetKind
 from xver.model.runs import Input, Output, Run
 from xver.provenance.recording import RunOptions, record_command
 from xver.repo import Repo, init_repo, open_repo
@@ -74,3 +77,11 @@ def inputs(run: Run) -> dict[str, Input]:
 def outputs(run: Run) -> dict[str, Output]:
     """Return what a run wrote, by path."""
     return {one.path: one for one in run.outputs}
+
+
+def stored(repo: Repo, ulid: str, record: dict[str, object]) -> None:
+    """File a record under a run's name, as a remote could that wishes us ill."""
+    data = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    with repo.store.packer() as packer:
+        id = RunId(packer.put(Kind.RUN, data))
+        repo.store.move("hostile", {RUNS + ulid: Target(TargetKind.RUN, id)}, packer.finish())

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.recorded import linux, project
+from tests.support.recorded import linux, project, stored
 from xver.errors import AlreadyExists, InvalidInput, StorageError
-from xver.model.ids import Kind, RunId
-from xver.model.refs import RUNS, Target, TargetKind
+from xver.model.refs import RUNS
 from xver.model.runs import Status
 from xver.provenance import programs
 from xver.provenance.events import EventWriter, read_events
@@ -141,14 +140,6 @@ def test_numbers_that_json_lacks_come_back(tmp_path: Path) -> None:
     assert [str(point.value) for point in read_events(tmp_path).points] == ["nan", "inf", "-inf"]
     with pytest.raises(InvalidInput):
         writer.append("metric", key="a", value={1, 2})
-
-
-def stored(repo: Repo, ulid: str, record: dict[str, object]) -> None:
-    """File a record under a run's name, as a remote could that wishes us ill."""
-    data = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
-    with repo.store.packer() as packer:
-        id = RunId(packer.put(Kind.RUN, data))
-        repo.store.move("hostile", {RUNS + ulid: Target(TargetKind.RUN, id)}, packer.finish())
 
 
 @pytest.mark.parametrize(

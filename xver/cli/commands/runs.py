@@ -42,6 +42,7 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
     Examples:
       xver runs list -n 10
     """
+    from xver.cli.human import plural
     from xver.cli.run_json import run_json
     from xver.cli.run_table import print_runs
     from xver.provenance.records import read_runs
@@ -58,7 +59,7 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
         return
     print_runs(out, repo, shown, going)
     if unread := len(repo.store.log.refs_under(RUNS)) - len(sealed):
-        out.warn(f"{unread:,} records of runs cannot be read: xver fsck")
+        out.warn(f"{plural(unread, 'record')} of {'a run' if unread == 1 else 'runs'} cannot be read: xver fsck")
     if len(shown) < len(sealed):
         out.note(f"and {len(sealed) - len(shown):,} earlier ones: xver runs list -n 0")
     if any(not alive for _, alive in going):
