@@ -10,10 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from xver.worktree.folders import NamedFolders, OpenFolders
+
 OWN = frozenset({".git", ".xver", "xver.lock", "xver.toml", ".gitignore"})
 
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read and write everything")
+windows = pytest.mark.skipif(os.name != "nt", reason="what only Windows does")
 posix = pytest.mark.skipif(os.name == "nt", reason="needs links, pipes and modes as POSIX has them")
+
+WAYS = [
+    pytest.param(
+        OpenFolders,
+        marks=pytest.mark.skipif(os.open not in os.supports_dir_fd, reason="no descriptors of directories here"),
+    ),
+    NamedFolders,
+]
+"""Both ways to write below a root; the second is that of Windows, and runs everywhere."""
 
 
 def picture(root: Path) -> dict[str, bytes | str]:

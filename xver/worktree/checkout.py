@@ -20,7 +20,7 @@ from xver.model.entries import Dataset, Entry, File, Link
 from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
 from xver.model.paths import TrackedPath, fold
 from xver.worktree.compare import Comparison, Difference, Differs
-from xver.worktree.folders import Folders
+from xver.worktree.folders import open_folders
 from xver.worktree.reading import known_of, read_file
 from xver.worktree.stat_index import NO_STAT, Known, TreeRecord, pack_stat
 
@@ -130,13 +130,13 @@ def execute_checkout(
         StorageError: the disk refuses.
     """
     check_names(
-        plan.names,
+        [plan.path, *(_whole(plan.path, name) for name in plan.names)],
         folds=sys.platform == "darwin" or _folds_case(root),
         windows=sys.platform == "win32",
     )
     # Folders that are emptied go, up to the tracked path, which stays if it is a dataset.
     top = plan.path if isinstance(plan.entry, Dataset) else plan.path.rpartition("/")[0]
-    with Folders(root) as folders:
+    with open_folders(root) as folders:
         for gone in plan.remove:
             folders.remove(_whole(plan.path, gone), "" if plan.gone else top, seen=_expected(plan, gone))
         if plan.gone:

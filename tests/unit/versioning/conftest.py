@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.repos import new_repo, save
+from tests.support.trees import WAYS
 from xver.format.lockfile import Lock
 from xver.repo import Repo
 from xver.versioning.versions import entries_at
+from xver.worktree import checkout
+from xver.worktree.folders import Folders
 
 
 @pytest.fixture
@@ -36,3 +39,11 @@ def two(repo: Repo) -> tuple[Repo, str, str]:
 def lock_of(repo: Repo, rev: str) -> None:
     """Let `xver.lock` be another version's, as `git checkout` does, and nothing else."""
     repo.write_lock(Lock(repo.lock.repository, entries_at(repo, rev)))
+
+
+@pytest.fixture(params=WAYS)
+def folders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[Folders]:
+    """Let checkouts write in each of the two ways."""
+    kind: type[Folders] = request.param
+    monkeypatch.setattr(checkout, "open_folders", kind)
+    return kind

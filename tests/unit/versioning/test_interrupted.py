@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,20 +18,25 @@ from xver.repo import Repo
 from xver.upkeep.fsck import check
 from xver.versioning.restoring import checkout, switch_to
 from xver.versioning.versions import entries_at
-from xver.worktree.folders import Folders
+from xver.worktree.folders import Folders, Place
 
 from .conftest import ONE, TWO, lock_of
 
 
+def is_data(source: os.PathLike[str] | str, *_: object) -> bool:
+    """Tell whether a file of the work tree is put in its place, and not one of xver's own."""
+    return Path(source).name.startswith(".xver-")
+
+
 @pytest.mark.parametrize("appears", [b"mine", None])
 def test_what_appears_between_plan_and_write_is_not_overwritten(
-    two: tuple[Repo, str, str], monkeypatch: pytest.MonkeyPatch, appears: bytes | None
+    two: tuple[Repo, str, str], folders: type[Folders], monkeypatch: pytest.MonkeyPatch, appears: bytes | None
 ) -> None:
     repo, first, _ = two
     lock_of(repo, first)
-    ensure = Folders.ensure
+    ensure = folders.ensure
 
-    def meanwhile(self: Folders, folder: str, **options: bool) -> int:
+    def meanwhile(self: Folders, folder: str, **options: bool) -> Place:
         if appears:
             (repo.root / "d" / "both").write_bytes(appears)
         else:
@@ -38,7 +44,7 @@ def test_what_appears_between_plan_and_write_is_not_overwritten(
         return ensure(self, folder, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Folders, "ensure", meanwhile)
+        patch.setattr(folders, "ensure", meanwhile)
         if appears:
             with pytest.raises(Conflict, match="d/both changed while it was being checked out"):
                 checkout(repo)
@@ -49,6 +55,7 @@ def test_what_appears_between_plan_and_write_is_not_overwritten(
     assert not [name for name in os.listdir(repo.root / "d") if name.endswith(".tmp")]
 
 
+@pytest.mark.usefixtures("folders")
 def test_a_disk_that_is_full_leaves_no_half_file_and_a_retry_works(
     two: tuple[Repo, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,10 +64,10 @@ def test_a_disk_that_is_full_leaves_no_half_file_and_a_retry_works(
 
     replace = os.replace
 
-    def full(*args: Path, **options: int) -> None:
-        if options:  # in the data, not for xver's own files
+    def full(*args: Path, **options: Any) -> None:
+        if is_data(*args):
             raise OSError(28, "No space left on device")
-        replace(*args)
+        replace(*args, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
@@ -77,7 +84,8 @@ import os, sys
 from pathlib import Path
 from xver.repo import open_repo
 from xver.versioning.restoring import checkout
-from xver.worktree import folders
+from xver.worktree import checkout as writing, folders
+writing.open_folders = getattr(folders, sys.argv[3])
 left, replace = int(sys.argv[1]), os.replace
 def replaces(*args, **options):
     global left
@@ -93,10 +101,11 @@ checkout(open_repo(sys.argv[2]))
 @posix
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize("then", ["again", "back", "back with the index lost"])
-def test_a_checkout_that_was_killed(two: tuple[Repo, str, str], after: int, then: str) -> None:
+def test_a_checkout_that_was_killed(two: tuple[Repo, str, str], folders: type[Folders], after: int, then: str) -> None:
     repo, first, second = two
     lock_of(repo, first)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(after), str(repo.root)], capture_output=True, timeout=60)
+    command = [sys.executable, "-c", KILLED, str(after), str(repo.root), folders.__name__]
+    done = subprocess.run(command, capture_output=True, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
     if then != "again":
         lock_of(repo, second)
@@ -114,6 +123,7 @@ def test_a_checkout_that_was_killed(two: tuple[Repo, str, str], after: int, then
     assert check(reopened(repo)).problems == ()
 
 
+@pytest.mark.usefixtures("folders")
 def test_an_interrupted_switch_leaves_xver_lock_as_it_was(
     two: tuple[Repo, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,10 +132,10 @@ def test_an_interrupted_switch_leaves_xver_lock_as_it_was(
 
     replace = os.replace
 
-    def interrupted(*args: Path, **options: int) -> None:
-        if options:
+    def interrupted(*args: Path, **options: Any) -> None:
+        if is_data(*args):
             raise KeyboardInterrupt
-        replace(*args)
+        replace(*args, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", interrupted)

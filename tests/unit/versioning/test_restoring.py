@@ -20,6 +20,8 @@ from xver.versioning.tracking import add
 
 from .conftest import ONE, TWO, lock_of
 
+pytestmark = pytest.mark.usefixtures("folders")
+
 
 def test_only_what_differs_is_touched(repo: Repo) -> None:
     first = save(repo, {"d/a": b"1", "d/same": b"1", "d/s/same": b"1"})
