@@ -38,7 +38,7 @@ _FRAMES_MAX: Final = 1 << 16
 class _Batch:
     """Objects on their way into one family of packs; `codec` None: still to be compressed."""
 
-    objects: list[tuple[bytes, Kind, bytes | memoryview, Codec | None, int]] = field(default_factory=list)
+    objects: list[tuple[bytes, Kind, bytes, Codec | None, int]] = field(default_factory=list)
     size: int = 0
 
 
@@ -120,7 +120,8 @@ class Packer:
         self.added += raw
         family = "data" if kind is Kind.CHUNK else "meta"
         batch = self._batches[family]
-        batch.objects.append((id, kind, data, codec, raw))
+        # A view is copied: it would keep its whole block in memory, of which in an edited file little else is new.
+        batch.objects.append((id, kind, bytes(data), codec, raw))
         batch.size += len(data)
         if batch.size >= _BATCH:
             self._submit(family)

@@ -203,6 +203,13 @@ def test_memory_does_not_grow_with_what_is_put(tmp_path_factory: pytest.TempPath
     assert peak < 64 << 20
 
 
+def test_a_view_that_waits_keeps_nothing_of_its_block_in_memory(store: Store) -> None:
+    block = bytearray(NOISE)
+    with store.packer() as packer:
+        packer.put(Kind.CHUNK, memoryview(block)[:1000])
+        block.clear()  # refused while anybody looks into it
+
+
 def test_names_are_never_used_again(store: Store) -> None:
     names = [live(store, [(Kind.CHUNK, str(n).encode())])[0] for n in range(3)]
     assert len(set(names)) == 3
