@@ -75,7 +75,7 @@ def _state(state: State) -> str:
         case State.UNVERSIONED:
             return "not tracked when it was read"
         case State.BEFORE_UNKNOWN:
-            return "rewritten by the run: what was read is not known"
+            return "rewritten or moved by the run: what was read is not known"
         case State.CHANGED:
             return "changed while it was read"
         case State.STABLE:

@@ -106,7 +106,7 @@ def input_words(used: Input) -> str:
         case State.UNVERSIONED:
             return words + " not tracked"
         case State.BEFORE_UNKNOWN:
-            return words + " rewritten: what was read is not known"
+            return words + " rewritten or moved: what was read is not known"
     return words
 
 

@@ -79,7 +79,8 @@ def _changed(here: Store, there: Store, remote: Remote) -> dict[str, tuple[Targe
     for name, target in there.log.refs.items():
         if name.startswith(HEADS):
             wanted[prefix + name.removeprefix(HEADS)] = target
-        elif name.startswith((SNAPSHOTS, RUNS, KEPT)) or (name.startswith(TAGS) and name not in here.log.refs):
+        elif name.startswith(KEPT) or (name.startswith((SNAPSHOTS, RUNS, TAGS)) and name not in here.log.refs):
+            # A sealed run and the snapshot of a commit never change: another one there does not replace ours.
             wanted[name] = target
     for name in here.log.refs:
         if name.startswith(prefix) and name not in wanted:

@@ -156,7 +156,9 @@ def _targets(
     """Return whether the branch is behind, which tags are taken by other versions there, and the refs to move."""
     now = there.log.refs
     tags = tuple(name for name, one in refs.items() if name.startswith(TAGS) and now.get(name, one) != one)
-    targets = {name: one for name, one in refs.items() if now.get(name) != one and name not in tags}
+    # A sealed run and the snapshot of a commit never change: ours does not replace another one there.
+    settled = {name for name in refs if name in now and name.startswith((RUNS, SNAPSHOTS))}
+    targets = {name: one for name, one in refs.items() if now.get(name) != one and name not in {*tags, *settled}}
     behind = _is_behind(repo, there, wish)
     if wish.head is not None and not behind and now.get(HEADS + (wish.branch or "")) != wish.head:
         targets[HEADS + (wish.branch or "")] = wish.head
