@@ -42,9 +42,8 @@ def _shared(tmp_path: Path) -> tuple[Repo, Remote]:
     repo, _ = init_repo(work)
     add(repo, ["data"])
     commit(repo, "first")
-    record_command(
-        repo, ["python", "-c", "pass"], directory=str(work), environment=_environment(), options=RunOptions()
-    )
+    command = [sys.executable, "-c", "pass"]
+    record_command(repo, command, directory=str(work), environment=os.environ, options=RunOptions())
     remote = Remote("origin", str(tmp_path / "remote"))
     add_remote(repo.settings_path, remote)
     push(repo, remote)
