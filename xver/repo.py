@@ -11,18 +11,21 @@ import contextlib
 import os
 import platform
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from xver.errors import InvalidInput, Locked, RepositoryNotFound
+from xver.errors import CorruptData, InvalidInput, Locked, RepositoryNotFound
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
 from xver.git.locate import GitPlaces, find_git
+from xver.model.paths import is_anchored
 from xver.model.refs import LOCK
+from xver.patience import replace
 from xver.settings import NAME as SETTINGS_NAME
 from xver.settings import Settings, create_settings, read_settings
 from xver.storage.local import LocalStorage
@@ -118,9 +121,12 @@ class Repo:
     def lock(self) -> Lock:
         """What `xver.lock` says now; nothing is tracked where there is none."""
         try:
-            return decode_lock(self.lock_path.read_bytes())
+            lock = decode_lock(self.lock_path.read_bytes())
         except FileNotFoundError:
             return Lock(self.store.repository, {})
+        if sys.platform == "win32" and (outside := next(filter(is_anchored, lock.entries), None)):
+            raise CorruptData(f"{LOCK_NAME} names {outside!r}, which lies outside of the work tree on Windows")
+        return lock
 
     def write_lock(self, lock: Lock) -> None:
         """Replace `xver.lock`, written beside and renamed; untouched if it says so already."""
@@ -133,7 +139,7 @@ class Repo:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self.lock_path)
+            replace(beside, self.lock_path)
         finally:
             beside.unlink(missing_ok=True)
 
@@ -292,7 +298,7 @@ def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, boo
         repo.store = create_store(repo.storage, client=client_name(), repository=repository)
         if places.git is None:
             # Should git come later, it must not take the store for files of the project.
-            (places.shared / ".gitignore").write_text("*\n", encoding="ascii")
+            (places.shared / ".gitignore").write_text("*\n", encoding="ascii", newline="\n")
     if not repo.lock_path.exists():
         repo.write_lock(Lock(repo.store.repository, {}))
     create_settings(repo.settings_path)

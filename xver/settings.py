@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xver.errors import AlreadyExists, InvalidInput, NotFound
+from xver.patience import replace
 
 NAME: Final = "xver.toml"
 _REMOTE: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
@@ -154,4 +155,4 @@ def _write(path: Path, document: Any) -> None:
     target = path.resolve()
     beside = target.with_name(f".{target.name}.tmp")
     beside.write_bytes(tomlkit.dumps(document).encode())
-    beside.replace(target)
+    replace(beside, target)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from xver.errors import InvalidInput
+from xver.patience import replace
 
 START: Final = "# >>> xver: data tracked by xver, not by git"
 END: Final = "# <<< xver"
@@ -90,7 +91,7 @@ def write_block(root: Path, datasets: Iterable[str], files: Iterable[str]) -> bo
             os.fsync(stream.fileno())
         if mode is not None:
             os.chmod(beside, mode)
-        os.replace(beside, target)
+        replace(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

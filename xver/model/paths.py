@@ -67,6 +67,11 @@ def overlaps(one: str, other: str) -> bool:
     return is_below(one, other) or is_below(other, one)
 
 
+def is_anchored(path: str) -> bool:
+    """Tell whether Windows takes a tracked path for one that begins at a drive, a server or the top of the disk."""
+    return path.startswith("\\") or path[1:2] == ":"
+
+
 def fold(path: str) -> str:
     """Return what a case-folding, normalising file system may take the path for."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

@@ -13,7 +13,7 @@ import ctypes
 import errno
 import functools
 import os
-import select
+import selectors
 import struct
 import sys
 import threading
@@ -154,9 +154,9 @@ class Watcher:
 
     def _drain(self) -> None:
         assert self._wake is not None
-        poll = select.poll()
-        poll.register(self._instance, select.POLLIN)
-        poll.register(self._wake[0], select.POLLIN | select.POLLHUP)
+        waiting = selectors.DefaultSelector()
+        waiting.register(self._instance, selectors.EVENT_READ)
+        waiting.register(self._wake[0], selectors.EVENT_READ)
         stopping = False
         while True:
             while len(self._backlog) < _BACKLOG_MAX and self._read():
@@ -166,10 +166,11 @@ class Watcher:
             elif stopping:
                 break
             else:
-                stopping = any(descriptor == self._wake[0] for descriptor, _ in poll.poll())
+                stopping = any(key.fd == self._wake[0] for key, _ in waiting.select())
                 if not stopping:
                     # Many events cost one wake-up: the watched program keeps its cores.
                     time.sleep(_GATHER_S)
+        waiting.close()
         self._drained = True
 
     def _read(self) -> bool:
@@ -247,12 +248,13 @@ class Watcher:
 
 
 def _new_instance() -> int:
-    if not sys.platform.startswith("linux"):
+    if sys.platform == "linux":
+        instance: int = _libc().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if instance < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        return instance
+    else:  # noqa: RET505 (types are checked for other systems, too)
         raise OSError(errno.ENOSYS, "inotify is Linux's")
-    instance: int = _libc().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if instance < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return instance
 
 
 @functools.cache

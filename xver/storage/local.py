@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from xver.errors import NotFound, StorageError
+from xver.patience import patiently, replace
 from xver.storage.base import Part, Stat, Storage
 
 _TEMPORARY: Final = "tmp"
@@ -74,7 +75,7 @@ class LocalStorage(Storage):
                     file.flush()
                     os.fsync(file.fileno())
                 self._make_folder(os.path.dirname(target))
-                os.replace(temporary, target)
+                replace(temporary, target)
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(temporary)
@@ -82,11 +83,15 @@ class LocalStorage(Storage):
             _sync_folder(os.path.dirname(target))
 
     def view(self, key: str) -> memoryview:
-        with self._translated(key), open(self.path(key), "rb") as file:
-            # Objects are never rewritten or truncated, so mapping them is safe; an empty file cannot be mapped.
-            if not os.fstat(file.fileno()).st_size:
-                return memoryview(b"")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        if sys.platform == "win32":
+            # What is mapped can neither be removed nor replaced there, by anybody.
+            return memoryview(self.get(key))
+        else:  # noqa: RET505 (types are checked for Windows, too)
+            with self._translated(key), open(self.path(key), "rb") as file:
+                # Objects are never rewritten or truncated, so mapping them is safe; an empty file cannot be mapped.
+                if not os.fstat(file.fileno()).st_size:
+                    return memoryview(b"")
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def create(self, key: str, body: bytes) -> bool:
         if not body:
@@ -124,7 +129,7 @@ class LocalStorage(Storage):
 
     def delete(self, key: str) -> None:
         with self._translated(key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(self.path(key))
+            patiently(lambda: os.unlink(self.path(key)))
 
     def sweep(self) -> None:
         """Remove what writers that died more than a day ago left behind."""
@@ -187,25 +192,24 @@ def _read_exactly(file: BinaryIO, start: int, length: int, key: str) -> bytes:
 def _link(temporary: str, target: str) -> bool:
     if sys.platform == "win32":
         # Renaming onto what exists fails there, which is all that is needed.
-        os.rename(temporary, target)
-        return True
-    try:
-        os.link(temporary, target)
-    except OSError as error:
-        if error.errno in _NO_LINKS:
-            raise StorageError(
-                "this file system has no hard links, so two writers could not be told apart",
-                hint="put the repository or the remote on another file system",
-            ) from error
-        raise
+        patiently(lambda: os.rename(temporary, target))
+    else:
+        try:
+            os.link(temporary, target)
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                raise StorageError(
+                    "this file system has no hard links, so two writers could not be told apart",
+                    hint="put the repository or the remote on another file system",
+                ) from error
+            raise
     return True
 
 
 def _sync_folder(folder: str) -> None:
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if sys.platform != "win32":  # there folders cannot be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -25,6 +25,7 @@ from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import HEADS, SNAPSHOTS, Target, TargetKind
 from xver.model.snapshots import Author, Snapshot
+from xver.patience import replace
 from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
 from xver.store.packing import Packer
@@ -201,7 +202,7 @@ def write_head(repo: Repo, word: str) -> None:
         file.write(f"{word}\n".encode())
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    replace(beside, path)
 
 
 def keep_snapshot(repo: Repo, id: SnapshotId) -> None:

@@ -20,9 +20,17 @@ from xver.model.entries import Dataset, Entry, EntryKind, External, File, Link
 from xver.model.ids import ListingId
 from xver.progress import SILENT, Meter
 from xver.worktree.ignore import Ignore
-from xver.worktree.reading import kind_of_stat, known_of, read_file, read_fingerprint
+from xver.worktree.reading import is_kind, kind_of_stat, known_of, read_file, read_fingerprint
 from xver.worktree.scan import Directory, scan
-from xver.worktree.stat_index import DirectoryRecord, Known, RecordBuilder, TreeRecord, pack_stat, unpack_stat
+from xver.worktree.stat_index import (
+    DirectoryRecord,
+    Known,
+    RecordBuilder,
+    TreeRecord,
+    leads_elsewhere,
+    pack_stat,
+    unpack_stat,
+)
 
 ReadRows: TypeAlias = Callable[[ListingId], Iterator[Row]]
 
@@ -66,8 +74,11 @@ def find_link_above(root: Path, path: str) -> str | None:
     """Return the first folder above a path that is a link, None if there is none: what lies behind is not ours."""
     at = path.find("/")
     while at >= 0:
-        if os.path.islink(root / path[:at]):
-            return path[:at]
+        try:
+            if leads_elsewhere(os.lstat(root / path[:at])):
+                return path[:at]
+        except OSError:
+            return None  # nothing is there, so nothing is behind
         at = path.find("/", at + 1)
     return None
 
@@ -214,13 +225,15 @@ def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
     Returns with it the stat to record.
     """
     found = unpack_stat(stat)
-    if kind_of_stat(found.mode) is not want.kind or found.size != want.size:
+    if not is_kind(kind_of_stat(found.mode), want.kind):
         return False, b""
-    if want.kind is EntryKind.LINK:
+    if want.kind is EntryKind.LINK:  # whose size Windows does not tell
         known, seen = read_file(path, None, stat=stat)
         return known.id == want.id, seen
+    if found.size != want.size:
+        return False, b""
     kind, print_, seen = read_fingerprint(path, stat=stat)
-    return kind is want.kind and print_ == want.fingerprint, seen
+    return is_kind(kind, want.kind) and print_ == want.fingerprint, seen
 
 
 def _difference(folder: str, name: bytes, differs: Differs, size: int) -> Difference:

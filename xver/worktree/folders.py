@@ -19,13 +19,11 @@ from typing import Final, NamedTuple, Self
 from xver.errors import Conflict, CorruptData, InvalidInput, StorageError, XverError
 from xver.model.entries import Entry, File, Link
 from xver.patience import patiently
-from xver.worktree.stat_index import pack_stat
+from xver.worktree.stat_index import leads_elsewhere, pack_stat
 
 _LIMIT: Final = 64
 _ONLY_FOLDER: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW"))
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-# Of the reparse points of Windows, those that lead elsewhere (links, junctions) have this bit; files in a cloud do not.
-_LEADS_ELSEWHERE: Final = 0x20000000
 _NO_PRIVILEGE: Final = 1314
 _LONG: Final = 240
 """Windows takes paths of up to 247 characters for a folder as they are, and longer ones in another form."""
@@ -281,7 +279,7 @@ def _require(path: str, found: os.stat_result | None, seen: bytes | None) -> os.
 
 
 def _is_folder(found: os.stat_result) -> bool:
-    return stat_.S_ISDIR(found.st_mode) and not getattr(found, "st_reparse_tag", 0) & _LEADS_ELSEWHERE
+    return stat_.S_ISDIR(found.st_mode) and not leads_elsewhere(found)
 
 
 def _attributes(found: os.stat_result) -> int:

@@ -18,7 +18,7 @@ from xver.store.listings import put_listing
 from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
-from xver.worktree.reading import entry_of, read_file
+from xver.worktree.reading import entry_of, is_kind, read_file
 from xver.worktree.scan import Directory
 from xver.worktree.stat_index import NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
 
@@ -165,7 +165,10 @@ def _take(
             continue
         reading = read_file(os.path.join(folder, os.fsdecode(name)) if name else top, packer, stat=stat)
         read += 1
-        fresh.add(name, reading.stat, reading.known)
+        now = reading.known
+        if known is not None and is_kind(now.kind, known.kind):
+            now = now._replace(kind=known.kind)
+        fresh.add(name, reading.stat, now)
     return fresh.build(), read
 
 

@@ -58,6 +58,11 @@ def kind_of_stat(mode: int) -> EntryKind:
     return EntryKind.EXECUTABLE if os.name != "nt" and mode & 0o100 else EntryKind.FILE
 
 
+def is_kind(found: EntryKind, wanted: EntryKind, *, has_modes: bool = os.name != "nt") -> bool:
+    """Tell whether a file found as one kind may be of another: without modes a file may be an executable one."""
+    return found is wanted or (not has_modes and {found, wanted} == {EntryKind.FILE, EntryKind.EXECUTABLE})
+
+
 def entry_of(known: Known) -> Entry:
     """Return the listing entry of what is known of a file."""
     if known.kind is EntryKind.LINK:
@@ -108,7 +113,7 @@ def _identify(path: str, stat: bytes, found: Stat, handle: int | None, packer: P
     now = time.time_ns()
     kind = kind_of_stat(found.mode)
     if handle is None:
-        content = put_stream(packer, [os.fsencode(os.readlink(path))])
+        content = put_stream(packer, [_target(path)])
         known = Known(kind, content.size, content.id, NO_FINGERPRINT, None)
     else:
         is_small = found.size <= CHUNK_MAX
@@ -116,6 +121,12 @@ def _identify(path: str, stat: bytes, found: Stat, handle: int | None, packer: P
         content = put_stream(packer, blocks)
         known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
     return Reading(known, settled(stat, now)), content.size
+
+
+def _target(path: str) -> bytes:
+    target = os.fsencode(os.readlink(path))
+    # What is stored is the same on every system.
+    return target.replace(b"\\", b"/") if os.name == "nt" else target
 
 
 def _fingerprint(stat: bytes, found: Stat, handle: int | None) -> tuple[tuple[EntryKind, bytes, bytes], int]:

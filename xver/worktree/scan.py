@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final
 
 from xver.errors import InvalidInput
 from xver.worktree.ignore import OWN, Ignore
-from xver.worktree.stat_index import pack_stat
+from xver.worktree.stat_index import leads_elsewhere, pack_stat
 
 _OWN: Final = frozenset(name.encode() for name in OWN)
 TEMPORARY: Final = re.compile(r"\.xver-[0-9a-f]{12}\.tmp")
@@ -69,7 +70,7 @@ def scan(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
                     leftovers.append(_below(base, name))
                 elif not (name.isascii() or _is_utf8(name)):
                     special.append(_below(base, name))
-                elif is_directory:
+                elif is_directory and not _leads_elsewhere(entry):
                     folders.append(_below(folder, name))
                 elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
                     try:
@@ -90,6 +91,11 @@ def scan(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
             tuple(leftovers),
         )
         waiting.extend(sorted(folders, reverse=True))
+
+
+def _leads_elsewhere(entry: os.DirEntry[bytes]) -> bool:
+    """Tell whether a folder is a junction of Windows: what lies behind is not below."""
+    return sys.platform == "win32" and leads_elsewhere(entry.stat(follow_symlinks=False))
 
 
 def _below(folder: str, name: bytes) -> str:

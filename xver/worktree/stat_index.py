@@ -12,6 +12,7 @@ losing it costs reading the files once.
 from __future__ import annotations
 
 import os
+import stat as stat_
 import struct
 import sys
 from bisect import bisect_left
@@ -26,6 +27,7 @@ from xver.format.cursor import Cursor
 from xver.model.entries import EntryKind
 from xver.model.ids import FINGERPRINT_SIZE, ID_SIZE, SHA256_SIZE, checksum
 from xver.model.paths import is_below
+from xver.patience import replace
 
 SETTLED_NS: Final = 2_000_000_000
 _MAGIC: Final = b"XVERSTA1"
@@ -36,6 +38,8 @@ _SUM: Final = struct.Struct("<Q")
 NO_STAT: Final = bytes(_STAT.size)
 STAT_SIZE: Final = _STAT.size
 _SIZE: Final = struct.Struct("<Q")
+# Of the reparse points of Windows, those that lead elsewhere (links, junctions) have this bit; files in a cloud do not.
+_LEADS_ELSEWHERE: Final = 0x20000000
 _KINDS: Final = {int(kind): kind for kind in EntryKind}
 
 
@@ -165,10 +169,17 @@ def pack_stat(stat: os.stat_result) -> bytes:
     """Return what identifies a file's state: size, mtime, ctime, inode and mode.
 
     On Windows ctime is the time of creation and inodes are not stable on every file system: both stay zero there.
+    Whether a program is executable is told by its name there, and not by every way to ask: that is left out.
     """
-    if sys.platform == "win32":
-        return _STAT.pack(stat.st_size, stat.st_mtime_ns, 0, 0, stat.st_mode)
-    return _STAT.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_mode)
+    is_windows = sys.platform == "win32"
+    ctime, inode = (0, 0) if is_windows else (stat.st_ctime_ns, stat.st_ino)
+    mode = stat.st_mode & ~0o111 if is_windows else stat.st_mode
+    return _STAT.pack(stat.st_size, stat.st_mtime_ns, ctime, inode, mode)
+
+
+def leads_elsewhere(stat: os.stat_result) -> bool:
+    """Tell whether what was looked at without following it is a link, or a junction of Windows."""
+    return stat_.S_ISLNK(stat.st_mode) or bool(getattr(stat, "st_reparse_tag", 0) & _LEADS_ELSEWHERE)
 
 
 def unpack_stat(packed: bytes) -> Stat:
@@ -283,7 +294,7 @@ class StatIndex:
             with beside.open("wb") as file:
                 for part in _encode(self._trees):
                     file.write(part)
-            beside.replace(self._path)
+            replace(beside, self._path)
         finally:
             beside.unlink(missing_ok=True)
         self._changed = False

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xver.errors import InvalidInput
-from xver.model.paths import MAX_PATH, decode_path, fold, is_below, overlaps, parse_path
+from xver.model.paths import MAX_PATH, decode_path, fold, is_anchored, is_below, overlaps, parse_path
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,13 @@ def test_below_is_by_whole_parts() -> None:
 )
 def test_names_that_a_folding_file_system_cannot_tell_apart_fold_to_one(one: str, other: str) -> None:
     assert fold(one) == fold(other)
+
+
+@pytest.mark.parametrize("text", ["C:", "c:/x", "C:x", "\\x", "\\\\server\\share\\x"])
+def test_what_windows_takes_for_a_path_of_its_own(text: str) -> None:
+    assert is_anchored(parse_path(text))
+
+
+@pytest.mark.parametrize("text", ["C", "ab:c", "a/C:", "a\\b", ":"])
+def test_what_windows_does_not_take_for_a_path_of_its_own(text: str) -> None:
+    assert not is_anchored(parse_path(text))

@@ -15,7 +15,7 @@ from xver.model.ids import EMPTY_ID, chunk_id, fingerprint
 from xver.storage.memory import MemoryStorage
 from xver.store.content import read_all
 from xver.store.store import Store, create_store
-from xver.worktree.reading import entry_of, kind_of_stat, known_of, read_file, read_fingerprint
+from xver.worktree.reading import entry_of, is_kind, kind_of_stat, known_of, read_file, read_fingerprint
 from xver.worktree.stat_index import NO_STAT, pack_stat
 
 
@@ -139,3 +139,12 @@ def test_the_stat_that_is_recorded_is_that_of_the_bytes(tmp_path: Path, monkeypa
     (tmp_path / "f").write_bytes(b"x")
     with later(monkeypatch):
         assert read_file(str(tmp_path / "f"), None).stat == pack_stat((tmp_path / "f").lstat())
+
+
+@pytest.mark.parametrize("has_modes", [True, False])
+def test_without_modes_a_file_stays_the_executable_that_it_was(has_modes: bool) -> None:
+    file, executable, link = EntryKind.FILE, EntryKind.EXECUTABLE, EntryKind.LINK
+    assert is_kind(file, executable, has_modes=has_modes) is not has_modes
+    assert is_kind(executable, executable, has_modes=has_modes)
+    assert not is_kind(file, link, has_modes=has_modes)
+    assert not is_kind(link, executable, has_modes=has_modes)

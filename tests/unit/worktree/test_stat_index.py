@@ -118,7 +118,7 @@ def test_a_write_that_fails_leaves_the_old_one_and_no_rubbish(tmp_path: Path, mo
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="No space"):
             index.write()
     assert os.listdir(tmp_path) == ["i"]
