@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -48,8 +49,9 @@ class Repository:
         self._clock += 60
         date = f"{self._clock} +0130"
         done = subprocess.run(
-            ["env", f"GIT_AUTHOR_DATE={date}", f"GIT_COMMITTER_DATE={date}", "git", *args],
+            ["git", *args],
             cwd=self.root,
+            env={**os.environ, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
             capture_output=True,
         )
         assert done.returncode == 0, (args, done.stdout, done.stderr)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.trees import posix
 from xver.errors import CommandFailed, InvalidInput
 from xver.git.command import GitCommand
 from xver.git.commit import commit, stage
@@ -19,7 +20,7 @@ OWN = ["xver.lock", "xver.toml", ".gitignore"]
 def hook(repo: Repository, name: str, script: str) -> None:
     target = repo.root / ".git" / "hooks" / name
     target.parent.mkdir(exist_ok=True)
-    target.write_text(f"#!/bin/sh\n{script}\n")
+    target.write_bytes(f"#!/bin/sh\n{script}\n".encode())
     target.chmod(0o755)
 
 
@@ -116,7 +117,7 @@ def test_a_hook_sees_the_users_locale_and_no_switches_of_ours(
 
 def test_signing_is_respected(repo: Repository, tmp_path: Path) -> None:
     signer = tmp_path / "signer"
-    signer.write_text("#!/bin/sh\necho no key >&2\nexit 2\n")
+    signer.write_bytes(b"#!/bin/sh\necho no key >&2\nexit 2\n")
     signer.chmod(0o755)
     repo.run("config", "commit.gpgSign", "true")
     repo.run("config", "gpg.program", str(signer))
@@ -136,6 +137,7 @@ def test_an_ignored_lock(repo: Repository) -> None:
     commit(repo.command, "x", OWN)
 
 
+@posix
 def test_without_a_message_the_editor_is_opened(
     repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

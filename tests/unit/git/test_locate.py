@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.trees import posix
 from xver.errors import RepositoryNotFound
 from xver.git.locate import GitPlaces, find_git
 
@@ -26,6 +27,7 @@ def test_the_top_and_every_folder_below_it(repo: Repository) -> None:
     assert expected == GitPlaces(repo.root, repo.root / ".git", repo.root / ".git")
 
 
+@posix
 def test_through_a_link_and_from_a_file(repo: Repository, tmp_path: Path) -> None:
     repo.write("a/file", "x")
     link = tmp_path / "link"
@@ -106,6 +108,7 @@ def test_worktrees_of_a_bare_repository(repo: Repository, tmp_path: Path) -> Non
     assert find_git(tree.root) == asked_of_git(tree)
 
 
+@posix
 def test_what_only_looks_like_git_is_passed_over(repo: Repository) -> None:
     (repo.root / "a" / ".git").mkdir(parents=True)
     (repo.root / "a" / "b").mkdir()

@@ -63,6 +63,7 @@ def test_every_kind_of_entry_comes_back_as_it_was(repo: Repo) -> None:
     assert check(repo).problems == ()
 
 
+@posix
 def test_a_tracked_path_may_be_a_file_a_link_or_an_empty_folder(repo: Repo) -> None:
     write_tree(repo.root, {"model.bin": bytes(300_000)})
     (repo.root / "nothing").mkdir()
@@ -141,6 +142,7 @@ def test_only_the_executable_bit(repo: Repo) -> None:
     assert (repo.root / "d" / "run").stat().st_mode & 0o100 == 0
 
 
+@posix
 def test_a_link_and_a_file_with_the_same_bytes_differ(repo: Repo) -> None:
     write_tree(repo.root, {"x": b"target"})
     add(repo, ["x"])
