@@ -155,7 +155,8 @@ class EventWriter:
     def _open(self) -> int:
         host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
         path = self._folder / f"events-{host}-{os.getpid()}.jsonl"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o666)
         # An earlier process of that pid may have died in the middle of a line; ours must not become its end.
         size = os.fstat(descriptor).st_size
         if size:

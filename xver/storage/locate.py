@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -14,6 +15,7 @@ from xver.storage.local import LocalStorage
 
 # Two letters at least, so that a drive of Windows is no scheme.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_DRIVE: Final = re.compile("/[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -34,5 +36,11 @@ def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
             raise InvalidInput(f"{url} names no folder of this machine", hint="file:///path/of/a/folder")
-        return LocalStorage(base / unquote(parts.path))
+        return LocalStorage(base / path_of(parts.path, windows=sys.platform == "win32"))
     return CloudStorage(url, endpoint_url=endpoint_url)
+
+
+def path_of(quoted: str, *, windows: bool) -> str:
+    """Return the path that the last part of a file:// address stands for: Windows has a drive behind the slash."""
+    path = unquote(quoted)
+    return path[1:] if windows and _DRIVE.match(path) else path

@@ -10,7 +10,7 @@ import pytest
 
 from xver.errors import InvalidInput
 from xver.storage.local import LocalStorage
-from xver.storage.locate import locate
+from xver.storage.locate import locate, path_of
 
 
 @pytest.mark.parametrize("url", ["remote", "./remote", "FILE"])
@@ -85,3 +85,17 @@ def test_without_the_client_the_hint_installs_it(tmp_path: Path) -> None:
     code += "try: locate('s3://bucket/a', base=Path())\nexcept Exception as e: print(type(e).__name__, e.hint)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout == "InvalidInput pip install 'xver[s3]'\n"
+
+
+@pytest.mark.parametrize(
+    ("quoted", "windows", "path"),
+    [
+        ("/a%20b/c", False, "/a b/c"),
+        ("/C:/x", False, "/C:/x"),
+        ("/C:/x%20y", True, "C:/x y"),
+        ("/c%3A/x", True, "c:/x"),
+        ("/share/x", True, "/share/x"),
+    ],
+)
+def test_the_path_of_a_file_address(quoted: str, windows: bool, path: str) -> None:
+    assert path_of(quoted, windows=windows) == path
