@@ -60,6 +60,7 @@ def test_what_is_not_tracked(filled: Workplace, words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "content"),
     [(["d/a"], "second"), (["d/a", "--rev", "HEAD~1"], "first"), (["d/s/y"], ""), (["e"], "\0" * 300_000)],
+    ids=["now", "before", "empty", "of several chunks"],
 )
 def test_cat(filled: Workplace, words: list[str], content: str) -> None:
     filled.write(d__a="on the disk")
