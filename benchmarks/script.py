@@ -47,7 +47,9 @@ def options_of(parsed: argparse.Namespace) -> Options:
 
 
 def work_folder(parent: Path | None) -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder for one benchmark."""
+    """Return a temporary folder for one benchmark, in `parent`, which is made if it is not there."""
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(prefix="xver-benchmark-", dir=parent, ignore_cleanup_errors=True)
 
 
