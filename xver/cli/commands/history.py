@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from xver.cli.command import Command, RevisionsCommand
-from xver.cli.describe import change_json, change_line, staged_line, version_json
 from xver.cli.human import count, when
 from xver.cli.opening import opened
 from xver.cli.output import Output, Styled, pass_output
+from xver.cli.views.entries import change_json, change_line, staged_line, version_json
 from xver.errors import AlreadyExists, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
 from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo, open_repo
@@ -28,7 +28,7 @@ def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) ->
       xver log -n 5
       xver log main data/raw
     """
-    from xver.cli.describe import split_revisions
+    from xver.cli.views.entries import split_revisions
     from xver.versioning.state import changes_to
     from xver.versioning.versions import log as versions
     from xver.versioning.versions import many_entries

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from xver.cli.command import Command
-from xver.cli.describe import amount, entry_json, id_text, kind_word
 from xver.cli.human import size
 from xver.cli.output import Output, pass_output
+from xver.cli.views.entries import amount, entry_json, id_text, kind_word
 from xver.errors import ContentNotFound, InvalidInput, NotFound, RevisionNotFound
 from xver.model.entries import Dataset, External
 from xver.repo import open_repo

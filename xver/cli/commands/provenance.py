@@ -33,7 +33,7 @@ def run(
       xver run -- python prepare.py
       xver run -p lr=0.01 -- python train.py --lr {lr}
     """
-    from xver.cli.run_report import report_run
+    from xver.cli.views.run_report import report_run
     from xver.provenance.executing import exit_status
     from xver.provenance.recording import RunOptions, record_command
 
@@ -60,7 +60,7 @@ def lineage(out: Output, what: str, depth: int, as_json: bool) -> None:
       xver lineage ~/Downloads/model-final.pkl
       xver lineage brisk-heron-17 --json
     """
-    from xver.cli.lineage_view import lineage_json, print_lineage
+    from xver.cli.views.lineage import lineage_json, print_lineage
     from xver.provenance.lineage import lineage as ask
 
     repo = open_repo()

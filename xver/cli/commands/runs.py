@@ -43,8 +43,8 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
       xver runs list -n 10
     """
     from xver.cli.human import plural
-    from xver.cli.run_json import run_json
-    from xver.cli.run_table import print_runs
+    from xver.cli.views.run_json import run_json
+    from xver.cli.views.run_table import print_runs
     from xver.provenance.records import read_runs
     from xver.provenance.sealing import begun, flights
 
@@ -76,8 +76,8 @@ def show(out: Output, name: str, as_json: bool) -> None:
     Examples:
       xver runs show brisk-heron-17
     """
-    from xver.cli.run_json import run_json
-    from xver.cli.run_table import print_run
+    from xver.cli.views.run_json import run_json
+    from xver.cli.views.run_table import print_run
     from xver.provenance.metrics import decode_series
     from xver.provenance.records import find_run, read_attachment
 
@@ -104,7 +104,7 @@ def diff(out: Output, before: str, after: str, as_json: bool) -> None:
     Examples:
       xver runs diff brisk-heron-17 mossy-lynx-02
     """
-    from xver.cli.run_table import comparison_json, print_comparison
+    from xver.cli.views.run_table import comparison_json, print_comparison
     from xver.experiments.comparison import compare
     from xver.provenance.records import find_run
 

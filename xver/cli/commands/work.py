@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from xver.cli.command import Command, RevisionsCommand
-from xver.cli.describe import change_line, entry_json, staged_line
 from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import opened
 from xver.cli.output import Output, Styled, pass_output
+from xver.cli.views.entries import change_line, entry_json, staged_line
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
 from xver.history.diff import Change
 from xver.model.entries import Dataset
@@ -164,7 +164,7 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool) -
       xver diff
       xver diff main~2 main data/raw
     """
-    from xver.cli.describe import change_json, split_revisions
+    from xver.cli.views.entries import change_json, split_revisions
     from xver.history.diff import diff_entries
     from xver.model.paths import is_below, overlaps
     from xver.versioning.state import changes_to

@@ -10,7 +10,7 @@ from typing import Any
 
 from xver.cli.human import count, duration, safe, shorten, when
 from xver.cli.output import Output, Styled, Text
-from xver.cli.run_report import code_words, ending, input_words, names, output_words, shown, title
+from xver.cli.views.run_report import code_words, ending, input_words, names, output_words, shown, title
 from xver.experiments.comparison import Comparison, Differs
 from xver.model.ids import short_id
 from xver.model.runs import Input, Run

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
-from xver.cli.describe import version_json
 from xver.cli.human import count, plural, shorten, size
 from xver.cli.output import Output, Styled, Text
-from xver.cli.run_json import input_json, output_json, run_json
-from xver.cli.run_report import code_words, ending, names, results, title
+from xver.cli.views.entries import version_json
+from xver.cli.views.run_json import input_json, output_json, run_json
+from xver.cli.views.run_report import code_words, ending, names, results, title
 from xver.model.ids import short_id
 from xver.model.runs import Input, State, Status
 from xver.provenance.lineage import Activity, Entity, Node
