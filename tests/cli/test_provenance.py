@@ -109,7 +109,7 @@ def test_a_run_and_its_lineage_read_as_they_happened(xver: Shell) -> None:
     assert shape(xver("lineage", "model.bin").stdout) == [
         "model.bin  ID  203 B",
         "└─ run NAME  python train.py 0.5  lr=0.5  code COMMIT (clean)",
-        "   ├─ feat  ID  1 of 1 file read (watched)  200 B",
+        "   ├─ feat  ID  1 of 1 file read (watched)  200 B  in no commit",
         "   │  └─ run NAME  python features.py  code COMMIT (clean)",
         '   │     ├─ raw  ID  1 of 2 files read (watched)  101 B  commit COMMIT "start"',
         "   │     └─ features.py  git COMMIT",

@@ -33,7 +33,9 @@ def runs(context: click.Context) -> None:
 
 
 @runs.command("list")
-@click.option("-n", "most", default=_SHOWN, metavar="N", help="How many, newest first; 0 is all.")
+@click.option(
+    "-n", "most", default=_SHOWN, type=click.IntRange(min=0), metavar="N", help="How many, newest first; 0 is all."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
 def list_runs(out: Output, most: int, as_json: bool) -> None:
@@ -49,8 +51,9 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
     from xver.provenance.sealing import begun, flights
 
     repo = open_repo()
-    sealed = read_runs(repo)
-    shown = sealed[:most] if most else sealed
+    known = sorted(repo.store.log.refs_under(RUNS), reverse=True)
+    asked = known[:most] if most else known
+    shown = read_runs(repo, asked)
     going = [(begun(flight), flight.is_alive()) for flight in flights(repo)]
     if as_json:
         states = {run.ulid: "running" if alive else "lost" for run, alive in going}
@@ -58,10 +61,10 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
                  + [run_json(run) for run in shown])  # fmt: skip
         return
     print_runs(out, repo, shown, going)
-    if unread := len(repo.store.log.refs_under(RUNS)) - len(sealed):
+    if unread := len(asked) - len(shown):
         out.warn(f"{plural(unread, 'record')} of {'a run' if unread == 1 else 'runs'} cannot be read: xver fsck")
-    if len(shown) < len(sealed):
-        out.note(f"and {len(sealed) - len(shown):,} earlier ones: xver runs list -n 0")
+    if earlier := len(known) - len(asked):
+        out.note(f"and {earlier:,} earlier ones: xver runs list -n 0")
     if any(not alive for _, alive in going):
         out.note("Some ended unseen: xver runs recover")
 

@@ -67,6 +67,8 @@ def _entity(entity: Entity, used: Input | None) -> _Line:
         line += ["  ", Styled(_state(used.state), "bad")]
     if entity.commit is not None:
         line += ["  commit ", Styled(entity.commit.id[:7], "id"), f' "{shorten(entity.commit.title, _TITLE)}"']
+    elif used is not None and used.state is State.STABLE:
+        line.append("  in no commit")
     return line
 
 
