@@ -49,6 +49,8 @@ def trial(out: Output, how: str, what: str) -> int | None:
             click.get_current_context().exit(int(what))
         case "interrupt":
             out.line("before")
+            # A shell starts what it puts into the background with Ctrl-C ignored, and so would the tests' processes be.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.raise_signal(signal.SIGINT)
         case _ if how in ERRORS:
             out.line("before")
