@@ -11,6 +11,7 @@ import math
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, TextIO
 
@@ -20,7 +21,7 @@ from xver.progress import Unit
 _CELLS: Final = 20
 
 
-class _Timed:
+class _Timed(ABC):
     """Counts, and calls `_show` when it is due."""
 
     first: float
@@ -63,8 +64,8 @@ class _Timed:
     def _end(self) -> None:
         self._due = math.inf
 
-    def _show(self, elapsed: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _show(self, elapsed: float) -> None: ...
 
     def _write(self, text: str) -> None:
         try:
