@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from xver.model.ids import NO_FINGERPRINT, ContentId, ListingId
+from xver.model.ids import ContentId, ListingId
 
 CHUNK_MAX: Final = 256 * 1024
 """The largest chunk, in bytes; a file up to this size is one chunk and its id is the chunk's."""
@@ -82,8 +82,3 @@ def kind_of(entry: Entry) -> EntryKind:
 def entry_id(entry: Entry) -> bytes | None:
     """Return the id an entry's content is known by, None for what is not stored."""
     return None if isinstance(entry, External) else entry.id
-
-
-def entry_fingerprint(entry: Entry) -> bytes:
-    """Return a file's fingerprint; what is no file has sixteen zero bytes."""
-    return entry.fingerprint if isinstance(entry, File) else NO_FINGERPRINT

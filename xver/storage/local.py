@@ -132,11 +132,13 @@ class LocalStorage(Storage):
             patiently(lambda: os.unlink(self.path(key)))
 
     def sweep(self) -> None:
-        """Remove what writers that died more than a day ago left behind."""
+        """Remove what writers that died more than a day ago left behind, as far as we may; the rest does no harm."""
         with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(self._root, _TEMPORARY)) as entries:
             for entry in entries:
-                if entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY:
-                    os.unlink(entry.path)
+                # Another sweep may be faster, or the file another user's.
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY:
+                        os.unlink(entry.path)
 
     def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
         try:

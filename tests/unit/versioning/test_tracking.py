@@ -340,3 +340,15 @@ def test_words_become_paths(repo: Repo, words: list[str], start: str, found: lis
 def test_words_that_name_nothing_here(repo: Repo, word: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         expand(repo, [word], start=repo.root)
+
+
+def test_what_a_killed_writer_left_goes_after_a_day_and_not_before(repo: Repo) -> None:
+    write_tree(repo.root, {"d/a": b"a"})
+    add(repo, ["d"])
+    old, fresh = (Path(repo.storage.path(f"tmp/{name}")) for name in ("1-old", "2-fresh"))
+    for left in (old, fresh):
+        left.write_bytes(b"half a pack")
+    day_before_yesterday = fresh.stat().st_mtime - 2 * 86_400
+    os.utime(old, (day_before_yesterday, day_before_yesterday))
+    add(repo, ["d"])
+    assert (old.exists(), fresh.exists()) == (False, True)

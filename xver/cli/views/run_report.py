@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from xver.cli.human import count, duration, plural, size
 from xver.cli.output import Output, Styled, Text
@@ -82,10 +82,10 @@ def shown(value: Scalar) -> str:
 
 def number(metric: Metric) -> str:
     """Return a metric's last value with four digits, whole numbers whole."""
-    return f"{metric.last:,.0f}" if metric.last == int_or_none(metric.last) else f"{metric.last:.{_DIGITS}g}"
+    return f"{metric.last:,.0f}" if metric.last == _whole(metric.last) else f"{metric.last:.{_DIGITS}g}"
 
 
-def int_or_none(value: float) -> int | None:
+def _whole(value: float) -> int | None:
     """Return the whole number that a value is, None if it is none."""
     return int(value) if value.is_integer() and abs(value) < 1e15 else None
 
@@ -144,11 +144,6 @@ def names(found: Iterable[str], most: int = 6) -> str:
     known = list(found)
     more = f" and {count(len(known) - most)} more" if len(known) > most else ""
     return ", ".join(known[:most]) + more
-
-
-def metrics_last(metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """Return each metric's last value."""
-    return {name: metric.last for name, metric in metrics.items()}
 
 
 def _code(run: Run) -> list[str]:
