@@ -71,8 +71,10 @@ class Repo:
 
     @cached_property
     def storage(self) -> LocalStorage:
-        """Where the local store lies."""
-        return LocalStorage(self.places.shared / "store")
+        """Where the local store lies; what killed writers left there long ago goes when it is opened."""
+        storage = LocalStorage(self.places.shared / "store")
+        storage.sweep()
+        return storage
 
     @cached_property
     def store(self) -> Store:

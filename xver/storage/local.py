@@ -133,7 +133,7 @@ class LocalStorage(Storage):
 
     def sweep(self) -> None:
         """Remove what writers that died more than a day ago left behind, as far as we may; the rest does no harm."""
-        with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(self._root, _TEMPORARY)) as entries:
+        with contextlib.suppress(OSError), os.scandir(os.path.join(self._root, _TEMPORARY)) as entries:
             for entry in entries:
                 # Another sweep may be faster, or the file another user's.
                 with contextlib.suppress(OSError):

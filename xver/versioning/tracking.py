@@ -64,8 +64,6 @@ def add(repo: Repo, paths: Sequence[str], *, rehash: bool = False, meter: Meter 
         DirtyWorktree: files that were never on this disk would leave a dataset.
     """
     with repo.held():
-        # What a writer that was killed left half-written: this is the command that leaves most.
-        repo.storage.sweep()
         return _add(repo, paths, rehash=rehash, meter=meter)
 
 

@@ -350,5 +350,5 @@ def test_what_a_killed_writer_left_goes_after_a_day_and_not_before(repo: Repo) -
         left.write_bytes(b"half a pack")
     day_before_yesterday = fresh.stat().st_mtime - 2 * 86_400
     os.utime(old, (day_before_yesterday, day_before_yesterday))
-    add(repo, ["d"])
+    add(reopened(repo), ["d"])
     assert (old.exists(), fresh.exists()) == (False, True)
