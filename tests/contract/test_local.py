@@ -59,11 +59,10 @@ class TestCached(FolderContract):
         assert isinstance(storage, CachedStorage)
         for n in range(3):
             self.store(storage, f"log/{n:010d}", b"entry %d" % n)
-        storage.prefetch_log()
-        storage.verify()
+        storage.catch_up()
         if change == "gone":
             (self.folder / "log/0000000002").unlink()
         else:
             self.store(storage, "log/0000000002", b"another")
         with pytest.raises(CorruptData, match="log entry 2"):
-            storage.verify()
+            storage.catch_up()

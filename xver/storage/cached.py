@@ -7,7 +7,9 @@ next, and forgotten when their objects are in the local store. Data packs are re
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -18,6 +20,8 @@ from xver.storage.base import Part, Stat, Storage, cut_part
 from xver.storage.local import LocalStorage
 
 _KEPT: Final = ("log/", "index/", "checkpoints/", "xver.json")
+_LOG: Final = "log/"
+_ENTRY: Final = re.compile("log/[0-9]{10}")
 _METADATA: Final = ".meta"
 _AT_A_TIME: Final = 4
 
@@ -28,36 +32,55 @@ class CachedStorage(Storage):
     def __init__(self, inner: Storage, cache: LocalStorage) -> None:
         self._inner = inner
         self._cache = cache
+        # Answers that came with a catch-up and wait to be asked for, once: later the remote may have changed.
+        self._listed: dict[str, list[Stat]] = {}
+        self._absent: str | None = None
 
     @property
     def url(self) -> str:
         return self._inner.url
 
-    def verify(self) -> None:
-        """Compare the newest log entry that we remember with the remote's.
+    def catch_up(self, *ahead: str) -> None:
+        """Fetch what the log has gained, by one round trip where that is nothing.
+
+        Compares the newest entry that we remember on the way. Checkpoints, and what lies below the prefixes `ahead`,
+        are listed at the same time: the next `list` of each is answered from that.
 
         Raises:
             CorruptData: the remote went back to an earlier state, or its log was rewritten.
         """
-        known = sorted(stat.key for stat in self._cache.list("log/"))
-        if not known:
-            # Without an entry nothing proves that it is still the store whose marker we remember.
-            self._cache.delete("xver.json")
-            return
+        newest = max(_entries(self._cache.list(_LOG)), default=None)
+        with ThreadPoolExecutor(_AT_A_TIME, "catch-up") as pool:
+            lists = {prefix: pool.submit(self._list_all, prefix) for prefix in ("checkpoints/", *ahead)}
+            if newest is None:
+                # Without an entry nothing proves that it is still the store whose marker we remember.
+                self._cache.delete("xver.json")
+                lists[_LOG] = pool.submit(self._list_all, _LOG)
+                self._try_to_fetch("xver.json")
+            else:
+                next_one = _entry(_number(newest) + 1)
+                fresh = pool.submit(self._try_to_fetch, next_one)
+                self._compare(newest)
+                if fresh.result():
+                    newest = next_one
+                    lists[_LOG] = pool.submit(self._list_all, _LOG)
+            self._listed = {prefix: future.result() for prefix, future in lists.items()}
+        log = _entries(self._listed.pop(_LOG, []))
+        start = _checkpointed([stat.key for stat in self._listed["checkpoints/"]], log)
+        self.prefetch(key for key in log if key >= start)
+        last = max(log, default=newest)
+        self._absent = _entry(0 if last is None else _number(last) + 1)
+
+    def _compare(self, newest: str) -> None:
         try:
-            same = self._inner.get(known[-1]) == self._cache.get(known[-1])
+            same = self._inner.get(newest) == self._cache.get(newest)
         except NotFound:
             same = False
         if not same:
-            number = int(known[-1].removeprefix("log/"))
             raise CorruptData(
-                f"{self.url} is not what it was: log entry {number} has changed or is gone",
+                f"{self.url} is not what it was: log entry {_number(newest)} has changed or is gone",
                 hint="somebody restored or rewrote the remote; compare with other clones before you push",
             )
-
-    def prefetch_log(self) -> None:
-        """Fetch the log entries that we lack, several at a time."""
-        self.prefetch(stat.key for stat in self._inner.list("log/"))
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Fetch objects that are remembered whole and are not yet, several at a time; one that is gone is left out."""
@@ -75,6 +98,9 @@ class CachedStorage(Storage):
     def get(self, key: str, part: Part | None = None) -> bytes:
         if not _is_kept(key):
             return self._inner.get(key, part)
+        if key == self._absent:
+            self._absent = None
+            raise NotFound(f"{self.url} has no {key}")
         try:
             return self._cache.get(key, part)
         except NotFound:
@@ -103,6 +129,8 @@ class CachedStorage(Storage):
 
     def put(self, key: str, source: bytes | memoryview) -> None:
         self._inner.put(key, source)
+        if key.startswith(_KEPT):
+            self._cache.put(key, source)
 
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:
@@ -110,26 +138,54 @@ class CachedStorage(Storage):
             yield file
 
     def create(self, key: str, body: bytes) -> bool:
-        return self._inner.create(key, body)
+        won = self._inner.create(key, body)
+        if won and key.startswith(_KEPT):
+            self._cache.put(key, body)
+        return won
 
     def stat(self, key: str) -> Stat | None:
         return self._inner.stat(key)
 
     def list(self, prefix: str) -> Iterator[Stat]:
-        return self._inner.list(prefix)
+        listed = self._listed.pop(prefix, None)
+        return self._inner.list(prefix) if listed is None else iter(listed)
 
     def delete(self, key: str) -> None:
         self._inner.delete(key)
 
-    def _try_to_fetch(self, key: str) -> None:
-        # Who needs it is told when it is read.
+    def _list_all(self, prefix: str) -> builtins.list[Stat]:
+        return list(self._inner.list(prefix))
+
+    def _try_to_fetch(self, key: str) -> bool:
+        # Where it is gone, who needs it is told when it is read.
         with contextlib.suppress(NotFound):
             self._fetch(key)
+            return True
+        return False
 
     def _fetch(self, key: str) -> bytes:
         data = self._inner.get(key)
         self._cache.put(key, data)
         return data
+
+
+def _checkpointed(checkpoints: list[str], log: list[str]) -> str:
+    """Return the key of the first log entry that a reader needs who starts from the newest checkpoint."""
+    numbers = (key.removeprefix("checkpoints/").partition(".")[0] for key in checkpoints)
+    # The entry that names it comes after it, and proves it.
+    return max((_LOG + number for number in numbers if _LOG + number in log), default=_LOG)
+
+
+def _entries(stats: Iterable[Stat]) -> list[str]:
+    return [stat.key for stat in stats if _ENTRY.fullmatch(stat.key)]
+
+
+def _entry(n: int) -> str:
+    return f"{_LOG}{n:010d}"
+
+
+def _number(key: str) -> int:
+    return int(key.removeprefix(_LOG))
 
 
 def _is_kept(key: str) -> bool:

@@ -94,8 +94,8 @@ class Log:
     def append(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
         """Create the entry that makes `change`; return its number.
 
-        Reads what others wrote first. `check` is called with the state that the entry would follow, each time
-        anew after a lost race; what it raises ends the attempt with nothing changed.
+        `check` is called with the state that the entry would follow, each time anew after a lost race, when what
+        others wrote has been read; what it raises ends the attempt with nothing changed.
 
         Raises:
             RefConflict: a ref has not the value that was expected.
@@ -104,7 +104,6 @@ class Log:
         for name in change.refs:
             parse_ref(name)
         while True:
-            self.refresh()
             for name, (old, _) in change.refs.items():
                 if self.refs.get(name) != old:
                     raise RefConflict(name, expected=_shown(old), actual=_shown(self.refs.get(name)))
@@ -116,6 +115,7 @@ class Log:
                 n = self.n
                 self._fold(body)
                 return n
+            self.refresh()
 
     def refs_under(self, prefix: str) -> dict[str, Target]:
         """Return the refs below `prefix` (`heads/`), without it, sorted."""

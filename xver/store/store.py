@@ -235,7 +235,12 @@ def create_store(storage: Storage, *, client: str, author: str = "", repository:
 
 
 def open_store(storage: Storage, *, client: str, author: str = "") -> Store:
-    """Open a store.
+    """Open a store; raises like `repository_at`."""
+    return Store(storage, repository=repository_at(storage), client=client, author=author)
+
+
+def repository_at(storage: Storage) -> str:
+    """Return the id of the repository that a store is of.
 
     Raises:
         RepositoryNotFound: there is none.
@@ -253,7 +258,7 @@ def open_store(storage: Storage, *, client: str, author: str = "") -> Store:
     repository = marker.get("repository")
     if not isinstance(repository, str) or not repository:
         raise CorruptData(f"the store at {storage.url} is damaged: {MARKER} names no repository")
-    return Store(storage, repository=repository, client=client, author=author)
+    return repository
 
 
 def _coalesce(places: list[Place]) -> Iterator[list[Place]]:

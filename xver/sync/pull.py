@@ -17,7 +17,7 @@ from xver.repo import Repo, client_name, places_outside
 from xver.settings import Remote, add_remote
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
-from xver.store.store import create_store, open_store
+from xver.store.store import create_store, repository_at
 from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
 from xver.sync.remotes import open_remote
 from xver.versioning.merging import merge_snapshot
@@ -82,11 +82,11 @@ def clone(
     if folder.exists() and any(folder.iterdir()):
         raise AlreadyExists(f"{folder} is not empty", hint="give the name of a new folder")
     storage = locate(url, base=Path.cwd(), endpoint_url=endpoint_url)
-    there = open_store(storage, client=client_name())
+    repository = repository_at(storage)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        repo = _clone_into(folder.resolve(), _absolute(url, storage), endpoint_url, there.repository)
+        repo = _clone_into(folder.resolve(), _absolute(url, storage), endpoint_url, repository)
         remote = repo.settings.remotes["origin"]
         there = open_remote(repo, remote)
         fetch(repo, remote, there=there, meter=meter)

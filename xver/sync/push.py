@@ -110,8 +110,9 @@ def _send(
     """Upload and append, again from the start when a collection at the remote took something we relied on."""
     operation = f"push {wish.branch or ''}".strip()
     sent = _Sent()
-    for _ in range(_ATTEMPTS):
-        there.refresh()
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            there.refresh()
         behind, tags, targets = _targets(repo, there, wish, refs)
         if behind and repo.git is None:
             return replace(sent, behind=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from os import urandom
@@ -40,8 +41,8 @@ def choose_remote(repo: Repo, name: str | None) -> Remote:
     return remotes[name]
 
 
-def open_remote(repo: Repo, remote: Remote) -> Store:
-    """Open the store at a remote.
+def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Store:
+    """Open the store at a remote; what lies below the prefixes `ahead` is listed on the way.
 
     Raises:
         RepositoryNotFound: nothing was pushed there yet.
@@ -50,8 +51,7 @@ def open_remote(repo: Repo, remote: Remote) -> Store:
         StorageError: it cannot be reached.
     """
     storage = _storage(repo, remote)
-    storage.verify()
-    storage.prefetch_log()
+    storage.catch_up(*ahead)
     store = open_store(storage, client=client_name())
     if store.repository != repo.store.repository:
         raise Conflict(
@@ -67,7 +67,7 @@ def open_or_create_remote(repo: Repo, remote: Remote) -> Store:
         StorageError: two writers could both believe that they won there.
     """
     try:
-        return open_remote(repo, remote)
+        return open_remote(repo, remote, ahead=("packs/",))
     except RepositoryNotFound:
         storage = _storage(repo, remote)
         probe(storage)

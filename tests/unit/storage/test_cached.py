@@ -47,7 +47,7 @@ def test_what_never_changes_is_fetched_once_and_whole(
 
 
 def test_a_second_process_remembers(cached: CachedStorage, inner: FaultyStorage, cache: LocalStorage) -> None:
-    cached.prefetch_log()
+    cached.catch_up()
     inner.calls.clear()
     again = CachedStorage(inner, cache)
     assert again.get("log/0000000001") == b"the bytes of log/0000000001"
@@ -85,29 +85,68 @@ def test_a_copy_that_is_forgotten_is_fetched_anew(cached: CachedStorage, cache: 
 def test_a_log_that_changed_behind_what_we_remember_is_refused(
     cached: CachedStorage, inner: FaultyStorage, change: str
 ) -> None:
-    cached.prefetch_log()
-    cached.verify()
+    cached.catch_up()
     if change == "gone":
         inner.delete("log/0000000001")
     else:
         inner.put("log/0000000001", b"other")
     with pytest.raises(CorruptData, match="log entry 1 has changed or is gone"):
-        cached.verify()
+        cached.catch_up()
 
 
 def test_without_a_remembered_entry_the_marker_is_asked_for_again(cached: CachedStorage, inner: FaultyStorage) -> None:
     assert cached.get("xver.json")
     inner.delete("xver.json")
-    cached.verify()
+    cached.catch_up()
     with pytest.raises(NotFound):
         cached.get("xver.json")
 
 
-def test_writes_go_to_the_remote_alone(cached: CachedStorage, inner: FaultyStorage, cache: LocalStorage) -> None:
+def test_writes_go_to_the_remote_and_what_is_kept_is_remembered(
+    cached: CachedStorage, inner: FaultyStorage, cache: LocalStorage
+) -> None:
     cached.put("index/1.f", b"index")
     with cached.writer("packs/1.f-0.data") as file:
         file.write(b"pack")
     assert cached.create("log/0000000002", b"entry")
     assert not cached.create("log/0000000002", b"other")
     assert {stat.key for stat in inner.list("")} >= {"index/1.f", "packs/1.f-0.data", "log/0000000002"}
-    assert list(cache.list("")) == []
+    assert {stat.key for stat in cache.list("")} == {"index/1.f", "log/0000000002"}
+    assert cache.get("log/0000000002") == b"entry"
+
+
+def test_a_catch_up_of_nothing_new_is_one_round_trip(cached: CachedStorage, inner: FaultyStorage) -> None:
+    cached.catch_up()
+    inner.calls.clear()
+    cached.catch_up("packs/")
+    assert sorted(inner.calls) == [
+        ("get", "log/0000000001"),
+        ("get", "log/0000000002"),
+        ("list", "checkpoints/"),
+        ("list", "packs/"),
+    ]
+    inner.calls.clear()
+    with pytest.raises(NotFound):
+        cached.get("log/0000000002")
+    assert len(list(cached.list("packs/"))) == 2
+    assert inner.calls == []
+
+
+def test_what_a_catch_up_heard_is_answered_once_only(cached: CachedStorage, inner: FaultyStorage) -> None:
+    cached.catch_up("packs/")
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            cached.get("log/0000000002")
+        list(cached.list("packs/"))
+    assert inner.calls[-2:] == [("get", "log/0000000002"), ("list", "packs/")]
+
+
+def test_a_first_catch_up_takes_the_log_from_the_newest_checkpoint_on(
+    cached: CachedStorage, inner: FaultyStorage, cache: LocalStorage
+) -> None:
+    for n in range(2, 9):
+        inner.put(f"log/{n:010d}", b"entry %d" % n)
+    for key in ("checkpoints/0000000003.aa", "checkpoints/0000000006.bb", "checkpoints/0000000099.cc", "log/nonsense"):
+        inner.put(key, b"state")
+    cached.catch_up()
+    assert sorted(stat.key for stat in cache.list("log/")) == [f"log/{n:010d}" for n in range(6, 9)]
