@@ -83,11 +83,30 @@ def test_in_a_fresh_clone_made_by_git_nothing_is_local_and_each_command_says_wha
     assert in_git.ok("ls", where=there) == "d\ne\n"
     assert in_git.fails(5, "checkout", where=there)[1] == "hint: xver pull d"
     assert in_git.fails(3, "checkout", "e", where=there) == ["error: 1 file (1 bytes) not local", "hint: xver pull"]
-    assert in_git.fails(5, "cat", "e", where=there)[1] == "hint: xver pull e"
-    for words in (["ls", "d"], ["cat", "d/a"], ["show"]):
-        assert in_git.fails(5, *words, where=there)[1] == "hint: xver fetch gets the history, xver pull the data"
+    assert in_git.fails(5, "ls", "d", where=there)[1] == "hint: xver fetch gets the history, xver pull the data"
+    for words in (["cat", "e"], ["cat", "d/a"], ["show"]):
+        assert in_git.fails(5, *words, where=there)[1] == "hint: no remote has it: xver push where it was added"
     (in_git.root.parent / "clone" / "d").mkdir()
     assert " not local d  (xver pull d)" in in_git.ok("status", where=there).splitlines()
+
+
+def test_in_a_clone_made_by_git_what_a_remote_has_is_shown_without_being_fetched(in_git: Workplace) -> None:
+    in_git.ok("remote", "add", "origin", "../remote")
+    in_git.save("one", d__a="1", e="1")
+    in_git.save("two", d__a="2", e="1")
+    in_git.ok("push")
+    in_git.git("clone", "-q", ".", "../clone")
+    said = "reading from origin: not all of this is here\n"
+    for words, answer in {
+        ("cat", "d/a"): "2",
+        ("cat", "d/a", "--rev", "HEAD~1"): "1",
+        ("diff", "HEAD~1"): "M d/a  1 B -> 1 B\n0 added, 1 changed, 0 deleted\n",
+    }.items():
+        done = in_git(*words, where="../clone")
+        assert (done.returncode, done.stdout, done.stderr) == (0, answer, said)
+    assert in_git("cat", "-q", "e", where="../clone") == (0, "1", "")
+    assert in_git.fails(5, "ls", "d", where="../clone")[1] == "hint: xver fetch gets the history, xver pull the data"
+    assert in_git.fails(5, "checkout", where="../clone")[1] == "hint: xver pull d"
 
 
 @posix

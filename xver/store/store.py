@@ -68,6 +68,9 @@ class Store:
         self.repository = repository
         self.log = Log(storage, client=client, author=author)
         self.index = StoreIndex(storage, self.log)
+        self.elsewhere: Callable[[], Iterable[Store]] | None = None
+        """Gives the stores to read from what this one does not hold, in the order in which to ask; None: no other is
+        asked. Called only when something lacks. What it fails with is raised if nobody before had what lacks."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -76,13 +79,14 @@ class Store:
         self._relied = self.log.collected
 
     def __contains__(self, id: bytes) -> bool:
+        """Tell whether the object is in a live pack of this store, whoever else has it."""
         return id in self.index
 
     def get(self, kind: Kind, id: bytes) -> bytes:
         """Return an object, verified.
 
         Raises:
-            ContentNotFound: this store does not hold it.
+            ContentNotFound: this store does not hold it, nor does any that `elsewhere` gives.
             CorruptData: its bytes have another id.
         """
         return bytes(next(self.get_many([Wanted(kind, id)]))[1])
@@ -90,12 +94,24 @@ class Store:
     def get_many(self, wanted: Iterable[Wanted]) -> Iterator[tuple[bytes, bytes | memoryview]]:
         """Yield (id, bytes) of each object, verified, in the order in which they lie in the packs.
 
-        Neighbours are read together; the caller bounds memory by how much it asks for at a time.
+        Neighbours are read together; the caller bounds memory by how much it asks for at a time. What is not here is
+        read from `elsewhere`, all of it together, verified as well, and not kept.
         """
-        places = [(self._place(one), one.kind) for one in wanted]
-        places.sort(key=lambda pair: (pair[0].container.name, pair[0].offset))
-        for place, stored in self.read_frames([place for place, _ in places]):
+        places: list[Place] = []
+        lacking: list[Wanted] = []
+        for one in wanted:
+            place = self.index.find(one.id)
+            if place is None:
+                lacking.append(one)
+            else:
+                places.append(_checked(place, one.kind))
+        if lacking and self.elsewhere is None:
+            raise ContentNotFound(lacking[0].id)
+        places.sort(key=lambda place: (place.container.name, place.offset))
+        for place, stored in self.read_frames(places):
             yield place.id, self.decode(place, stored)
+        if lacking and self.elsewhere is not None:
+            yield from _read_elsewhere(self.elsewhere(), lacking)
 
     def read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
         """Yield the stored bytes of places that are sorted by container and offset, not decoded or verified."""
@@ -159,12 +175,6 @@ class Store:
         if check is not None:
             check(log)
 
-    def _place(self, one: Wanted) -> Place:
-        place = self.locate(one.id)
-        if place.kind is not one.kind:
-            raise CorruptData(f"b3:{one.id.hex()[:16]} is a {place.kind.name.lower()}, no {one.kind.name.lower()}")
-        return place
-
     def decode(self, place: Place, stored: memoryview) -> bytes | memoryview:
         """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
         dictionary = None
@@ -176,7 +186,7 @@ class Store:
 
     def _base(self, delta: Place, id: bytes) -> bytes:
         # A base that is a delta could lead in circles, and no writer makes one.
-        if self._place(Wanted(delta.kind, id)).codec is Codec.DELTA:
+        if _checked(self.locate(id), delta.kind).codec is Codec.DELTA:
             raise CorruptData(f"b3:{delta.id.hex()[:16]} is a delta of a delta")
         return self.get(delta.kind, id)
 
@@ -213,6 +223,24 @@ class Store:
             except _Superseded:
                 # Another writer merged or collected first; ours is garbage that the next collection removes.
                 return
+
+
+def _checked(place: Place, kind: Kind) -> Place:
+    if place.kind is not kind:
+        raise CorruptData(f"b3:{place.id.hex()[:16]} is a {place.kind.name.lower()}, no {kind.name.lower()}")
+    return place
+
+
+def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[tuple[bytes, bytes | memoryview]]:
+    for store in stores:
+        if any(one.id not in store for one in lacking):
+            store.refresh()  # it may have come since the store was opened
+        there = [one for one in lacking if one.id in store]
+        yield from store.get_many(there)
+        lacking = [one for one in lacking if one.id not in store]
+        if not lacking:
+            return
+    raise ContentNotFound(lacking[0].id, hint="no remote has it: xver push where it was added")
 
 
 class _Superseded(Exception):

@@ -41,6 +41,11 @@ def choose_remote(repo: Repo, name: str | None) -> Remote:
     return remotes[name]
 
 
+def ordered_remotes(repo: Repo) -> list[Remote]:
+    """Return all remotes, the default one first."""
+    return sorted(repo.settings.remotes.values(), key=lambda one: (one.name != "origin", one.name))
+
+
 def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Store:
     """Open the store at a remote; what lies below the prefixes `ahead` is listed on the way.
 

@@ -6,7 +6,7 @@ import click
 
 from xver.cli.command import Command, RevisionsCommand
 from xver.cli.human import count, when
-from xver.cli.opening import opened
+from xver.cli.opening import opened, reading
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import change_json, change_line, staged_line, version_json
 from xver.errors import AlreadyExists, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
@@ -63,7 +63,7 @@ def show(out: Output, rev: str, as_json: bool) -> None:
     from xver.history.diff import diff_entries
     from xver.versioning.versions import entries_at, resolve
 
-    repo = open_repo()
+    repo = reading(out)
     one = resolve(repo, rev)
     before = entries_at(repo, one.parents[0]) if one.parents else {}
     changes = diff_entries(repo.store, before, entries_at(repo, one.id))

@@ -8,9 +8,17 @@ import click
 
 from xver.cli.command import Command
 from xver.cli.human import size
+from xver.cli.opening import reading
 from xver.cli.output import Output, pass_output
 from xver.cli.views.entries import amount, entry_json, id_text, kind_word
-from xver.errors import ContentNotFound, InvalidInput, NotFound, RevisionNotFound
+from xver.errors import (
+    ContentNotFound,
+    InvalidInput,
+    NotFound,
+    RevisionNotFound,
+    StorageError,
+    TransientStorageError,
+)
 from xver.model.entries import Dataset, External
 from xver.repo import open_repo
 
@@ -62,12 +70,14 @@ def ls(out: Output, path: str, rev: str | None, long: bool, as_json: bool) -> No
             out.line(name)
 
 
-@click.command(cls=Command, exits=(NotFound, RevisionNotFound, ContentNotFound))
+@click.command(cls=Command, exits=(NotFound, RevisionNotFound, ContentNotFound, StorageError, TransientStorageError))
 @click.argument("path")
 @click.option("-r", "--rev", default=None, metavar="REV", help="The version to read from [default: xver.lock].")
 @pass_output
 def cat(out: Output, path: str, rev: str | None) -> None:
     """Print the content of a file at any version.
+
+    What is not here is read from a remote, and not kept.
 
     Examples:
       xver cat data/labels.csv --rev HEAD~1 | head
@@ -75,12 +85,9 @@ def cat(out: Output, path: str, rev: str | None) -> None:
     from xver.store.content import read_content
     from xver.versioning.versions import entry_at
 
-    repo = open_repo()
+    repo = reading(out)
     entry = entry_at(repo, rev, repo.relative(path, start=Path.cwd()))
     if isinstance(entry, Dataset | External):
         raise InvalidInput(f"{path} is no file ({kind_word(entry)}, {size(entry.size)})", hint=f"xver ls {path}")
-    try:
-        for part in read_content(repo.store, entry.id, entry.size):
-            out.raw(bytes(part))
-    except ContentNotFound as error:
-        raise ContentNotFound(error.id, hint=f"xver pull {path}") from error
+    for part in read_content(repo.store, entry.id, entry.size):
+        out.raw(bytes(part))

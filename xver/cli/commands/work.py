@@ -10,7 +10,7 @@ import click
 
 from xver.cli.command import Command, RevisionsCommand
 from xver.cli.human import count, duration, plural, size
-from xver.cli.opening import opened
+from xver.cli.opening import opened, reading
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import change_line, entry_json, staged_line
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
@@ -170,7 +170,7 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool) -
     from xver.versioning.state import changes_to
     from xver.versioning.versions import entries_at, head_entries
 
-    repo = opened(out)
+    repo = reading(out)
     revs, paths = split_revisions(repo, args, most=2)
     before = entries_at(repo, revs[0]) if revs else head_entries(repo)
     after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
