@@ -89,8 +89,10 @@ def probe(storage: Storage) -> None:
     key = f"probe/{urandom(8).hex()}"
     names = [f"{key}-{number}" for number in range(_RACES)]
     try:
-        with ThreadPoolExecutor(_RACERS, "probe") as pool:
-            is_atomic = all(_has_one_winner(storage, name, pool) for name in names)
+        with ThreadPoolExecutor(_RACERS * _RACES, "probe") as pool:
+            races = [[pool.submit(_enter, storage, name) for _ in range(_RACERS)] for name in names]
+        results = [[racer.result() for racer in race] for race in races]
+        is_atomic = all(_has_one_winner(storage, *one) for one in zip(names, results, strict=True))
         if not is_atomic or storage.create(names[0], b"late " + urandom(8)):
             raise StorageError(
                 f"{storage.url} lets several writers create the same object, so pushes could be lost",
@@ -101,10 +103,14 @@ def probe(storage: Storage) -> None:
             storage.delete(name)
 
 
-def _has_one_winner(storage: Storage, name: str, pool: ThreadPoolExecutor) -> bool:
-    bodies = [f"{number} {urandom(8).hex()}".encode() for number in range(_RACERS)]
-    won = list(pool.map(lambda body: storage.create(name, body), bodies))
-    return won.count(True) == 1 and storage.get(name) == bodies[won.index(True)]
+def _enter(storage: Storage, name: str) -> tuple[bytes, bool]:
+    body = urandom(16)
+    return body, storage.create(name, body)
+
+
+def _has_one_winner(storage: Storage, name: str, results: list[tuple[bytes, bool]]) -> bool:
+    winners = [body for body, won in results if won]
+    return len(winners) == 1 and storage.get(name) == winners[0]
 
 
 def _storage(repo: Repo, remote: Remote) -> CachedStorage:
