@@ -50,6 +50,17 @@ def change_some(root: Path, fraction: float, *, seed: int) -> int:
     return len(chosen)
 
 
+def overwrite_parts(path: Path, fraction: float, *, parts: int, seed: int) -> None:
+    """Overwrite a fraction of a file in place, in `parts` stretches spread over it, with bytes that are random."""
+    random = np.random.default_rng(seed)
+    size = os.path.getsize(path)
+    length = int(size * fraction / parts)
+    with open(path, "r+b") as file:
+        for number in range(parts):
+            file.seek(size * number // parts + int(random.integers(size // parts - length)))
+            file.write(random.bytes(length))
+
+
 def touch_all(root: Path) -> None:
     """Give every file below `root` the present time, and leave its content."""
     for path in _files(root):

@@ -12,6 +12,7 @@ import add_many
 import checkout
 import edit_csv
 import push_many
+import share
 import status
 from script import Measure, arguments, describe, options_of, work_folder
 from support import Options
@@ -24,6 +25,7 @@ BENCHMARKS: Final[tuple[Measure, ...]] = (
     edit_csv.measure,
     checkout.measure,
     push_many.measure,
+    share.measure,
 )
 INTRODUCTION: Final = """\
 # What it costs

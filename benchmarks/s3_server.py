@@ -53,6 +53,11 @@ class S3Server:
         sizes = [entry["size"] for entry in self._files.find(f"{BUCKET}/{prefix}", detail=True).values()]
         return len(sizes), sum(sizes)
 
+    def remove(self, address: str) -> None:
+        """Remove everything below an address of the bucket."""
+        if self._files.exists(address):
+            self._files.rm(address, recursive=True)
+
     def put(self, source: Path, name: str) -> float:
         """Upload one file as a plain client would; return the seconds."""
         start = time.perf_counter()
