@@ -6,7 +6,7 @@ run ─► its attachments
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError, UnsupportedFormat
@@ -53,11 +53,14 @@ def reach(
     *,
     skip: Callable[[bytes], bool] | None = None,
     missing: Callable[[Edge, Exception], None] | None = None,
+    beside: Sequence[Store] = (),
+    kinds: Collection[Kind] = frozenset(Kind),
 ) -> dict[bytes, Edge]:
     """Return every object reachable from `start`, by id, in the order of paths within each kind.
 
-    Objects for which `skip` holds are left out, with what is below them. What cannot be read, is damaged or is not
-    what led there says is handed to `missing`, or raised where there is none.
+    Objects for which `skip` holds, and those not of `kinds`, are left out, with what is below them. What `store`
+    lacks is read from the stores `beside` it. What cannot be read, is damaged or is not what led there says is handed
+    to `missing`, or raised where there is none.
     """
     found: dict[bytes, Edge] = {}
     waiting = [edge for edge in start if edge.id != EMPTY_ID]
@@ -65,7 +68,7 @@ def reach(
         fresh: dict[bytes, Edge] = {}
         for edge in waiting:
             known = found.get(edge.id) or fresh.get(edge.id)
-            if known is None and not (skip is not None and skip(edge.id)):
+            if known is None and edge.kind in kinds and not (skip is not None and skip(edge.id)):
                 fresh[edge.id] = edge
             elif known is not None and _contradict(known, edge):
                 _complain(edge, CorruptData(f"b3:{edge.id.hex()[:16]} is said to be two different things"), missing)
@@ -73,19 +76,21 @@ def reach(
         below = [edge for edge in fresh.values() if edge.kind is not Kind.CHUNK]
         waiting = []
         for at in range(0, len(below), _BATCH):
-            waiting += _children(store, below[at : at + _BATCH], missing)
+            waiting += _children((store, *beside), below[at : at + _BATCH], missing)
     return found
 
 
-def _children(store: Store, parents: list[Edge], missing: Callable[[Edge, Exception], None] | None) -> Iterator[Edge]:
-    readable = []
+def _children(
+    stores: Sequence[Store], parents: list[Edge], missing: Callable[[Edge, Exception], None] | None
+) -> Iterator[Edge]:
+    data: dict[bytes, bytes | memoryview] = {}
+    lacking = parents
+    for store in stores:
+        data |= _read(store, [edge for edge in lacking if edge.id in store], missing)
+        lacking = [edge for edge in lacking if edge.id not in store]
+    for edge in lacking:
+        _complain(edge, ContentNotFound(edge.id), missing)
     for edge in parents:
-        if edge.id in store:
-            readable.append(edge)
-        else:
-            _complain(edge, ContentNotFound(edge.id), missing)
-    data = _read(store, readable, missing)
-    for edge in readable:
         if edge.id not in data:
             continue
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from xver.errors import CorruptData, InvalidInput
+from xver.errors import ContentNotFound, CorruptData, InvalidInput
 from xver.format.chunks import cut
 from xver.format.listings import Row
 from xver.format.nodes import NodeBuilder, decode_node
@@ -105,6 +105,14 @@ def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | mem
         CorruptData: an object's bytes are not its id's, or sizes do not add up.
     """
     yield from _read_from(store, id, size, 0)
+
+
+def is_here(store: Store, id: ContentId, size: int) -> bool:
+    """Tell whether the store holds all of the content itself, to the last chunk: it may have been fetched in part."""
+    try:
+        return all(chunk in store for _, chunk, _ in _leaves(store, id, size, 0))
+    except ContentNotFound:
+        return False
 
 
 def open_content(store: Store, id: ContentId, size: int) -> io.BufferedReader:

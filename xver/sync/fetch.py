@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from xver.errors import ContentNotFound, CorruptData, RefConflict
 from xver.history.diff import Entries
 from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, ListingId
-from xver.model.paths import TrackedPath, is_below, overlaps
+from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -22,6 +23,7 @@ from xver.sync.remotes import open_remote
 from xver.sync.transfer import copy_objects
 
 TRACKING = "remotes/"
+_LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +94,31 @@ def _changed(here: Store, there: Store, remote: Remote) -> dict[str, tuple[Targe
 def fetch_data(
     repo: Repo, remote: Remote, entries: Entries, paths: Iterable[str] = (), *, there: Store, meter: Meter = SILENT
 ) -> int:
-    """Bring the content of tracked entries (at or below `paths`); return the stored bytes.
+    """Bring tracked entries (what of them lies at or below `paths`) with their content; return the stored bytes.
+
+    Of a dataset of which only a part is wanted its listing comes whole, the content of the part, and nothing else.
 
     Raises:
         ContentNotFound: the remote does not hold it: it was never pushed.
         CorruptData: it is not what its listing says.
     """
     here = repo.store
-    edges = list(_edges(repo, there, entries, list(paths)))
-    found = reach(here, edges, missing=None)
-    lacking = []
-    for id, edge in found.items():
+
+    def refuse(edge: Edge, error: Exception) -> None:
+        if isinstance(error, ContentNotFound):
+            where = edge.where or "this version"
+            raise ContentNotFound(edge.id, hint=f"{where} was not pushed to {remote.name}: xver push there") from error
+        raise error
+
+    found = reach(here, _edges(here, there, entries, list(paths), refuse), missing=refuse, beside=[there])
+    lacking = [edge for edge in found.values() if edge.id not in here]
+    for edge in lacking:
         if edge.kind is not Kind.CHUNK:
             continue
-        place = here.index.find(id)
+        place = there.index.find(edge.id)
         if place is None:
-            lacking.append(edge)
-            place = there.index.find(id)
-        if place is None:
-            where = edge.where or "this version"
-            raise ContentNotFound(id, hint=f"{where} was not pushed to {remote.name}: xver push there")
-        if place.kind is not Kind.CHUNK or place.raw != edge.size:
+            refuse(edge, ContentNotFound(edge.id))
+        elif place.kind is not Kind.CHUNK or place.raw != edge.size:
             raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
     operation = f"fetch data from {remote.name}"
     copied = copy_objects(there, here, lacking, operation=operation, meter=meter)
@@ -121,21 +127,26 @@ def fetch_data(
     return copied.size
 
 
-def _edges(repo: Repo, there: Store, entries: Entries, paths: list[str]) -> Iterable[Edge]:
-    chosen = {top: entry for top, entry in entries.items() if not paths or any(overlaps(top, path) for path in paths)}
-    tops = list(entry_edges(chosen))
-    bring_metadata(repo, there, tops)
-    for edge in tops:
+def _edges(
+    here: Store, there: Store, entries: Entries, paths: list[str], refuse: Callable[[Edge, Exception], None]
+) -> list[Edge]:
+    """Return what to fetch for `paths`; listings of which only a part is meant are brought here on the way."""
+    whole, partly = [], {}
+    for edge in entry_edges(entries):
         top = edge.where
         parts = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
-        if edge.kind is not Kind.LISTING or not parts or any(is_below(top, path) for path in paths):
-            yield edge
-            continue
+        if not paths or any(is_below(top, path) for path in paths):
+            whole.append(edge)
+        elif parts:
+            partly[edge] = parts
+    listings = reach(here, partly, kinds=_LISTINGS, missing=refuse, beside=[there])
+    if lacking := [edge for edge in listings.values() if edge.id not in here]:
+        here.move("fetch", {}, copy_objects(there, here, lacking, operation="fetch").index)
+    for edge, parts in partly.items():
         for part in parts:
-            rows = {
-                TrackedPath(f"{top}/{row.path}"): row.entry for row in rows_below(repo.store, ListingId(edge.id), part)
-            }
-            yield from entry_edges(rows)
+            rows = rows_below(here, ListingId(edge.id), part)
+            whole += entry_edges({TrackedPath(f"{edge.where}/{row.path}"): row.entry for row in rows})
+    return whole
 
 
 def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:

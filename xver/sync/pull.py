@@ -22,6 +22,7 @@ from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
 from xver.sync.remotes import open_remote
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.restoring import Restored, checkout, switch_to
+from xver.versioning.state import require_tracked
 from xver.versioning.tracking import move_lock
 from xver.versioning.versions import DEFAULT_BRANCH, branch_name, head_id, root_entries, write_head
 
@@ -39,16 +40,19 @@ class Pulled:
 def pull(
     repo: Repo, remote: Remote, paths: Sequence[str] = (), *, checks_out: bool = True, meter: Meter = SILENT
 ) -> Pulled:
-    """Bring the data that `xver.lock` names (at or below `paths`) and check it out.
+    """Bring the data that `xver.lock` names and check it out.
 
-    Beside git that is all: history is git's to pull. Outside git the remote's branch is merged first.
+    Beside git that is all: history is git's to pull. Outside git the remote's branch is merged first. With `paths`
+    only what lies at or below them is brought, and no history.
 
     Raises:
+        NotFound: a path that is not tracked.
         MergeConflict, DirtyWorktree: nothing was changed on the disk.
         ContentNotFound: data was never pushed.
     """
+    require_tracked(repo.lock.entries, paths)
     there = open_remote(repo, remote)
-    fetched = fetch(repo, remote, there=there, meter=meter)
+    fetched = Fetched((), 0, 0, 0) if paths else fetch(repo, remote, there=there, meter=meter)
     merged = None
     size = 0
     if repo.git is None and not paths:
@@ -70,12 +74,16 @@ def clone(
     *,
     endpoint_url: str | None = None,
     branch: str | None = None,
+    paths: Sequence[str] = (),
     checks_out: bool = True,
     meter: Meter = SILENT,
 ) -> Repo:
     """Make a repository without git in a new folder from a remote; what was begun is removed when it fails.
 
+    With `paths` only the data at or below them is brought and checked out.
+
     Raises:
+        NotFound: the remote has no such branch, or the branch no such path.
         AlreadyExists: the folder is there and not empty.
         RepositoryNotFound: there is no store at `url`.
     """
@@ -99,9 +107,10 @@ def clone(
         head = head_id(repo)
         assert head is not None
         entries = root_entries(repo.store, read_snapshot(repo.store, head).root)
+        require_tracked(entries, paths)
         if checks_out:
-            fetch_data(repo, remote, entries, there=there, meter=meter)
-            switch_to(repo, entries, meter=meter)
+            fetch_data(repo, remote, entries, paths, there=there, meter=meter)
+            switch_to(repo, entries, paths=paths, meter=meter)
         return repo
     except BaseException:
         for one in list(folder.iterdir()):

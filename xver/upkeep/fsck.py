@@ -18,6 +18,7 @@ from xver.storage.base import Part
 from xver.store.store import Store
 
 _NAMES: Final = {kind: kind.name.lower() for kind in Kind}
+_CONTENT: Final = frozenset({Kind.CHUNK, Kind.NODE})
 _DAMAGE: Final = (CorruptData, UnsupportedFormat, StorageError, NotFound)
 
 
@@ -46,11 +47,13 @@ def check(repo: Repo, *, meter: Meter = SILENT) -> Findings:
     edges += [edge for edge in tracked if edge not in unfetched]
 
     def note(edge: Edge, error: Exception) -> None:
-        problems.append(_problem(edge, error))
+        # Where only a part of a dataset was fetched its listing is here, and of other files not even their nodes.
+        if not (may_be_elsewhere and edge.kind in _CONTENT and isinstance(error, ContentNotFound)):
+            problems.append(_problem(edge, error))
 
     places = _places(store, problems)
     found = reach(store, edges, missing=note) if _opens(store) else {}
-    lacking = [edge for edge in found.values() if edge.kind is Kind.CHUNK and edge.id not in store]
+    lacking = [edge for edge in found.values() if edge.kind in _CONTENT and edge.id not in store]
     if not may_be_elsewhere:
         problems += [_problem(edge, ContentNotFound(edge.id)) for edge in lacking]
     meter.start("Checking", sum(map(len, places.values())), "objects")

@@ -12,13 +12,13 @@ from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.git.tracked_conflict import git_tracks_any
 from xver.history.diff import Entries
-from xver.model.entries import Dataset, Entry, External, File, Link, entry_id
+from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.store.content import read_rows
+from xver.store.content import is_here, read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.versioning.state import compare_path, require_tracked
@@ -292,8 +292,7 @@ def _require_content(repo: Repo, plans: list[Plan]) -> None:
     lacking, size = 0, 0
     for plan in plans:
         for row in plan.write:
-            id = entry_id(row.entry)
-            if id is not None and id != EMPTY_ID and id not in repo.store:
+            if isinstance(row.entry, File | Link) and not is_here(repo.store, row.entry.id, row.entry.size):
                 lacking += 1
                 size += row.entry.size
     if lacking:

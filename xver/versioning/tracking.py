@@ -16,12 +16,13 @@ from xver.format.lockfile import Lock
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
-from xver.model.entries import Dataset, Entry, entry_id
+from xver.model.entries import Dataset, Entry, File, Link
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
+from xver.store.content import is_here
 from xver.store.listings import read_listing
 from xver.store.packing import Packer
 from xver.versioning.versions import put_local_root
@@ -236,7 +237,7 @@ def _refuse_never_here(repo: Repo, top: str, before: Dataset, now: TreeRecord) -
         never = [
             f"{top}/{row.path}"
             for row in read_listing(repo.store, before.id)
-            if row.entry.size and now.find(row.path) is None and not _is_local(repo, row.entry)
+            if row.entry.size and not (now.find(row.path) or record.find(row.path) or _is_local(repo, row.entry))
         ]
     except ContentNotFound:
         return
@@ -249,8 +250,7 @@ def _refuse_never_here(repo: Repo, top: str, before: Dataset, now: TreeRecord) -
 
 
 def _is_local(repo: Repo, entry: Entry) -> bool:
-    id = entry_id(entry)
-    return id is None or id in repo.store
+    return not isinstance(entry, File | Link) or is_here(repo.store, entry.id, entry.size)
 
 
 def _rows(repo: Repo, top: str, entry: Dataset) -> list[Row]:

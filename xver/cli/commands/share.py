@@ -91,23 +91,32 @@ def remove(out: Output, name: str) -> None:
 
 @click.command(cls=Command, exits=(NotFound, StorageError, TransientStorageError))
 @click.argument("name", required=False)
+@click.option("--data", "paths", multiple=True, metavar="PATH", help="Get the data at PATH too (may be repeated).")
 @pass_output
-def fetch(out: Output, name: str | None) -> None:
+def fetch(out: Output, name: str | None, paths: tuple[str, ...]) -> None:
     """Get the history of a remote, and no data.
 
     Brings snapshots, listings and runs, so that log, diff, ls and lineage work; the content of files stays there.
+    With --data also the content at these paths, as xver.lock names it, comes into the store.
 
     Examples:
       xver fetch
+      xver fetch --data data/train
     """
     from xver.sync.fetch import fetch as bring
+    from xver.sync.pull import pull as bring_data
     from xver.sync.remotes import choose_remote
+    from xver.versioning.tracking import expand
 
     repo = open_repo()
     remote = choose_remote(repo, name)
     done = bring(repo, remote, meter=out.meter())
+    if paths:
+        got = bring_data(repo, remote, expand(repo, paths, start=Path.cwd()), checks_out=False, meter=out.meter())
+        out.note(f"Fetched {', '.join(paths)}  {size(got.size)}" if got.size else "The data is here already")
     if not (done.moved or done.commits or done.runs):
-        out.note(f"Nothing new at {remote.name}")
+        if not paths:
+            out.note(f"Nothing new at {remote.name}")
         return
     moved = f"  {', '.join(done.moved)}" if done.moved else ""
     out.note(

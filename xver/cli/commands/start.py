@@ -11,7 +11,7 @@ import click
 from xver.cli.command import Command
 from xver.cli.human import count, size
 from xver.cli.output import Output, Styled, pass_output
-from xver.errors import AlreadyExists, RepositoryNotFound, StorageError
+from xver.errors import AlreadyExists, NotFound, RepositoryNotFound, StorageError
 from xver.repo import init_repo
 
 
@@ -38,15 +38,22 @@ def init(out: Output, folder: Path) -> None:
     out.note(f"{'New repository' if is_new else 'There is a repository already'} in {repo.root}, {where}")
 
 
-@click.command(cls=Command, exits=(RepositoryNotFound, AlreadyExists, StorageError))
+@click.command(cls=Command, exits=(RepositoryNotFound, NotFound, AlreadyExists, StorageError))
 @click.argument("url")
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("-b", "--branch", default=None, metavar="NAME", help="The branch to check out.")
 @click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket.")
 @click.option("--no-checkout", is_flag=True, help="Bring history only; `xver pull PATH` brings data.")
+@click.option("--path", "paths", multiple=True, metavar="PATH", help="Bring only the data at PATH (may be repeated).")
 @pass_output
 def clone(
-    out: Output, url: str, folder: Path | None, branch: str | None, endpoint_url: str | None, no_checkout: bool
+    out: Output,
+    url: str,
+    folder: Path | None,
+    branch: str | None,
+    endpoint_url: str | None,
+    no_checkout: bool,
+    paths: tuple[str, ...],
 ) -> None:
     """Copy a repository from a remote.
 
@@ -55,12 +62,22 @@ def clone(
     Examples:
       xver clone s3://team-bucket/survey
       xver clone /mnt/share/survey elsewhere
+      xver clone s3://team-bucket/survey --path data/raw/2024
     """
+    from xver.model.paths import parse_path
     from xver.sync.pull import clone as copy
     from xver.versioning.versions import branch_name
 
     target = folder or Path(url.rstrip("/").rpartition("/")[2] or "clone")
-    repo = copy(url, target, endpoint_url=endpoint_url, branch=branch, checks_out=not no_checkout, meter=out.meter())
+    repo = copy(
+        url,
+        target,
+        endpoint_url=endpoint_url,
+        branch=branch,
+        paths=[parse_path(path.rstrip("/")) for path in paths],
+        checks_out=not no_checkout,
+        meter=out.meter(),
+    )
     entries = repo.lock.entries
     total = sum(entry.size for entry in entries.values())
     out.note(f"Cloned into {target}: {branch_name(repo)}, {count(len(entries))} tracked paths, {size(total)}")
