@@ -146,12 +146,15 @@ class Reader:
     def _index(self, live: dict[str, Any]) -> tuple[bytes, tuple[int, ...], int, dict[int, str]]:
         data = base64.b64decode(live["inline"]) if "inline" in live else (self.folder / live["name"]).read_bytes()
         expect(len(data) == live["size"] and f"{xxhash.xxh3_64_intdigest(data):016x}" == live["checksum"], "bad index")
-        magic, version, containers, rows, deltas = struct.unpack_from("<8sIIII", data)
+        magic, version, containers, names_size, rows, deltas, bits = struct.unpack_from("<8sIIIIIB", data)
         expect(magic == b"XVERINDX", "no index")
         if version != 1:
             raise Newer(f"index of version {version}")
-        fanout = struct.unpack_from("<256I", data, 24)
-        at = 24 + 1024 + 54 * rows + 129 * deltas
+        expect(bits == 0 or 1 << bits <= rows, "fan-out beyond the rows")
+        at = 29 + 4 * (1 << bits)
+        fanout = struct.unpack_from(f"<{1 << bits}I", data, 29)
+        rows_at = at + names_size
+        expect(len(data) == rows_at + 54 * rows + 129 * deltas + 8, "index too long or too short")
         names = {}
         for number in range(containers):
             kind, size, _, length = struct.unpack_from("<BQQH", data, at)
@@ -161,23 +164,18 @@ class Reader:
             expect(live["packs"].get(name) == size, "index of a pack that the log does not name")
             names[number] = name
             at += 19 + length
-        expect(at + 8 == len(data), "index too long or too short")
+        expect(at == rows_at and fanout[-1] == rows, "index whose parts do not add up")
         expect(xxhash.xxh3_64_intdigest(data[:-8]) == int.from_bytes(data[-8:], "little"), "index checksum")
-        return data, fanout, rows, names
+        return data[rows_at : rows_at + 54 * rows], (0, *fanout), bits, names
 
     def find(self, id: bytes) -> Place:
         """Return where an object lies in a live pack."""
-        for data, fanout, _, names in self.indexes:
-            low, high = fanout[id[0] - 1] if id[0] else 0, fanout[id[0]]
-            while low < high:
-                middle = (low + high) // 2
-                if data[1048 + 54 * middle :][:32] < id:
-                    low = middle + 1
-                else:
-                    high = middle
-            row = data[1048 + 54 * low :][:54]
-            if low < fanout[255] and row[:32] == id:
-                offset, container, stored, raw, kind, codec = struct.unpack("<QIIIBB", row[32:])
+        for rows, fanout, bits, names in self.indexes:
+            bucket = int.from_bytes(id[:4], "big") >> (32 - bits)
+            bucket_rows = rows[54 * fanout[bucket] : 54 * fanout[bucket + 1]]
+            for found, offset, container, stored, raw, kind, codec in struct.iter_unpack("<32sQIIIBB", bucket_rows):
+                if found != id:
+                    continue
                 if names[container] not in self.state.removed:
                     return Place(names[container], offset, stored, raw, kind, codec)
         raise Damaged(f"no object {id.hex()}")

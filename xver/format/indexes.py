@@ -1,22 +1,24 @@
-"""Index files: where every object of some containers lies; a cache of their footers, found by bisection.
+"""Index files: where every object of some containers lies; a cache of their footers, read whole or by ranges.
 
-"XVERINDX" u32 version, u32 containers, u32 rows, u32 bases
-u32 x 256            fan-out: rows whose id begins with this byte or a lower one
+"XVERINDX" u32 version, u32 containers, u32 bytes of theirs, u32 rows, u32 bases, u8 bits
+u32 x 2^bits         fan-out: rows whose id begins with these bits or lower ones
+containers           u8 kind, u64 size, u64 XXH3-64, u16 length, name
 rows, by id          id, u64 offset, u32 container, u32 stored, u32 raw, u8 kind, u8 codec
 bases, by id         id of a delta, u8 number of bases, three ids (zero bytes where fewer)
-containers           u8 kind, u64 size, u64 XXH3-64, u16 length, name
 u64                  XXH3-64 of everything before
+
+A bucket of the fan-out has 32 to 64 rows, so whoever has the head finds an object by one read of 2 to 3 KiB, however
+many millions there are.
 """
 
 from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
 from xver.format.codecs import MAX_BASES, Codec
@@ -27,13 +29,22 @@ from xver.model.ids import ID_SIZE, Kind, checksum
 
 _MAGIC: Final = b"XVERINDX"
 _VERSION: Final = 1
-_HEADER: Final = struct.Struct("<8sIIII")
-_FANOUT: Final = struct.Struct("<256I")
+_HEADER: Final = struct.Struct("<8sIIIIIB")
+HEADER_SIZE: Final = _HEADER.size
+_FANOUT: Final = struct.Struct("<I")
 _ROW: Final = struct.Struct("<32sQIIIBB")
 _BASE: Final = struct.Struct("<32sB96s")
 _CONTAINER: Final = struct.Struct("<BQQH")
 _SUM: Final = struct.Struct("<Q")
 _PACK: Final = 1
+_BUCKET_BITS: Final = 5
+"""A bucket has as many rows as this says, to twice as many."""
+_GAP: Final = 16 * 1024
+_RANGE: Final = 8 * 1024 * 1024
+_KEPT_BUCKETS: Final = 8192
+
+ReadRanges: TypeAlias = Callable[[Sequence[tuple[int, int]]], Iterable[bytes | memoryview]]
+"""Gives the bytes of each (offset, length) of a file, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +82,11 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
         if one.id not in rows:
             rows[one.id] = _ROW.pack(one.id, one.offset, number, one.stored, one.raw, one.kind, one.codec)
     ordered = sorted(rows.values())
-    counts = [0] * 256
+    bits = bits_for(len(ordered))
+    counts = [0] * (1 << bits)
     for row in ordered:
-        counts[row[0]] += 1
-    total = 0
-    fanout = []
-    for count in counts:
-        total += count
-        fanout.append(total)
+        counts[_bucket(row, bits)] += 1
+    fanout = list(accumulate(counts))
     side = [_BASE.pack(id, len(bases[id]), b"".join(bases[id])) for id in sorted(bases) if id in rows]
     names = []
     for container in numbers:
@@ -86,14 +94,88 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
         names.append(_CONTAINER.pack(container.kind, container.size, container.checksum, len(name)) + name)
     body = b"".join(
         [
-            _HEADER.pack(_MAGIC, _VERSION, len(names), len(ordered), len(side)),
-            _FANOUT.pack(*fanout),
+            _HEADER.pack(_MAGIC, _VERSION, len(names), sum(map(len, names)), len(ordered), len(side), bits),
+            struct.pack(f"<{len(fanout)}I", *fanout),
+            *names,
             *ordered,
             *side,
-            *names,
         ]
     )
     return body + _SUM.pack(checksum(body))
+
+
+def bits_for(rows: int) -> int:
+    """Return how many leading bits of an id choose its bucket in an index of so many rows."""
+    return max(0, rows.bit_length() - 1 - _BUCKET_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What stands before the rows, checked against the size of the file, so that no count makes us allocate more."""
+
+    bits: int
+    rows: int
+    bases: int
+    fanout: memoryview
+    containers: tuple[Container, ...]
+    rows_at: int
+
+    @property
+    def bases_at(self) -> int:
+        return self.rows_at + _ROW.size * self.rows
+
+    def bucket(self, number: int) -> tuple[int, int]:
+        """Return the first row of a bucket, and the first behind it."""
+        (high,) = _FANOUT.unpack_from(self.fanout, 4 * number)
+        low = _FANOUT.unpack_from(self.fanout, 4 * number - 4)[0] if number else 0
+        if not low <= high <= self.rows:
+            raise CorruptData("index whose fan-out is not right")
+        return low, high
+
+    def place(self, row: bytes | memoryview) -> Place:
+        """Return what a row says; raises `CorruptData` for what cannot be."""
+        id, offset, container, stored, raw, kind, codec = _ROW.unpack(row)
+        check_frame(kind, codec, stored, raw, 1 if codec == Codec.DELTA else 0)
+        if container >= len(self.containers):
+            raise CorruptData("index with a row in no container")
+        home = self.containers[container]
+        if offset + stored > home.size:
+            raise CorruptData("index with a row beyond its container")
+        return Place(id, home, offset, stored, raw, Kind(kind), Codec(codec))
+
+
+def head_size(data: bytes | memoryview, size: int) -> int:
+    """Return how many bytes stand before the rows, from the first `HEADER_SIZE` of an index of `size` bytes.
+
+    Raises:
+        CorruptData: the sizes do not add up.
+        UnsupportedFormat: a version of the future.
+    """
+    if len(data) < _HEADER.size:
+        raise CorruptData("index ends early")
+    magic, version, containers, names, rows, bases, bits = _HEADER.unpack(data[: _HEADER.size])
+    if magic != _MAGIC:
+        raise CorruptData("this is no index: its first bytes are others")
+    if version != _VERSION:
+        raise UnsupportedFormat(f"index of format {version}", hint=UPGRADE)
+    if bits and 1 << bits > rows:
+        raise CorruptData("index whose fan-out is not right")
+    head = int(_HEADER.size + _FANOUT.size * (1 << bits) + names)
+    if head + _ROW.size * rows + _BASE.size * bases + _SUM.size != size or containers * _CONTAINER.size > names:
+        raise CorruptData("index of the wrong size")
+    return head
+
+
+def _read_head(data: memoryview, size: int) -> _Head:
+    at = head_size(data, size)
+    _, _, containers, names, rows, bases, bits = _HEADER.unpack(data[: _HEADER.size])
+    cursor = Cursor(data[at - names : at], "index")
+    homes = tuple(_read_container(cursor) for _ in range(containers))
+    cursor.finish()
+    head = _Head(bits, rows, bases, data[_HEADER.size : at - names], homes, at)
+    if head.bucket((1 << bits) - 1)[1] != rows:
+        raise CorruptData("index whose fan-out is not right")
+    return head
 
 
 class PackIndex:
@@ -107,25 +189,15 @@ class PackIndex:
         UnsupportedFormat: a version of the future.
     """
 
-    __slots__ = ("_bases", "_data", "_fanout", "_rows", "containers", "count")
+    __slots__ = ("_bases", "_data", "_head", "_rows", "containers", "count")
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data)
-        cursor = Cursor(self._data, "index")
-        magic, version, containers, rows, bases = _HEADER.unpack(cursor.take(_HEADER.size))
-        if magic != _MAGIC:
-            raise CorruptData("this is no index: its first bytes are others")
-        if version != _VERSION:
-            raise UnsupportedFormat(f"index of format {version}", hint=UPGRADE)
-        self._fanout = _FANOUT.unpack(cursor.take(_FANOUT.size))
-        self.count = rows
-        if self._fanout[-1] != rows or list(self._fanout) != sorted(self._fanout):
-            raise CorruptData("index whose fan-out is not right")
-        self._rows = cursor.take(_ROW.size * rows)
-        self._bases = cursor.take(_BASE.size * bases)
-        self.containers = [_read_container(cursor) for _ in range(containers)]
-        cursor.take(_SUM.size)
-        cursor.finish()
+        self._head = _read_head(self._data, len(self._data))
+        self.count = self._head.rows
+        self.containers = self._head.containers
+        self._rows = self._data[self._head.rows_at : self._head.bases_at]
+        self._bases = self._data[self._head.bases_at : -_SUM.size]
 
     def verify(self) -> None:
         """Raise `CorruptData` unless the checksum matches, rows and fan-out are in order, and every row can be."""
@@ -134,40 +206,28 @@ class PackIndex:
         ids = list(self.ids())
         if any(one >= two for one, two in pairwise(ids)):
             raise CorruptData("index out of order")
-        counts = Counter(id[0] for id in ids)
-        if tuple(accumulate(counts[first] for first in range(256))) != self._fanout:
-            raise CorruptData("index whose fan-out is not right")
+        counts = [0] * (1 << self._head.bits)
+        for id in ids:
+            counts[_bucket(id, self._head.bits)] += 1
+        for number, total in enumerate(accumulate(counts)):
+            if self._head.bucket(number)[1] != total:
+                raise CorruptData("index whose fan-out is not right")
         for place in self.places():
             if place.codec is Codec.DELTA:
                 self.bases(place.id)
 
     def find(self, id: bytes) -> Place | None:
         """Return where the object lies, None if not here."""
-        first = id[0]
-        low = self._fanout[first - 1] if first else 0
-        high = self._fanout[first]
-        rows = self._rows
-        while low < high:
-            middle = (low + high) // 2
-            at = middle * 54
-            if rows[at : at + 32].tobytes() < id:
-                low = middle + 1
-            else:
-                high = middle
-        at = low * 54
-        if low < self.count and rows[at : at + 32] == id:
-            return self._place(low)
-        return None
+        low, high = self._head.bucket(_bucket(id, self._head.bits))
+        return _find(self._head, self._rows[_ROW.size * low : _ROW.size * high], id)
+
+    def find_many(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
+        """Return where those of the objects lie that are here."""
+        return {id: place for id in ids if (place := self.find(id)) is not None}
 
     def bases(self, id: bytes) -> tuple[bytes, ...]:
         """Return the ids of a delta's bases; raises `CorruptData` if the index names none."""
-        count = len(self._bases) // _BASE.size
-        at = bisect_left(range(count), id, key=lambda row: bytes(self._bases[row * _BASE.size :][:ID_SIZE]))
-        if at < count:
-            found, number, ids = _BASE.unpack(self._bases[at * _BASE.size : (at + 1) * _BASE.size])
-            if found == id and 1 <= number <= MAX_BASES:
-                return tuple(ids[ID_SIZE * one : ID_SIZE * (one + 1)] for one in range(number))
-        raise CorruptData(f"index names no bases of the delta b3:{id.hex()[:16]}")
+        return _find_bases(id, self._head.bases, lambda row: self._bases[row * _BASE.size : (row + 1) * _BASE.size])
 
     def ids(self) -> Iterator[bytes]:
         """Yield every id, in order."""
@@ -177,19 +237,117 @@ class PackIndex:
 
     def places(self) -> Iterator[Place]:
         """Yield every row, by id."""
-        for row in range(self.count):
-            yield self._place(row)
+        for at in range(0, len(self._rows), _ROW.size):
+            yield self._head.place(self._rows[at : at + _ROW.size])
 
-    def _place(self, row: int) -> Place:
-        fields = _ROW.unpack(self._rows[row * _ROW.size : (row + 1) * _ROW.size])
-        id, offset, container, stored, raw, kind, codec = fields
-        check_frame(kind, codec, stored, raw, 1 if codec == Codec.DELTA else 0)
-        if container >= len(self.containers):
-            raise CorruptData("index with a row in no container")
-        home = self.containers[container]
-        if offset + stored > home.size:
-            raise CorruptData("index with a row beyond its container")
-        return Place(id, home, offset, stored, raw, Kind(kind), Codec(codec))
+
+class RangedIndex:
+    """An index of which only what is needed is read: its head once, then a bucket for an object, near ones together.
+
+    `read` gives ranges of the file, `size` is its size in bytes. The checksum cannot be verified; every object is, by
+    its id, when it is read. May be used from several threads if `read` may.
+
+    Raises:
+        CorruptData: the sizes do not add up.
+        UnsupportedFormat: a version of the future.
+    """
+
+    def __init__(self, read: ReadRanges, size: int, *, head: bytes | memoryview) -> None:
+        self._read = read
+        self._head = _read_head(memoryview(head), size)
+        self._buckets: dict[int, memoryview] = {}
+        self.count = self._head.rows
+        self.containers = self._head.containers
+
+    def find(self, id: bytes) -> Place | None:
+        """Return where the object lies, None if not here."""
+        return self.find_many([id]).get(id)
+
+    def find_many(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
+        """Return where those of the objects lie that are here; buckets that lie near each other are read together."""
+        head = self._head
+        wanted = [(id, _bucket(id, head.bits)) for id in ids]
+        buckets = self._fetch({number for _, number in wanted})
+        return {id: place for id, number in wanted if (place := _find(head, buckets[number], id)) is not None}
+
+    def bases(self, id: bytes) -> tuple[bytes, ...]:
+        """Return the ids of a delta's bases; a read for each step of the search.
+
+        Frames name their bases themselves: this is for those who do not read them. Raises `CorruptData`.
+        """
+        at = self._head.bases_at
+        return _find_bases(
+            id, self._head.bases, lambda row: next(iter(self._read([(at + row * _BASE.size, _BASE.size)])))
+        )
+
+    def _fetch(self, numbers: set[int]) -> dict[int, memoryview]:
+        found = {number: kept for number in numbers if (kept := self._buckets.get(number)) is not None}
+        rows = {number: self._head.bucket(number) for number in sorted(numbers - found.keys())}
+        groups: list[list[int]] = []
+        for number, (low, high) in rows.items():
+            last = rows[groups[-1][-1]] if groups else (0, 0)
+            first = rows[groups[-1][0]] if groups else (0, 0)
+            if groups and (low - last[1]) * _ROW.size <= _GAP and (high - first[0]) * _ROW.size <= _RANGE:
+                groups[-1].append(number)
+            else:
+                groups.append([number])
+        starts = [rows[group[0]][0] for group in groups]
+        ranges = [
+            (self._head.rows_at + start * _ROW.size, (rows[group[-1]][1] - start) * _ROW.size)
+            for start, group in zip(starts, groups, strict=True)
+        ]
+        filled = [one for one in ranges if one[1]]
+        answers = iter(self._read(filled)) if filled else iter(())
+        for start, group, (_, length) in zip(starts, groups, ranges, strict=True):
+            view = memoryview(next(answers) if length else b"")
+            if len(view) != length:
+                raise CorruptData("index ends early")
+            for number in group:
+                low, high = rows[number]
+                # A copy of its own, so that keeping one bucket does not keep all that was read with it.
+                part = bytes(view[(low - start) * _ROW.size : (high - start) * _ROW.size])
+                found[number] = memoryview(part)
+        if len(self._buckets) + len(found) > _KEPT_BUCKETS:
+            self._buckets = {}
+        self._buckets.update(found)
+        return found
+
+
+def head_guess(size: int, packs: Iterable[str]) -> int:
+    """Return how many bytes to read at the front of an index of `size` bytes so that its head is among them.
+
+    `packs` are the names of the containers it may have. A good guess, not a promise: `head_size` tells.
+    """
+    names = sum(_CONTAINER.size + len(name) for name in packs)
+    return min(size, _HEADER.size + _FANOUT.size * (1 << bits_for(size // _ROW.size)) + names)
+
+
+def _bucket(id: bytes | memoryview, bits: int) -> int:
+    return int.from_bytes(id[:4], "big") >> (32 - bits)
+
+
+def _find(head: _Head, rows: memoryview, id: bytes) -> Place | None:
+    low, high = 0, len(rows) // _ROW.size
+    while low < high:
+        middle = (low + high) // 2
+        at = middle * 54
+        if rows[at : at + 32].tobytes() < id:
+            low = middle + 1
+        else:
+            high = middle
+    at = low * 54
+    if rows[at : at + 32] == id:
+        return head.place(rows[at : at + 54])
+    return None
+
+
+def _find_bases(id: bytes, count: int, read: Callable[[int], bytes | memoryview]) -> tuple[bytes, ...]:
+    at = bisect_left(range(count), id, key=lambda row: bytes(read(row)[:ID_SIZE]))
+    if at < count:
+        found, number, ids = _BASE.unpack(read(at))
+        if found == id and 1 <= number <= MAX_BASES:
+            return tuple(ids[ID_SIZE * one : ID_SIZE * (one + 1)] for one in range(number))
+    raise CorruptData(f"index names no bases of the delta b3:{id.hex()[:16]}")
 
 
 def _read_container(cursor: Cursor) -> Container:

@@ -1,14 +1,14 @@
 """A dataset's listing: rows sorted by path, in columnar blocks under index nodes, split by path.
 
     rows         a b c d e f g h i j k …          a row: path, kind, size, id, fingerprint, …
-    blocks       [a b c d] [e f g] [h i j k] …    closed after a row whose path's hash ends in ten zero bits
+    blocks       [a b c d] [e f g] [h i j k] …    closed after a row whose path's hash ends in seven zero bits
     level 1      [B B B]                          index: first path, rows, bytes and id of each block
     level 2      …                                until one index is left: its id is the listing's
 
 Boundaries depend on paths alone, so a change of content moves none, and the id depends on the rows alone. A block
-holds 128 to 8,192 rows, an index 128 to 4,096 children; fewer are held by the last of a level, and by one whose text
-(paths, addresses) reaches 4 MiB. A listing's id is always that of an index; an empty listing is an index without
-children.
+holds 32 to 8,192 rows, an index 32 to 4,096 children, either about 160; fewer are held by the last of a level, and by
+one whose text (paths, addresses) reaches 4 MiB. A listing's id is always that of an index; an empty listing is an
+index without children.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from xver.model.ids import (
 )
 from xver.model.paths import MAX_PATH, TrackedPath, decode_path
 
-MIN_ROWS: Final = 128
+MIN_ROWS: Final = 32
 MAX_ROWS: Final = 8192
 MAX_CHILDREN: Final = 4096
 MAX_LEVEL: Final = 8
@@ -42,7 +42,8 @@ MAX_TEXT: Final = 4 * 1024 * 1024
 """Closes a part whatever its rows or children: with the longest names it stays below the largest object."""
 MAX_ADDRESS: Final = 4096
 """The longest address of an external file, in bytes, and the longest version its server calls it."""
-_CLOSES: Final = (1 << 10) - 1
+_CLOSES: Final = (1 << 7) - 1
+"""Parts are small, so that finding one row of millions costs kilobytes: docs/decisions/022."""
 
 _COUNT: Final = struct.Struct("<I")
 _INDEX: Final = struct.Struct("<BI")

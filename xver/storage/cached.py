@@ -84,7 +84,7 @@ class CachedStorage(Storage):
 
     def prefetch(self, keys: Iterable[str]) -> None:
         """Fetch objects that are remembered whole and are not yet, several at a time; one that is gone is left out."""
-        lacking = sorted({key for key in keys if _is_kept(key) and self._cache.stat(key) is None})
+        lacking = sorted({key for key in keys if self._is_kept(key) and self._cache.stat(key) is None})
         if len(lacking) > 1:
             with ThreadPoolExecutor(_AT_A_TIME, "prefetch") as pool:
                 for _ in pool.map(self._try_to_fetch, lacking):
@@ -96,7 +96,7 @@ class CachedStorage(Storage):
             self._cache.delete(stat.key)
 
     def get(self, key: str, part: Part | None = None) -> bytes:
-        if not _is_kept(key):
+        if not self._is_kept(key):
             return self._inner.get(key, part)
         if key == self._absent:
             self._absent = None
@@ -108,7 +108,7 @@ class CachedStorage(Storage):
             return data if part is None else cut_part(data, part, key)
 
     def view(self, key: str) -> memoryview:
-        if not _is_kept(key):
+        if not self._is_kept(key):
             return self._inner.view(key)
         self.get(key)
         return self._cache.view(key)
@@ -121,7 +121,7 @@ class CachedStorage(Storage):
     def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
         self.prefetch(key for key, _ in parts)
         # Runs of what is not remembered go to the storage together: it fetches several at a time.
-        for kept, run in groupby(parts, key=lambda pair: _is_kept(pair[0])):
+        for kept, run in groupby(parts, key=lambda pair: self._is_kept(pair[0])):
             if kept:
                 yield from (self.get(key, part) for key, part in run)
             else:
@@ -163,6 +163,9 @@ class CachedStorage(Storage):
             return True
         return False
 
+    def _is_kept(self, key: str) -> bool:
+        return key.startswith(_KEPT) or key.endswith(_METADATA)
+
     def _fetch(self, key: str) -> bytes:
         data = self._inner.get(key)
         self._cache.put(key, data)
@@ -186,7 +189,3 @@ def _entry(n: int) -> str:
 
 def _number(key: str) -> int:
     return int(key.removeprefix(_LOG))
-
-
-def _is_kept(key: str) -> bool:
-    return key.startswith(_KEPT) or key.endswith(_METADATA)

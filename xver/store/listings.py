@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final, TypeVar
 
 from xver.errors import CorruptData
 from xver.format.listings import (
@@ -19,7 +21,11 @@ from xver.model.entries import Dataset, Entry
 from xver.model.ids import BlockId, Kind, ListingId, object_id
 from xver.model.paths import TrackedPath
 from xver.store.packing import Packer
-from xver.store.store import Store
+from xver.store.store import Store, Wanted
+
+_T = TypeVar("_T")
+_MOST: Final = 64
+"""Parts read at a time: about 1 MiB of listings."""
 
 
 def put_listing(packer: Packer | None, rows: Iterable[Row]) -> Dataset:
@@ -46,9 +52,29 @@ def read_listing(store: Store, id: ListingId) -> Iterator[Row]:
 
 def find_row(store: Store, id: ListingId, path: TrackedPath) -> Entry | None:
     """Return what a listing has at a path, None if nothing; reads one block."""
-    for row in rows_from(store, id, path):
-        return row.entry if row.path == path else None
-    return None
+    return find_rows(store, id, [path]).get(path)
+
+
+def find_rows(store: Store, id: ListingId, paths: Iterable[str]) -> dict[str, Entry]:
+    """Return what a listing has at each of several paths; reads each part that may hold one of them, once.
+
+    Goes down level by level, so the number of round trips is that of levels, not of paths.
+    """
+    found: dict[str, Entry] = {}
+    level: list[tuple[ListingNode, list[bytes]]] = [(read_index(store, id), sorted({path.encode() for path in paths}))]
+    while level:
+        wanted = [part for node, some in level for part in _parts_of(node, some)]
+        below: list[tuple[ListingNode, list[bytes]]] = []
+        for batch in _batches(wanted, _MOST, _MOST):
+            if level[0][0].level == 1:
+                for (_, some), rows in zip(batch, _read_blocks(store, [child for child, _ in batch]), strict=True):
+                    asked = {path.decode() for path in some}
+                    found.update((str(row.path), row.entry) for row in rows if row.path in asked)
+            else:
+                nodes = _read_indexes(store, level[0][0].level - 1, [child for child, _ in batch])
+                below += [(node, some) for (_, some), node in zip(batch, nodes, strict=True)]
+        level = below
+    return found
 
 
 def rows_below(store: Store, id: ListingId, folder: str) -> Iterator[Row]:
@@ -67,7 +93,7 @@ def rows_below(store: Store, id: ListingId, folder: str) -> Iterator[Row]:
 def rows_from(store: Store, id: ListingId, start: str) -> Iterator[Row]:
     """Yield the rows whose path is `start` or sorts after it."""
     first = start.encode()
-    for row in _rows_from(store, id, first):
+    for row in _rows_from(store, read_index(store, id), first):
         if row.path.encode() >= first:
             yield row
 
@@ -79,29 +105,57 @@ def read_index(store: Store, id: ListingId) -> ListingNode:
 
 def read_block(store: Store, child: Child) -> list[Row]:
     """Return a block's rows; raises `CorruptData` unless it is what the index says of it."""
-    rows = decode_block(store.get(Kind.BLOCK, child.id))
-    if (
-        rows[0].path.encode() != child.first
-        or len(rows) != child.rows
-        or sum(row.entry.size for row in rows) != child.size
-    ):
-        raise CorruptData(f"listing block b3:{child.id.hex()[:16]} is not what its index says")
-    return rows
+    return next(_read_blocks(store, [child]))
+
+
+def _read_blocks(store: Store, children: Sequence[Child]) -> Iterator[list[Row]]:
+    found = dict(store.get_many(Wanted(Kind.BLOCK, child.id) for child in children))
+    for child in children:
+        rows = decode_block(found[child.id])
+        if (
+            rows[0].path.encode() != child.first
+            or len(rows) != child.rows
+            or sum(row.entry.size for row in rows) != child.size
+        ):
+            raise CorruptData(f"listing block b3:{child.id.hex()[:16]} is not what its index says")
+        yield rows
+
+
+def _read_indexes(store: Store, level: int, children: Sequence[Child]) -> Iterator[ListingNode]:
+    found = dict(store.get_many(Wanted(Kind.LISTING, child.id) for child in children))
+    for child in children:
+        node = decode_index(found[child.id])
+        if node.level != level or Child(node.first, node.rows, node.size, child.id) != child:
+            raise CorruptData(f"listing index b3:{child.id.hex()[:16]} is not what its parent says")
+        yield node
 
 
 def _rows(store: Store, id: ListingId) -> Iterator[Row]:
-    yield from _rows_from(store, id, b"")
+    yield from _rows_from(store, read_index(store, id), b"")
 
 
-def _rows_from(store: Store, id: ListingId, first: bytes) -> Iterator[Row]:
-    node = read_index(store, id)
-    starts = [child.first for child in node.children]
-    for child in node.children[max(0, bisect_right(starts, first) - 1) :]:
+def _rows_from(store: Store, node: ListingNode, first: bytes) -> Iterator[Row]:
+    children = node.children[max(0, bisect_right([child.first for child in node.children], first) - 1) :]
+    # One part for who wants one row, and ever more together for who goes on.
+    for batch in _batches(children, 1, _MOST):
         if node.level == 1:
-            yield from read_block(store, child)
+            for rows in _read_blocks(store, batch):
+                yield from rows
         else:
-            below = read_index(store, ListingId(child.id))
-            found = Child(below.first, below.rows, below.size, child.id)
-            if below.level != node.level - 1 or found != child:
-                raise CorruptData(f"listing index b3:{child.id.hex()[:16]} is not what its parent says")
-            yield from _rows_from(store, ListingId(child.id), first)
+            for below in _read_indexes(store, node.level - 1, batch):
+                yield from _rows_from(store, below, first)
+
+
+def _parts_of(node: ListingNode, paths: list[bytes]) -> Iterator[tuple[Child, list[bytes]]]:
+    """Yield each child that may hold some of the paths, with those."""
+    starts = [child.first for child in node.children]
+    for at, some in groupby(paths, key=lambda path: bisect_right(starts, path) - 1):
+        if at >= 0:
+            yield node.children[at], list(some)
+
+
+def _batches(parts: Sequence[_T], first: int, most: int) -> Iterator[Sequence[_T]]:
+    at, size = 0, first
+    while at < len(parts):
+        yield parts[at : at + size]
+        at, size = at + size, min(2 * size, most)

@@ -18,7 +18,7 @@ from xver.format.canonical import decode_json, encode_json
 from xver.format.codecs import Codec
 from xver.format.indexes import Place, merge_indexes
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import decode_frame
+from xver.format.packs import decode_frame, delta_bases
 from xver.model.ids import Kind, checksum
 from xver.model.refs import HEADS, Target
 from xver.storage.base import Part, Storage
@@ -99,8 +99,10 @@ class Store:
         """
         places: list[Place] = []
         lacking: list[Wanted] = []
+        wanted = list(wanted)
+        found = self.index.find_many(one.id for one in wanted)
         for one in wanted:
-            place = self.index.find(one.id)
+            place = found.get(one.id)
             if place is None:
                 lacking.append(one)
             else:
@@ -179,7 +181,7 @@ class Store:
         """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
         dictionary = None
         if place.codec is Codec.DELTA:
-            dictionary = b"".join(self._base(place, base) for base in self.index.bases(place))
+            dictionary = b"".join(self._base(place, base) for base in delta_bases(stored))
         return decode_frame(
             stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary
         )

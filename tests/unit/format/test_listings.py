@@ -99,7 +99,7 @@ def test_blocks_end_where_the_format_says() -> None:
         ends = [
             at
             for at, row in enumerate(decode_block(BEFORE.parts[block]))
-            if path_hash(row.path.encode(), 0) % 1024 == 0 and at + 1 >= MIN_ROWS
+            if path_hash(row.path.encode(), 0) % 128 == 0 and at + 1 >= MIN_ROWS
         ]
         assert ends == [len(decode_block(BEFORE.parts[block])) - 1]
 
@@ -131,13 +131,13 @@ def test_the_id_depends_on_the_rows_alone() -> None:
 
 def test_a_block_is_full_at_its_maximum() -> None:
     # Names whose hash closes no block.
-    names = [name for name in map("{:08}".format, range(25_000)) if path_hash(name.encode(), 0) % 1024]
+    names = [name for name in map("{:08}".format, range(25_000)) if path_hash(name.encode(), 0) % 128]
     listing = Listing(row(name, file("")) for name in names[: 2 * MAX_ROWS + 1])
     assert [child.rows for child in listing.node(listing.dataset.id).children] == [MAX_ROWS, MAX_ROWS, 1]
 
 
 def name_that_closes(prefix: str, level: int) -> str:
-    return next(name for at in range(1 << 20) if path_hash((name := f"{prefix}{at}").encode(), level) % 1024 == 0)
+    return next(name for at in range(1 << 20) if path_hash((name := f"{prefix}{at}").encode(), level) % 128 == 0)
 
 
 def test_an_index_closes_after_a_child_whose_first_path_says_so() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.faulty import FaultyStorage
+from tests.support.counting import CountingStorage
 from tests.support.values import trees
 from xver.errors import CorruptData
 from xver.format.listings import Row, encode_block
@@ -16,7 +16,16 @@ from xver.model.entries import Dataset, Entry, File
 from xver.model.ids import Kind, ListingId, chunk_id
 from xver.model.paths import TrackedPath, is_below
 from xver.storage.memory import MemoryStorage
-from xver.store.listings import find_row, put_listing, read_block, read_index, read_listing, rows_below, rows_from
+from xver.store.listings import (
+    find_row,
+    find_rows,
+    put_listing,
+    read_block,
+    read_index,
+    read_listing,
+    rows_below,
+    rows_from,
+)
 from xver.store.log import Change
 from xver.store.store import Store, create_store, open_store
 
@@ -62,25 +71,35 @@ def test_rows_come_back_in_order(tree: dict[TrackedPath, Entry]) -> None:
         assert list(rows_below(store, dataset.id, folder)) == [row for row in rows if is_below(row.path, folder)]
 
 
-def blocks_read(storage: MemoryStorage, read: object) -> int:
-    """Return how many requests something makes to a store that is opened for it."""
-    faulty = FaultyStorage(storage)
-    store = open_store(faulty, client="test")
+def counted(storage: MemoryStorage) -> tuple[Store, CountingStorage]:
+    """Open the store anew with its index read, and count from there on."""
+    counting = CountingStorage(storage)
+    store = open_store(counting, client="test")
     next(iter(store.index.ids()))
-    faulty.calls.clear()
-    read(store)  # type: ignore[operator]
-    return len(faulty.calls)
+    counting.reset()
+    return store, counting
 
 
 @pytest.mark.parametrize("at", [0, 1, 7_777, 19_999])
-def test_one_row_is_one_block(many: tuple[MemoryStorage, Dataset], at: int) -> None:
+def test_one_row_is_one_part_of_each_level(many: tuple[MemoryStorage, Dataset], at: int) -> None:
     storage, dataset = many
-    row = MANY[at]
+    store, counting = counted(storage)
+    assert find_row(store, dataset.id, MANY[at].path) == MANY[at].entry
+    assert counting.requests == read_index(store, dataset.id).level + 1
+    assert counting.bytes < 60_000
 
-    def read(store: Store) -> None:
-        assert find_row(store, dataset.id, row.path) == row.entry
 
-    assert blocks_read(storage, read) <= 3
+@given(st.lists(st.integers(0, 20_100), max_size=30))
+def test_many_rows_are_found_in_as_few_round_trips_as_one(
+    many: tuple[MemoryStorage, Dataset], numbers: list[int]
+) -> None:
+    storage, dataset = many
+    store, counting = counted(storage)
+    paths = [MANY[n].path if n < 20_000 else TrackedPath(f"absent/{n}") for n in numbers]
+    expected = {MANY[n].path: MANY[n].entry for n in numbers if n < 20_000}
+    assert find_rows(store, dataset.id, paths) == expected
+    # Neighbours in the pack are read together: no request a path.
+    assert counting.requests <= 2 * (read_index(store, dataset.id).level + 1)
 
 
 @pytest.mark.parametrize("path", ["", "00", "05/05000", "05/05000.txt/x", "zz", "05/05000.txz"])
@@ -91,15 +110,12 @@ def test_what_is_not_there_is_not_found(many: tuple[MemoryStorage, Dataset], pat
 
 def test_a_folder_reads_its_blocks_only(many: tuple[MemoryStorage, Dataset]) -> None:
     storage, dataset = many
-
-    def folder(store: Store) -> None:
-        assert list(rows_below(store, dataset.id, "07")) == MANY[7000:8000]
-
-    def whole(store: Store) -> None:
-        assert list(read_listing(store, dataset.id)) == MANY
-
-    part, everything = blocks_read(storage, folder), blocks_read(storage, whole)
-    assert part <= everything // 3
+    store, part = counted(storage)
+    assert list(rows_below(store, dataset.id, "07")) == MANY[7000:8000]
+    store, whole = counted(storage)
+    assert list(read_listing(store, dataset.id)) == MANY
+    assert part.bytes <= whole.bytes // 4
+    assert whole.requests < 20
 
 
 @given(start=st.sampled_from(["", "0", "03/03500.txt", "03/03500.txu", "19/19999.txt", "~"]))
@@ -120,7 +136,7 @@ def test_a_folder_and_names_that_begin_like_it_are_told_apart() -> None:
     assert [row.path for row in rows_below(store, dataset.id, "a")] == ["a/x", "a/y/z"]
 
 
-def test_an_edit_shares_all_blocks_but_one(many: tuple[MemoryStorage, Dataset]) -> None:
+def test_an_edit_writes_one_part_of_each_level(many: tuple[MemoryStorage, Dataset]) -> None:
     storage, dataset = many
     store = open_store(storage, client="test")
     changed = list(MANY)
@@ -128,7 +144,7 @@ def test_an_edit_shares_all_blocks_but_one(many: tuple[MemoryStorage, Dataset]) 
     rows = store.index.rows()
     other = stored(store, changed)
     assert other.id != dataset.id
-    assert store.index.rows() - rows <= 2
+    assert store.index.rows() - rows == read_index(store, dataset.id).level + 1
 
 
 def test_a_block_that_is_not_what_its_index_says_is_refused(store: Store) -> None:

@@ -1,0 +1,94 @@
+"""Where objects lie: by ranges the same is found as in whole indexes, and little is read for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.counting import CountingStorage
+from xver.errors import CorruptData
+from xver.model.ids import Kind
+from xver.storage.local import LocalStorage
+from xver.storage.memory import MemoryStorage
+from xver.storage.reading import ReadingStorage
+from xver.store.index import StoreIndex
+from xver.store.log import Change
+from xver.store.store import Store, create_store
+
+COUNT = 12_000
+
+
+@pytest.fixture(scope="module")
+def filled() -> tuple[MemoryStorage, list[bytes]]:
+    storage = MemoryStorage()
+    store = create_store(storage, client="test")
+    ids: list[bytes] = []
+    for part in range(2):
+        with store.packer() as packer:
+            ids += [packer.put(Kind.CHUNK, b"%d" % n) for n in range(part * COUNT // 2, (part + 1) * COUNT // 2)]
+            index = packer.finish()
+        assert index is not None
+        store.commit(Change("fill", add_index=(index,)))
+    return storage, ids
+
+
+def ranged(storage: CountingStorage | ReadingStorage) -> StoreIndex:
+    return StoreIndex(storage, Store(storage, repository="r", client="test").log, whole=0)
+
+
+def test_few_objects_cost_a_head_and_a_bucket_each(filled: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage, ids = filled
+    counting = CountingStorage(storage)
+    index = ranged(counting)
+    counting.reset()
+    place = index.find(ids[17])
+    assert place is not None
+    assert place.id == ids[17]
+    assert counting.bytes < 20_000
+    assert index.find(b"\0" * 32) is None
+    counting.reset()
+    assert index.find(ids[17]) == place
+    assert counting.requests == 0
+
+
+def test_all_objects_are_found_and_none_beside_them(filled: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage, ids = filled
+    index, whole = ranged(CountingStorage(storage)), create_store(storage, client="test").index
+    asked = [*ids, *(bytes([n]) * 32 for n in range(256))]
+    assert index.find_many(asked) == whole.find_many(asked) == {id: whole.find(id) for id in ids}
+    assert b"\0" * 32 not in index
+    assert all(id in index for id in ids[:2_500])
+    assert (index.rows(), set(index.ids())) == (COUNT, set(ids))
+
+
+def test_a_second_process_remembers_the_head(filled: tuple[MemoryStorage, list[bytes]], tmp_path: Path) -> None:
+    storage, ids = filled
+    cache = LocalStorage(tmp_path)
+    ranged(ReadingStorage(storage, cache)).find(ids[0])
+    counting = CountingStorage(storage)
+    index = ranged(ReadingStorage(counting, cache))
+    counting.reset()
+    assert index.find(ids[0]) is not None
+    assert counting.requests <= 2
+    assert counting.bytes < 10_000
+
+
+def test_a_remembered_head_that_rotted_is_read_anew(filled: tuple[MemoryStorage, list[bytes]], tmp_path: Path) -> None:
+    storage, ids = filled
+    cache = LocalStorage(tmp_path)
+    ranged(ReadingStorage(storage, cache)).find_many(ids)
+    fronts = [stat.key for stat in cache.list("fronts/")]
+    assert len(fronts) == 2
+    for front in fronts:
+        cache.put(front, b"rotten")
+    assert len(ranged(ReadingStorage(storage, cache)).find_many(ids)) == COUNT
+
+
+def test_a_head_that_is_damaged_at_its_source_is_told(filled: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage = MemoryStorage()
+    for stat in filled[0].list(""):
+        data = filled[0].get(stat.key)
+        storage.put(stat.key, data[:28] + b"\x09" + data[29:] if stat.key.startswith("index/") else data)
+    with pytest.raises(CorruptData):
+        ranged(CountingStorage(storage)).find(filled[1][0])
