@@ -5,6 +5,7 @@
     ├── NotFound                  what was named does not exist
     │   ├── RepositoryNotFound
     │   ├── ContentNotFound       an id that no reachable store holds
+    │   │   └── Purged            and that none may hold again
     │   ├── RefNotFound
     │   ├── RevisionNotFound
     │   └── RunNotFound
@@ -57,6 +58,22 @@ class ContentNotFound(NotFound):
     def __init__(self, id: bytes, *, hint: str | None = None) -> None:
         super().__init__(f"content b3:{id.hex()[:16]} is not in this store", hint=hint)
         self.id = id
+
+
+class Purged(ContentNotFound):
+    """Content that was purged: its bytes were erased on purpose, and no store takes them again.
+
+    `entry` is the number of the log entry that says so, `url` the store whose log it is.
+    """
+
+    def __init__(self, id: bytes, *, entry: int, url: str, path: str | None = None) -> None:
+        super().__init__(id)
+        what = path or f"content b3:{id.hex()[:16]}"
+        self.message = f"{what} was purged (entry {entry} of the log of {url})"
+        self.hint = "it cannot come back under this id: add other content, or stop tracking it with xver rm"
+        self.args = (self.message,)
+        self.entry = entry
+        self.url = url
 
 
 class RefNotFound(NotFound):

@@ -2,6 +2,8 @@
 
 snapshot ─► parents, root listing ─► index ─► blocks ─► content of rows ─► nodes ─► chunks
 run ─► its attachments
+
+Where an edge is not followed, because a store forgot what is below it, says `xver.history.bounds`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from xver.format.listings import decode_block, decode_index
 from xver.format.nodes import decode_node
 from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
+from xver.history.bounds import Bounds, bounds_of
 from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
 from xver.model.ids import EMPTY_ID, Kind
 from xver.model.paths import TrackedPath
@@ -55,15 +58,18 @@ def reach(
     missing: Callable[[Edge, Exception], None] | None = None,
     beside: Sequence[Store] = (),
     kinds: Collection[Kind] = frozenset(Kind),
+    bounds: Bounds | None = None,
 ) -> dict[bytes, Edge]:
     """Return every object reachable from `start`, by id, in the order of paths within each kind.
 
     Objects for which `skip` holds, and those not of `kinds`, are left out, with what is below them. What `store`
     lacks is read from the stores `beside` it. What cannot be read, is damaged or is not what led there says is handed
-    to `missing`, or raised where there is none.
+    to `missing`, or raised where there is none. What lies behind `bounds` (those of all these stores where none are
+    given) is no part of it: neither returned nor missing.
     """
+    ends = bounds_of(store, *beside) if bounds is None else bounds
     found: dict[bytes, Edge] = {}
-    waiting = [edge for edge in start if edge.id != EMPTY_ID]
+    waiting = [edge for edge in start if edge.id != EMPTY_ID and edge.id not in ends.purged]
     while waiting:
         fresh: dict[bytes, Edge] = {}
         for edge in waiting:
@@ -76,12 +82,15 @@ def reach(
         below = [edge for edge in fresh.values() if edge.kind is not Kind.CHUNK]
         waiting = []
         for at in range(0, len(below), _BATCH):
-            waiting += _children((store, *beside), below[at : at + _BATCH], missing)
+            waiting += _children((store, *beside), below[at : at + _BATCH], missing, ends)
     return found
 
 
 def _children(
-    stores: Sequence[Store], parents: list[Edge], missing: Callable[[Edge, Exception], None] | None
+    stores: Sequence[Store],
+    parents: list[Edge],
+    missing: Callable[[Edge, Exception], None] | None,
+    bounds: Bounds,
 ) -> Iterator[Edge]:
     data: dict[bytes, bytes | memoryview] = {}
     lacking = parents
@@ -94,7 +103,12 @@ def _children(
         if edge.id not in data:
             continue
         try:
-            yield from strong_edges(edge, bytes(data[edge.id]))
+            edges = strong_edges(edge, bytes(data[edge.id]))
+            if edge.id in bounds.shallow:
+                continue
+            if edge.id in bounds.forgotten:
+                edges = (one for one in edges if one.kind is Kind.SNAPSHOT)
+            yield from (one for one in edges if one.id not in bounds.purged)
         except (CorruptData, UnsupportedFormat) as error:
             _complain(edge, error, missing)
 

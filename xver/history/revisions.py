@@ -8,6 +8,7 @@ from itertools import repeat
 from typing import Final
 
 from xver.errors import RevisionNotFound
+from xver.history.bounds import bounds_of
 from xver.history.graph import ancestors, read_snapshot
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, SNAPSHOTS, TAGS, Target, TargetKind
@@ -69,12 +70,14 @@ def _abbreviated(store: Store, digits: str, head: SnapshotId | None) -> list[Sna
 def _step(store: Store, id: SnapshotId, suffix: str, rev: str) -> SnapshotId:
     # No history is longer than nine digits say, and what a user typed must not be made into as many steps at once.
     count = int(suffix[1:10] or 1)
+    bounds = bounds_of(store)
     for number in (count,) if suffix[0] == "^" else repeat(1, count):
-        parents = read_snapshot(store, id).parents
+        parents = bounds.parents(id, read_snapshot(store, id))
         if number == 0:
             continue
         if number > len(parents):
-            raise RevisionNotFound(f"{rev} goes back beyond the first version", hint="xver log shows what there is")
+            first = "oldest version that is here" if id in bounds.shallow else "first version"
+            raise RevisionNotFound(f"{rev} goes back beyond the {first}", hint="xver log shows what there is")
         id = parents[number - 1]
     return id
 

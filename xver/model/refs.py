@@ -17,6 +17,8 @@ RUNS: Final = "runs/"
 KEPT: Final = "kept/"
 LOCK: Final = "lock/"
 INFLIGHT: Final = "inflight/"
+FORGOTTEN: Final = "forgotten/"
+SHALLOW: Final = "shallow/"
 
 _NAME_MAX: Final = 512
 # What git refuses in a branch name, and whatever else could not stand in a URL or on a command line.

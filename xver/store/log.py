@@ -56,6 +56,8 @@ class Change:
     remove_index: tuple[str, ...] = ()
     remove_packs: tuple[str, ...] = ()
     fence: int | None = None
+    tombstones: tuple[str, ...] = ()
+    moved_to: str | None = None
 
 
 class Log:
@@ -175,6 +177,8 @@ class Log:
             remove_index=change.remove_index,
             remove_packs=change.remove_packs,
             fence=change.fence,
+            tombstones=change.tombstones,
+            moved_to=change.moved_to,
         )
         if self.n - self._checkpointed < CHECKPOINT_EVERY:
             return entry

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from xver.errors import ContentNotFound, CorruptData, RefConflict
+from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
 from xver.history.diff import Entries
 from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, ListingId
@@ -28,12 +29,16 @@ _LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch brought: branches that moved, commits and runs that are new, stored bytes."""
+    """What a fetch brought: branches that moved, commits and runs that are new, stored bytes.
+
+    `purged` is the number of objects that were purged at the remote and are still here.
+    """
 
     moved: tuple[str, ...]
     commits: int
     runs: int
     size: int
+    purged: int = 0
 
 
 def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Meter = SILENT) -> Fetched:
@@ -54,11 +59,14 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
         edges = _metadata(there, here, map(target_edge, targets))
         copied = copy_objects(there, here, edges, operation=f"fetch {remote.name}", meter=meter)
         size += copied.size
-        if not changed and copied.index is None:
+        purged = [id for id in there.log.tombstones if id not in here.log.tombstones]
+        learned = tuple(id for id in purged if bytes.fromhex(id) not in here)
+        if not changed and copied.index is None and not learned:
             break
+        refs = {**changed, **{name: (None, target) for name, target in _ends(there, here, edges).items()}}
         try:
             added = () if copied.index is None else (copied.index,)
-            here.commit(Change(f"fetch {remote.name}", refs=changed, add_index=added))
+            here.commit(Change(f"fetch {remote.name}", refs=refs, add_index=added, tombstones=learned))
             break
         except RefConflict:
             # Another fetch, or a new tag, was faster: what is to be moved is judged anew.
@@ -71,16 +79,30 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
         len({one.id for one in targets if one.kind is TargetKind.SNAPSHOT}),
         sum(name.startswith(RUNS) for name in changed),
         size,
+        len(purged) - len(learned),
     )
+
+
+def _ends(there: Store, here: Store, edges: Iterable[Edge]) -> dict[str, Target]:
+    """Return the refs that say of what is brought where its history or data ends, as it does at the remote."""
+    bounds = bounds_of(there)
+    kinds = {Kind.SNAPSHOT: TargetKind.SNAPSHOT, Kind.RUN: TargetKind.RUN}
+    found = [Target(kinds[edge.kind], edge.id) for edge in edges if edge.kind in kinds]
+    ends = {forgotten_ref(one): one for one in found if one.id in bounds.forgotten}
+    ends |= {shallow_ref(one): one for one in found if one.id in bounds.shallow}
+    return {name: one for name, one in ends.items() if name not in here.log.refs}
 
 
 def _changed(here: Store, there: Store, remote: Remote) -> dict[str, tuple[Target | None, Target | None]]:
     """Return our refs that a fetch moves, each with its value now and the one it gets."""
     wanted: dict[str, Target | None] = {}
+    forgotten = forgotten_runs(here)
     prefix = f"{TRACKING}{remote.name}/"
     for name, target in there.log.refs.items():
         if name.startswith(HEADS):
             wanted[prefix + name.removeprefix(HEADS)] = target
+        elif name.startswith(KEPT) and name.removeprefix(KEPT) in forgotten:
+            continue
         elif name.startswith(KEPT) or (name.startswith((SNAPSHOTS, RUNS, TAGS)) and name not in here.log.refs):
             # A sealed run and the snapshot of a commit never change: another one there does not replace ours.
             wanted[name] = target
@@ -155,7 +177,10 @@ def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
     Raises:
         ContentNotFound: neither side has it.
     """
-    wanted = [edge for edge in edges if edge.kind is not Kind.CHUNK and edge.id not in repo.store]
+    purged = bounds_of(repo.store, there).purged
+    wanted = [
+        edge for edge in edges if edge.kind is not Kind.CHUNK and edge.id not in repo.store and edge.id not in purged
+    ]
     for edge in wanted:
         if edge.id not in there:
             raise ContentNotFound(
@@ -163,13 +188,15 @@ def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
             )
     if not wanted:
         return
-    copied = copy_objects(there, repo.store, _metadata(there, repo.store, wanted), operation="fetch")
-    repo.store.move("fetch", {}, copied.index)
+    brought = _metadata(there, repo.store, wanted)
+    copied = copy_objects(there, repo.store, brought, operation="fetch")
+    repo.store.move("fetch", _ends(there, repo.store, brought), copied.index)
 
 
 def _metadata(there: Store, here: Store, edges: Iterable[Edge]) -> list[Edge]:
     """Return every object but file content that `here` lacks; of runs also what is attached to them."""
     edges = list(edges)
-    found = reach(there, [edge for edge in edges if edge.kind is not Kind.RUN], skip=here.__contains__)
-    attached = reach(there, [edge for edge in edges if edge.kind is Kind.RUN], skip=here.__contains__)
+    bounds = replace(bounds_of(there), purged=bounds_of(here, there).purged)
+    found = reach(there, [one for one in edges if one.kind is not Kind.RUN], skip=here.__contains__, bounds=bounds)
+    attached = reach(there, [one for one in edges if one.kind is Kind.RUN], skip=here.__contains__, bounds=bounds)
     return [*(edge for edge in found.values() if edge.kind is not Kind.CHUNK), *attached.values()]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xver.errors import Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict
 from xver.format.log_entries import LiveIndex
 from xver.git import history as git_history
+from xver.history.bounds import Bounds, bounds_of, forgotten_ref, forgotten_runs
 from xver.history.graph import is_ancestor
 from xver.history.reach import Edge, reach, target_edge
 from xver.model.ids import Kind, SnapshotId
-from xver.model.refs import HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
+from xver.model.refs import FORGOTTEN, HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
@@ -118,15 +119,15 @@ def _send(
             return replace(sent, behind=True)
         if not targets and not heals:
             return replace(sent, behind=behind, tags=tags)
-        reached = list({**refs, **targets}.values() if heals else targets.values())
+        reached = [one for one in ({**refs, **targets} if heals else targets).values() if one is not None]
         if heals and wish.head is not None:
             reached.append(wish.head)
         try:
-            lacking = _lacking(repo, there, reached)
+            lacking, ends = _lacking(repo, there, reached, _revived(repo, there, targets))
             copied = copy_objects(repo.store, there, lacking.values(), operation=operation, meter=meter)
             commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
-            behind, tags = _move(repo, there, wish, refs, copied.index, operation)
+            behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, copied.index, operation, ends.tombstones)
         except Collected:
             continue
         return replace(sent, behind=behind, tags=tags)
@@ -134,7 +135,13 @@ def _send(
 
 
 def _move(
-    repo: Repo, there: Store, wish: _Wish, refs: Mapping[str, Target], index: LiveIndex | None, operation: str
+    repo: Repo,
+    there: Store,
+    wish: _Wish,
+    refs: Mapping[str, Target],
+    index: LiveIndex | None,
+    operation: str,
+    tombstones: tuple[str, ...],
 ) -> tuple[bool, tuple[str, ...]]:
     """Append the entry that makes what was sent live and moves the refs, judged anew after each lost race."""
     while True:
@@ -145,7 +152,8 @@ def _move(
         if not changes and index is None:
             return behind, tags
         try:
-            there.commit(Change(operation, refs=changes, add_index=() if index is None else (index,)))
+            added = () if index is None else (index,)
+            there.commit(Change(operation, refs=changes, add_index=added, tombstones=tombstones))
             return behind, tags
         except RefConflict:
             continue
@@ -153,17 +161,32 @@ def _move(
 
 def _targets(
     repo: Repo, there: Store, wish: _Wish, refs: Mapping[str, Target]
-) -> tuple[bool, tuple[str, ...], dict[str, Target]]:
-    """Return whether the branch is behind, which tags are taken by other versions there, and the refs to move."""
+) -> tuple[bool, tuple[str, ...], dict[str, Target | None]]:
+    """Return whether the branch is behind, which tags are taken by other versions there, and the refs to move.
+
+    A branch or tag that comes to name a version which was forgotten there brings its data back.
+    """
     now = there.log.refs
+    forgotten = {KEPT + ulid for ulid in forgotten_runs(there)}
     tags = tuple(name for name, one in refs.items() if name.startswith(TAGS) and now.get(name, one) != one)
     # A sealed run and the snapshot of a commit never change: ours does not replace another one there.
     settled = {name for name in refs if name in now and name.startswith((RUNS, SNAPSHOTS))}
-    targets = {name: one for name, one in refs.items() if now.get(name) != one and name not in {*tags, *settled}}
+    # What somebody sent whole meanwhile is not ours to forget there.
+    whole = {name for name, one in refs.items() if name.startswith(FORGOTTEN) and one.id in there}
+    left = {*tags, *settled, *forgotten, *whole}
+    targets: dict[str, Target | None] = {
+        name: one for name, one in refs.items() if now.get(name) != one and name not in left
+    }
     behind = _is_behind(repo, there, wish)
     if wish.head is not None and not behind and now.get(HEADS + (wish.branch or "")) != wish.head:
         targets[HEADS + (wish.branch or "")] = wish.head
-    return behind, tags, targets
+    return behind, tags, targets | dict.fromkeys(_revived(repo, there, targets))
+
+
+def _revived(repo: Repo, there: Store, targets: Mapping[str, Target | None]) -> list[str]:
+    """Return the refs `forgotten/…` to delete at the remote: of what a branch or tag will name, and we have."""
+    named = {forgotten_ref(one) for name, one in targets.items() if one is not None and name.startswith((HEADS, TAGS))}
+    return [name for name in named if name in there.log.refs and name not in repo.store.log.refs]
 
 
 def _wish_beside_git(repo: Repo, there: Store) -> _Wish:
@@ -211,19 +234,53 @@ def _is_behind(repo: Repo, there: Store, wish: _Wish) -> bool:
     return old.id not in repo.store or not is_ancestor(repo.store, SnapshotId(old.id), SnapshotId(wish.head.id))
 
 
-def _lacking(repo: Repo, there: Store, targets: list[Target]) -> dict[bytes, Edge]:
-    """Return what the remote has not of everything that the targets reach.
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """What the remote has to know of what is not sent: versions and runs without data, and objects that are purged."""
+
+    refs: Mapping[str, Target]
+    tombstones: tuple[str, ...]
+
+
+def _lacking(
+    repo: Repo, there: Store, targets: list[Target], revived: Sequence[str]
+) -> tuple[dict[bytes, Edge], _Ends]:
+    """Return what the remote has not of everything that the targets reach, and what it will not get.
 
     What is there has everything below it there (rule R1 of every push before), unless something was collected or
     lost, or the other side is a work tree's own store, which need not hold all content: then each object is asked for.
+    What was forgotten on either side is not sent, but for the data of what is `revived`; nor is what was purged.
     """
+    here = repo.store
+    ours, theirs = bounds_of(here), bounds_of(there)
+    again = {there.log.refs[name].id for name in revived}
+    bounds = Bounds(ours.forgotten | (theirs.forgotten - again), ours.shallow, theirs.purged)
+    gone: dict[bytes, Edge] = {}
+
+    def note(edge: Edge, error: Exception) -> None:
+        if edge.id not in ours.purged:
+            raise error
+        gone[edge.id] = edge
+
+    def skip(id: bytes) -> bool:
+        return id in there and id not in again
+
     edges = [target_edge(target) for target in targets]
-    found = reach(repo.store, edges, skip=there.__contains__ if _is_closed(there) else None)
-    lacking = {id: edge for id, edge in found.items() if id not in there}
-    for id, edge in lacking.items():
-        if id not in repo.store:
+    found = reach(here, edges, skip=skip if _is_closed(there) else None, missing=note, bounds=bounds)
+    lacking = {id: edge for id, edge in found.items() if id not in there and id not in gone}
+    for id, edge in list(lacking.items()):
+        if id in ours.purged:
+            gone[id] = lacking.pop(id)
+        elif id not in here:
             raise ContentNotFound(id, hint=f"{edge.where or 'a commit'} was never fetched here: xver pull")
-    return lacking
+    cut = next((edge for edge in lacking.values() if edge.id in ours.shallow), None)
+    if cut is not None:
+        raise ContentNotFound(
+            cut.id, hint="this clone is shallow, and the remote lacks what came before: push from a whole one"
+        )
+    kinds = {Kind.SNAPSHOT: TargetKind.SNAPSHOT, Kind.RUN: TargetKind.RUN}
+    bare = [Target(kinds[edge.kind], edge.id) for edge in lacking.values() if edge.id in ours.forgotten]
+    return lacking, _Ends({forgotten_ref(one): one for one in bare}, tuple(id.hex() for id in gone))
 
 
 def _is_closed(there: Store) -> bool:

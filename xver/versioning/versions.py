@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from xver.errors import NotFound, RevisionNotFound
+from xver.errors import ContentNotFound, NotFound, RevisionNotFound
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.git import history as git_history
 from xver.git.command import CatFile
+from xver.history.bounds import Bounds, bounds_of
 from xver.history.diff import Entries
 from xver.history.graph import history, read_snapshot
 from xver.history.revisions import resolve_snapshot
@@ -33,6 +34,7 @@ from xver.store.store import Store
 
 DEFAULT_BRANCH: Final = "main"
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
+_Found: TypeAlias = tuple[tuple[str, Entry], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,20 @@ def entries_at(repo: Repo, rev: str) -> Entries:
 
     Raises:
         RevisionNotFound: `rev` names no commit.
+        ContentNotFound: its data was forgotten, or never came here (outside git).
     """
     if repo.git is not None:
         data = git_history.lock_at(repo.git, rev)
         return {} if data is None else decode_lock(data).entries
-    return root_entries(
-        repo.store, read_snapshot(repo.store, resolve_snapshot(repo.store, rev, head=head_id(repo))).root
-    )
+    id = resolve_snapshot(repo.store, rev, head=head_id(repo))
+    try:
+        return root_entries(repo.store, read_snapshot(repo.store, id).root)
+    except ContentNotFound as error:
+        if bounds_of(repo.store).has_data(id):
+            raise
+        raise ContentNotFound(
+            error.id, hint=f"the data of version {id.hex()[:7]} is not kept here: xver log"
+        ) from error
 
 
 @contextmanager
@@ -141,7 +150,10 @@ def put_local_root(packer: Packer, entries: Mapping[TrackedPath, Entry]) -> List
 
 
 def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Version]:
-    """Return the commits that changed what is tracked (at or below `path`), newest first."""
+    """Return the commits that changed what is tracked (at or below `path`), newest first.
+
+    A version whose data was forgotten is not known to have changed a path; one that follows it is thought to have.
+    """
     if repo.git is not None:
         if rev == "HEAD" and git_history.head(repo.git) is None:
             return []
@@ -153,12 +165,8 @@ def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Versi
         if head_id(repo) is None and rev == "HEAD":
             return []
         start = resolve_snapshot(repo.store, rev, head=head_id(repo))
-        versions = [
-            Version(
-                id.hex(), tuple(parent.hex() for parent in one.parents), one.author, one.time, one.offset, one.message
-            )
-            for id, one in history(repo.store, start)
-        ]
+        bounds = bounds_of(repo.store)
+        versions = [_version(id, one, bounds) for id, one in history(repo.store, start)]
     if path is None:
         return versions
     with many_entries(repo) as at:
@@ -171,7 +179,7 @@ def resolve(repo: Repo, rev: str) -> Version:
         commit = git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
         return Version(commit.id, commit.parents, commit.author, commit.time, commit.offset, commit.message)
     id = resolve_snapshot(repo.store, rev, head=head_id(repo))
-    return _version(id, read_snapshot(repo.store, id))
+    return _version(id, read_snapshot(repo.store, id), bounds_of(repo.store))
 
 
 def head_id(repo: Repo) -> SnapshotId | None:
@@ -218,8 +226,8 @@ def branch_name(repo: Repo) -> str | None:
     return word.removeprefix(HEADS) if word.startswith(HEADS) else None
 
 
-def _version(id: SnapshotId, one: Snapshot) -> Version:
-    parents = tuple(parent.hex() for parent in one.parents)
+def _version(id: SnapshotId, one: Snapshot, bounds: Bounds) -> Version:
+    parents = tuple(parent.hex() for parent in bounds.parents(id, one))
     return Version(id.hex(), parents, one.author, one.time, one.offset, one.message)
 
 
@@ -233,14 +241,24 @@ def _head_path(repo: Repo) -> Path:
 
 
 def _touched(store: Store, version: Version, path: str, at: Callable[[str], Entries]) -> bool:
-    after = _below(store, at(version.id), path)
+    try:
+        after = _below(store, at(version.id), path)
+    except ContentNotFound:
+        return False
     if not version.parents:
         return after is not None
     # A merge counts only if it is like none of its parents there, as for git.
-    return all(_below(store, at(parent), path) != after for parent in version.parents)
+    return all(_differs(store, at, parent, path, after) for parent in version.parents)
 
 
-def _below(store: Store, entries: Entries, path: str) -> tuple[tuple[str, Entry], ...] | None:
+def _differs(store: Store, at: Callable[[str], Entries], parent: str, path: str, after: _Found) -> bool:
+    try:
+        return _below(store, at(parent), path) != after
+    except ContentNotFound:
+        return True
+
+
+def _below(store: Store, entries: Entries, path: str) -> _Found:
     below = tuple((top, entry) for top, entry in sorted(entries.items()) if is_below(top, path))
     if below:
         return below

@@ -9,7 +9,7 @@ from xver.cli.human import count, when
 from xver.cli.opening import opened, reading
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import change_json, change_line, staged_line, version_json
-from xver.errors import AlreadyExists, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
+from xver.errors import AlreadyExists, ContentNotFound, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
 from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo, open_repo
 
@@ -44,8 +44,13 @@ def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) ->
     with many_entries(repo) as at:
         for one in found:
             out.line(Styled(one.id[:7], "id"), f"  {when(one.time, one.offset)}  {one.author.name}  ", one.title)
-            before = at(one.parents[0]) if one.parents else {}
-            for change in changes_to(before, at(one.id)):
+            try:
+                before = at(one.parents[0]) if one.parents else {}
+                changes = changes_to(before, at(one.id))
+            except ContentNotFound:
+                out.line("    ", Styled("its data, or that of the version before, is not kept here", "faint"))
+                continue
+            for change in changes:
                 out.line("    ", *staged_line(change))
 
 

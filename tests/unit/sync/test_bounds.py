@@ -1,0 +1,118 @@
+"""What one side forgot or purged: the other does not send it again, and everybody is told where data ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.repos import new_repo, read_tree, reopened, save
+from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
+from xver.errors import ContentNotFound
+from xver.history.bounds import bounds_of, forgotten_ref, shallow_ref
+from xver.history.revisions import snapshot_target
+from xver.model.ids import SnapshotId, chunk_id
+from xver.model.refs import Target
+from xver.repo import Repo
+from xver.settings import Remote
+from xver.store.log import Change
+from xver.store.store import Store
+from xver.sync.fetch import fetch
+from xver.sync.pull import pull
+from xver.sync.push import push
+from xver.upkeep.fsck import check
+from xver.versioning import branches
+from xver.versioning.versions import log
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> tuple[Repo, list[Target]]:
+    """Return a repository of three versions, each with a file of its own content."""
+    repo = new_repo(tmp_path / "work", remote=ORIGIN.url)
+    ids = [save(repo, {"data/a": f"version {n}".encode()}) for n in range(3)]
+    return repo, [snapshot_target(SnapshotId(bytes.fromhex(id))) for id in ids]
+
+
+def forget(store: Store, *targets: Target) -> None:
+    store.move("forget", {forgotten_ref(one): one for one in targets})
+
+
+def holds(store: Store, text: str) -> bool:
+    return chunk_id(text.encode()) in store
+
+
+def test_what_was_forgotten_here_is_pushed_as_a_record(versions: tuple[Repo, list[Target]]) -> None:
+    repo, targets = versions
+    forget(repo.store, targets[1])
+    push(repo, ORIGIN)
+    assert bounds_of(there(repo)).forgotten == {targets[1].id}
+    assert not holds(there(repo), "version 1")
+    assert holds(there(repo), "version 0")
+    copy = cloned(repo)
+    assert read_tree(copy.root) == {"data/a": b"version 2"}
+    assert len(log(copy)) == 3
+    assert bounds_of(copy.store).forgotten == {targets[1].id}
+    assert check(copy).problems == ()
+
+
+def test_what_was_forgotten_there_is_not_sent_again(versions: tuple[Repo, list[Target]]) -> None:
+    repo, targets = versions
+    push(repo, ORIGIN)
+    forget(there(repo), targets[0])
+    save(repo, {"data/a": b"version 3"})
+    push(repo, ORIGIN)
+    assert bounds_of(there(repo)).forgotten == {targets[0].id}
+    assert holds(there(repo), "version 3")
+
+
+def test_a_tag_on_a_forgotten_version_brings_its_data_back(versions: tuple[Repo, list[Target]]) -> None:
+    repo, targets = versions
+    whole = reopened(repo)
+    forget(repo.store, targets[1])
+    push(repo, ORIGIN)
+    whole.store.refresh()
+    whole.store.move("remember", {forgotten_ref(targets[1]): None})
+    branches.create(whole, "tags/", "v1", targets[1].id.hex())
+    push(whole, ORIGIN)
+    assert bounds_of(there(repo)).forgotten == set()
+    assert holds(there(repo), "version 1")
+
+
+def test_what_was_purged_here_is_not_sent_and_the_remote_learns_of_it(versions: tuple[Repo, list[Target]]) -> None:
+    repo, _ = versions
+    gone = chunk_id(b"version 0")
+    repo.store.commit(Change("purge", tombstones=(gone.hex(),)))
+    push(repo, ORIGIN)
+    assert bounds_of(there(repo)).purged == {gone}
+    assert not holds(there(repo), "version 0")
+
+
+def test_what_was_purged_there_is_told_and_not_sent_again(versions: tuple[Repo, list[Target]]) -> None:
+    repo, _ = versions
+    gone = chunk_id(b"version 0")
+    push(repo, Remote("origin", ORIGIN.url))
+    there(repo).commit(Change("purge", tombstones=(gone.hex(), "ab" * 32)))
+    fetched = fetch(repo, ORIGIN)
+    assert fetched.purged == 1
+    assert repo.store.log.tombstones == {"ab" * 32}
+    assert fetch(repo, ORIGIN).purged == 1
+
+
+def test_a_shallow_clone_pushes_back_and_not_elsewhere(versions: tuple[Repo, list[Target]]) -> None:
+    repo, targets = versions
+    push(repo, ORIGIN)
+    copy = cloned(repo)
+    copy.store.move("shallow", {shallow_ref(targets[1]): targets[1]})
+    save(copy, {"data/a": b"version 3"})
+    push(copy, Remote("origin", str(repo.root.parent / "remote")))
+    pull(repo, ORIGIN)
+    assert read_tree(repo.root) == {"data/a": b"version 3"}
+    with pytest.raises(ContentNotFound) as caught:
+        push(copy, Remote("other", "../new"))
+    assert "shallow" in (caught.value.hint or "")
+
+
+def test_nothing_ends_where_nobody_forgot(repo: Repo) -> None:
+    push(repo, ORIGIN)
+    assert read_tree(cloned(repo).root) == FILES
+    assert not [name for name in there(repo).log.refs if name.startswith(("forgotten/", "shallow/"))]
