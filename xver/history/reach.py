@@ -25,6 +25,7 @@ from xver.store.content import content_kind
 from xver.store.store import Store, Wanted
 
 _BATCH = 512
+_LEAN_BATCH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,56 @@ def reach(
         for at in range(0, len(below), _BATCH):
             waiting += _children((store, *beside), below[at : at + _BATCH], missing, ends)
     return found
+
+
+def reach_ids(
+    store: Store,
+    start: Iterable[Edge],
+    mark: Callable[[Sequence[bytes]], Iterable[bool]],
+    *,
+    missing: Callable[[Kind, bytes], None] | None = None,
+) -> None:
+    """Mark every object reachable from `start`: for counting millions, as nothing is kept of an object but its mark.
+
+    `mark` is given ids, in the order of paths, and tells of each whether it is new; what is below one that is not is
+    not looked at. Metadata that the store itself lacks is handed to `missing` (default: raises `ContentNotFound`),
+    unless it was erased for good; chunks are not looked for.
+    """
+    waiting: list[tuple[Kind, bytes]] = []
+
+    def push(found: list[tuple[Kind, bytes]]) -> None:
+        pairs = zip(found, mark([id for _, id in found]), strict=True)
+        waiting.extend(reversed([one for one, is_new in pairs if is_new and one[0] is not Kind.CHUNK]))
+
+    push([(edge.kind, edge.id) for edge in start if edge.id != EMPTY_ID])
+    while waiting:
+        batch = waiting[-_LEAN_BATCH:]
+        del waiting[-_LEAN_BATCH:]
+        here = [one for one in batch if one[1] in store]
+        data = dict(store.get_many(Wanted(kind, id) for kind, id in here))
+        for kind, id in batch:
+            if id not in data and id.hex() not in store.log.tombstones:
+                if missing is None:
+                    raise ContentNotFound(id)
+                missing(kind, id)
+        push([below for kind, id in reversed(here) for below in _below(kind, data[id])])
+
+
+def _below(kind: Kind, data: bytes | memoryview) -> Iterator[tuple[Kind, bytes]]:
+    if kind is Kind.BLOCK:
+        for _, entry in decode_block(data):
+            if isinstance(entry, Dataset):
+                yield Kind.LISTING, entry.id
+            elif isinstance(entry, File | Link) and entry.size:
+                yield content_kind(entry.size), entry.id
+    elif kind is Kind.NODE:
+        node = decode_node(data)
+        child = Kind.CHUNK if node.level == 1 else Kind.NODE
+        for id, _ in node.children:
+            yield child, id
+    else:
+        for edge in strong_edges(Edge(kind, b""), bytes(data)):
+            yield edge.kind, edge.id
 
 
 def _children(

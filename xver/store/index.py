@@ -7,16 +7,18 @@ once, then a bucket of 2 to 3 KiB an object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
-from xver.errors import CorruptData
+from xver.errors import ContentNotFound, CorruptData, NotFound
 from xver.format.indexes import HEADER_SIZE, PackIndex, Place, RangedIndex, head_guess, head_size
 from xver.format.log_entries import LiveIndex
 from xver.model.ids import checksum
 from xver.storage.base import Part, Storage
 from xver.store.log import Log
 
+_Answer = TypeVar("_Answer")
 _SET_AFTER: Final = 2_000
 _SET_ROWS: Final = 2_000_000
 
@@ -36,18 +38,32 @@ class StoreIndex:
         self._asked = 0
         self._known: tuple[int, frozenset[bytes]] | None = None
         self._lost: frozenset[str] = frozenset()
+        self._added: tuple[LiveIndex, ...] = ()
 
     def find(self, id: bytes) -> Place | None:
         """Return where the object lies, None if this store does not hold it."""
-        for index in self._live():
-            place = index.find(id)
-            if place is not None and self._holds(place):
-                return place
-        return None
+        return self._following(lambda: self._find(id))
+
+    def find_in(self, id: bytes, packs: frozenset[str]) -> Place:
+        """Return where the object lies in one of these packs; raises `ContentNotFound`."""
+        place = self._following(lambda: self._find(id, packs))
+        if place is None:
+            raise ContentNotFound(id)
+        return place
 
     def find_many(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
         """Return where those of the objects lie that this store holds; by ranges, far fewer reads than one by one."""
-        lacking = list(dict.fromkeys(ids))
+        wanted = list(dict.fromkeys(ids))
+        return self._following(lambda: self._find_many(wanted))
+
+    def _find(self, id: bytes, packs: frozenset[str] | None = None) -> Place | None:
+        for index in self._live():
+            place = index.find(id)
+            if place is not None and self._holds(place) and (packs is None or place.container.name in packs):
+                return place
+        return None
+
+    def _find_many(self, lacking: list[bytes]) -> dict[bytes, Place]:
         found: dict[bytes, Place] = {}
         for index in self._live():
             if not lacking:
@@ -59,6 +75,9 @@ class StoreIndex:
 
     def bases(self, delta: Place) -> tuple[bytes, ...]:
         """Return the ids of a delta's bases."""
+        return self._following(lambda: self._bases(delta))
+
+    def _bases(self, delta: Place) -> tuple[bytes, ...]:
         for index in self._live():
             if index.find(delta.id) == delta:
                 return index.bases(delta.id)
@@ -71,8 +90,8 @@ class StoreIndex:
         self.avoid(packs)
         return {
             place.container.name
-            for live in self._log.indexes.values()
-            for place in self.open(live).places()
+            for index in self._whole_ones()
+            for place in index.places()
             if place.container.name in packs and self.find(place.id) is None
         }
 
@@ -85,6 +104,16 @@ class StoreIndex:
         """From now on take nothing from these packs: they are live and yet not there, or not whole."""
         self._lost = packs
         self._known = None
+
+    @contextlib.contextmanager
+    def also(self, added: Iterable[LiveIndex]) -> Iterator[None]:
+        """While the block runs, count what these indexes list as if they were live: they are about to be."""
+        before, self._added = self._added, (*added, *self._added)
+        self._known = None
+        try:
+            yield
+        finally:
+            self._added, self._known = before, None
 
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the store holds the object; made for asking very often."""
@@ -100,12 +129,12 @@ class StoreIndex:
 
     def rows(self) -> int:
         """Return the number of rows of all live indexes; an object in two packs counts twice."""
-        return sum(index.count for index in self._live())
+        return self._following(lambda: sum(index.count for index in self._live()))
 
     def ids(self) -> Iterator[bytes]:
         """Yield the id of every row."""
-        for live in self._log.indexes.values():
-            yield from self.open(live).ids()
+        for index in self._whole_ones():
+            yield from index.ids()
 
     def open(self, live: LiveIndex) -> PackIndex:
         """Return one index, checked against the log when it is first read."""
@@ -128,8 +157,24 @@ class StoreIndex:
     def _is_plain(self) -> bool:
         return self._whole is None and not (self._log.removed or self._lost)
 
+    def _following(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask; once more of the present state where an index was merged or collected since the log was read."""
+        while True:
+            try:
+                return ask()
+            except ContentNotFound:
+                raise
+            except NotFound:
+                before = self._log.n
+                self._log.refresh()
+                if self._log.n == before:
+                    raise
+
+    def _whole_ones(self) -> list[PackIndex]:
+        return self._following(lambda: [self.open(live) for live in (*self._added, *self._log.indexes.values())])
+
     def _live(self) -> Iterator[PackIndex | RangedIndex]:
-        for live in reversed(self._log.indexes.values()):
+        for live in (*self._added, *reversed(self._log.indexes.values())):
             if self._whole is None or live.size <= self._whole or live.inline is not None:
                 yield self.open(live)
             else:

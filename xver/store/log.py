@@ -38,12 +38,16 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 class Collected(Conflict):
-    """A collection ran since this was begun, and may have taken what it relies on; nothing was changed."""
+    """A collection ran since this was begun, and took what it relies on; nothing was changed.
 
-    def __init__(self, url: str) -> None:
+    `packs` of those to be made live may have been deleted: they must be written again. All others are good still.
+    """
+
+    def __init__(self, url: str, *, packs: frozenset[str] = frozenset()) -> None:
         super().__init__(
             f"{url} was cleaned up meanwhile: some of what this relies on may be gone", hint="run it again"
         )
+        self.packs = packs
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Log:
         self.tombstones: set[str] = set()
         self.require: set[str] = set()
         self.moved_to: str | None = None
+        self._removals: list[tuple[int, frozenset[str]]] = []
 
     def refresh(self) -> None:
         """Read the entries created since the last time.
@@ -131,6 +136,15 @@ class Log:
     def collected(self) -> tuple[int, frozenset[str]]:
         """What collections did so far: while it is the same, whatever was live still is."""
         return self.fence, frozenset(self.removed)
+
+    @property
+    def was_collected(self) -> bool:
+        """Tell whether any collection ever ran: since then an object may be here without what is below it."""
+        return self.fence > 0 or bool(self.removed)
+
+    def removed_since(self, n: int) -> frozenset[str]:
+        """Return the packs that entries from `n` on took away, as far as this instance has read them."""
+        return frozenset(pack for number, packs in self._removals if number >= n for pack in packs)
 
     def verify(self) -> list[str]:
         """Read the whole log again from its first entry; return what is wrong with it, a line each.
@@ -204,15 +218,17 @@ class Log:
         if not self.fence and not self.removed:
             return
         listed = {name for live in self.indexes.values() for name in (live.name, *live.packs)}
-        for index in change.add_index:
-            for name in (index.name, *index.packs):
-                if name in self.removed or (name not in listed and pack_base(name) < self.fence):
-                    raise Collected(self._storage.url)
+        added = {name for index in change.add_index for name in (index.name, *index.packs)}
+        gone = {name for name in added if name in self.removed or (name not in listed and pack_base(name) < self.fence)}
+        if gone:
+            raise Collected(self._storage.url, packs=frozenset(gone))
 
     def _check_checkpoint(self, n: int, digest: str) -> list[str]:
         key = _checkpoint_key(n, digest)
         try:
             is_whole = digest_hex(self._storage.get(key)) == digest
+        except NotFound:
+            return []  # a collection removes those that newer ones replace
         except XverError as error:
             return [f"{key} cannot be read: {error.message}"]
         return [] if is_whole else [f"{key} is damaged"]
@@ -240,6 +256,8 @@ class Log:
         for index in entry.add_index:
             self.indexes[index.name] = index
         self.removed.update(entry.remove_packs)
+        if entry.remove_packs:
+            self._removals.append((entry.n, frozenset(entry.remove_packs)))
         self.tombstones.update(entry.tombstones)
         self.require.update(entry.require)
         self.moved_to = entry.moved_to or self.moved_to
@@ -263,7 +281,10 @@ class Log:
             named = self._read(n + 1)
             if named is None or decode_entry(named).checkpoint != (n, found[n]):
                 continue
-            body = self._storage.get(_checkpoint_key(n, found[n]))
+            try:
+                body = self._storage.get(_checkpoint_key(n, found[n]))
+            except NotFound:
+                continue  # a collection was faster: the log has all that it says
             if digest_hex(body) != found[n]:
                 raise CorruptData(
                     f"{_checkpoint_key(n, found[n])} of {self._storage.url} is damaged",

@@ -7,10 +7,12 @@ Store ── log      refs and live indexes
 
 from __future__ import annotations
 
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from xver.errors import ContentNotFound, CorruptData, NotFound, RefConflict, RepositoryNotFound, UnsupportedFormat
@@ -53,6 +55,28 @@ Do not delete, rename or edit single files here: `xver gc` removes what is no lo
 
 
 @dataclass(frozen=True, slots=True)
+class _Basis:
+    """The state that decisions rely on: entries read, live indexes, packs that were gone already."""
+
+    n: int
+    indexes: tuple[LiveIndex, ...]
+    removed: frozenset[str]
+
+    def held(self, id: bytes, index: StoreIndex, packs: frozenset[str]) -> bool:
+        """Tell whether the object was live, and then in one of `packs`; what cannot be known counts as yes."""
+        for live in self.indexes:
+            if packs.isdisjoint(live.packs):
+                continue
+            try:
+                place = index.open(live).find(id)
+            except NotFound:
+                return True
+            if place is not None and place.container.name in packs and place.container.name not in self.removed:
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """An object to be read: its kind and id."""
 
@@ -71,12 +95,14 @@ class Store:
         self.elsewhere: Callable[[], Iterable[Store]] | None = None
         """Gives the stores to read from what this one does not hold, in the order in which to ask; None: no other is
         asked. Called only when something lacks. What it fails with is raised if nobody before had what lacks."""
+        self.reaches: Callable[[Iterable[Target]], Iterable[bytes]] | None = None
+        """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell."""
         self.refresh()
 
     def refresh(self) -> None:
         """Read what others did since; what is decided from here on relies on the state this gives."""
         self.log.refresh()
-        self._relied = self.log.collected
+        self._basis = _Basis(self.log.n, tuple(self.log.indexes.values()), frozenset(self.log.removed))
 
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the object is in a live pack of this store, whoever else has it."""
@@ -116,7 +142,31 @@ class Store:
             yield from _read_elsewhere(self.elsewhere(), lacking)
 
     def read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
-        """Yield the stored bytes of places that are sorted by container and offset, not decoded or verified."""
+        """Yield the stored bytes of places that are sorted by container and offset, not decoded or verified.
+
+        What a collection moved meanwhile is read from where it is now, and yielded with that place.
+
+        Raises:
+            NotFound: a live pack is not there.
+            ContentNotFound: a collection took the object: it was in no version any more.
+        """
+        while places:
+            done = 0
+            try:
+                for pair in self._read_frames(places):
+                    yield pair
+                    done += 1
+            except NotFound:
+                before = places[done:]
+                self.log.refresh()
+                places = [self.locate(place.id) for place in before]
+                places.sort(key=lambda place: (place.container.name, place.offset))
+                if places == before:
+                    raise
+            else:
+                return
+
+    def _read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
         groups = list(_coalesce(places))
         parts = [(group[0].container.name, Part(group[0].offset, _end(group) - group[0].offset)) for group in groups]
         for group, data in zip(groups, self.storage.get_many(parts), strict=True):
@@ -134,7 +184,6 @@ class Store:
 
     def packer(self) -> Packer:
         """Return a packer for one transfer; use it as a context."""
-        self._relied = self.log.collected
         return Packer(self.storage, self.index, base=self.log.n)
 
     def commit(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
@@ -144,11 +193,11 @@ class Store:
 
         Raises:
             RefConflict: a ref has not the value that was expected.
-            Collected: a collection ran since `refresh` or `packer`, so what this relies on may be gone.
+            Collected: a collection since `refresh` took something that this relies on (rule R1).
         """
         n = -1
         for part in _entries_of(change):
-            n = self.log.append(part, check=lambda log: self._check(log, check))
+            n = self.log.append(part, check=partial(self._check, part, check))
         self._merge_indexes()
         return n
 
@@ -170,12 +219,28 @@ class Store:
         sizes = {stat.key: stat.size for stat in self.storage.list("packs/")}
         return {name: sizes.get(name) for name, size in self.log.live_packs().items() if sizes.get(name) != size}
 
-    def _check(self, log: Log, check: Callable[[Log], None] | None) -> None:
-        if log.collected != self._relied:
-            self._relied = log.collected
-            raise Collected(self.storage.url)
+    def _check(self, change: Change, check: Callable[[Log], None] | None, log: Log) -> None:
+        """Apply rule R1: what the new refs reach, and the bases of new deltas, are live or become so in this entry.
+
+        What was live at the last `refresh` and is in a pack that was taken away since is all that can be lacking.
+        """
+        if taken := log.removed_since(self._basis.n):
+            if self.reaches is None:
+                raise Collected(self.storage.url)
+            targets = [new for _, new in change.refs.values() if new is not None]
+            with self.index.also(change.add_index):
+                relied = itertools.chain(self.reaches(targets), self._new_bases(change.add_index))
+                if any(id not in self.index and self._basis.held(id, self.index, taken) for id in relied):
+                    raise Collected(self.storage.url)
         if check is not None:
             check(log)
+
+    def _new_bases(self, added: Iterable[LiveIndex]) -> Iterator[bytes]:
+        for live in added:
+            index = self.index.open(live)
+            for place in index.places():
+                if place.codec is Codec.DELTA:
+                    yield from index.bases(place.id)
 
     def decode(self, place: Place, stored: memoryview) -> bytes | memoryview:
         """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
