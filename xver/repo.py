@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
 from xver.git.locate import GitPlaces, find_git
+from xver.history.reach import reached
 from xver.model.paths import is_anchored
 from xver.model.refs import LOCK
 from xver.patience import replace
@@ -83,11 +84,13 @@ class Repo:
         In a fresh git clone of a repository made with xver there is none yet: it is made, under the repository's id.
         """
         try:
-            return open_store(self.storage, client=client_name())
+            store = open_store(self.storage, client=client_name())
         except RepositoryNotFound:
             if not self.lock_path.exists():
                 raise RepositoryNotFound(f"{self.root} has no store and no {LOCK_NAME}", hint="xver init") from None
-            return create_store(self.storage, client=client_name(), repository=self.lock.repository)
+            store = create_store(self.storage, client=client_name(), repository=self.lock.repository)
+        store.reaches = partial(reached, store)
+        return store
 
     @cached_property
     def stat_index(self) -> StatIndex:
@@ -194,7 +197,7 @@ class Repo:
             for name in ("stat_index", "ignore", "settings"):
                 self.__dict__.pop(name, None)
             if "store" in self.__dict__:
-                self.store.log.refresh()
+                self.store.refresh()
             yield
         finally:
             self._holds = 0

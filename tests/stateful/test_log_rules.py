@@ -252,8 +252,8 @@ def test_nothing_is_lost_in_long_runs() -> None:
 
 
 def _without_r1(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unchecked(self: Store, log: Log, check: Callable[[Log], None] | None) -> None:
-        del self, log, check
+    def unchecked(self: Store, change: Change, check: Callable[[Log], None] | None, log: Log) -> None:
+        del self, change, check, log
 
     monkeypatch.setattr(Store, "_check", unchecked)
 

@@ -199,6 +199,16 @@ class PackIndex:
         self._rows = self._data[self._head.rows_at : self._head.bases_at]
         self._bases = self._data[self._head.bases_at : -_SUM.size]
 
+    @property
+    def row_bytes(self) -> memoryview:
+        """The rows as they stand in the file."""
+        return self._rows
+
+    @property
+    def base_bytes(self) -> memoryview:
+        """The bases of deltas as they stand in the file."""
+        return self._bases
+
     def verify(self) -> None:
         """Raise `CorruptData` unless the checksum matches, rows and fan-out are in order, and every row can be."""
         if checksum(self._data[: -_SUM.size]) != _SUM.unpack(self._data[-_SUM.size :])[0]:
@@ -358,13 +368,18 @@ def _read_container(cursor: Cursor) -> Container:
     return Container(check_key(name), size, sum_)
 
 
-def merge_indexes(indexes: Sequence[PackIndex], *, without: Collection[str] = ()) -> bytes:
-    """Return one index of all rows of several but those in the containers `without`; of two of one id the first."""
+def merge_indexes(
+    indexes: Sequence[PackIndex], *, without: Collection[str] = (), forget: Collection[bytes] = ()
+) -> bytes:
+    """Return one index of all rows of several; of two of one id the first.
+
+    Rows in the containers `without` are left out, and those of the ids `forget`.
+    """
     deltas: dict[bytes, tuple[bytes, ...]] = {}
     places: dict[bytes, Place] = {}
     for index in indexes:
         for place in index.places():
-            if place.id not in places and place.container.name not in without:
+            if place.id not in places and place.container.name not in without and place.id not in forget:
                 places[place.id] = place
                 if place.codec == Codec.DELTA:
                     deltas[place.id] = index.bases(place.id)

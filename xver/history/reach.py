@@ -120,6 +120,22 @@ def reach_ids(
         push([below for kind, id in reversed(here) for below in _below(kind, data[id])])
 
 
+def reached(store: Store, targets: Iterable[Target]) -> set[bytes]:
+    """Return the ids of all that targets reach, also of what the store lacks; nothing below its own refs' targets.
+
+    What a ref reaches no collection takes (rule R2): so this tells what a change of refs relies on besides.
+    """
+    found = {target.id for target in store.log.refs.values()}
+
+    def mark(ids: Sequence[bytes]) -> Iterator[bool]:
+        for id in ids:
+            yield id not in found
+            found.add(id)
+
+    reach_ids(store, map(target_edge, targets), mark, missing=lambda _kind, _id: None)
+    return found
+
+
 def _below(kind: Kind, data: bytes | memoryview) -> Iterator[tuple[Kind, bytes]]:
     if kind is Kind.BLOCK:
         for _, entry in decode_block(data):

@@ -130,7 +130,11 @@ class Log:
 
     def entries(self) -> list[LogEntry]:
         """Return every entry, oldest first."""
-        return [decode_entry(self._storage.get(entry_key(n))) for n in range(self.n)]
+        return [self.entry(n) for n in range(self.n)]
+
+    def entry(self, n: int) -> LogEntry:
+        """Return entry `n`, which has been read."""
+        return decode_entry(self._storage.get(entry_key(n)))
 
     @property
     def collected(self) -> tuple[int, frozenset[str]]:

@@ -49,9 +49,10 @@ class Packer:
     exception ends the threads and leaves at most packs that no log entry names.
     """
 
-    def __init__(self, storage: Storage, index: StoreIndex, *, base: int) -> None:
+    def __init__(self, storage: Storage, index: StoreIndex, *, base: int, anew: bool = False) -> None:
         self._storage = storage
         self._index = index
+        self._anew = anew
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
         self._batches = {"data": _Batch(), "meta": _Batch()}
@@ -76,7 +77,7 @@ class Packer:
 
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the object need not be put: it is here, or on its way."""
-        return id in self._new or id in self._index
+        return id in self._new or (not self._anew and id in self._index)
 
     def put(self, kind: Kind, data: bytes | memoryview, id: bytes | None = None) -> bytes:
         """Add an object unless it is known; return its id, which the caller may hand in.

@@ -182,9 +182,9 @@ class Store:
             raise ContentNotFound(id)
         return place
 
-    def packer(self) -> Packer:
-        """Return a packer for one transfer; use it as a context."""
-        return Packer(self.storage, self.index, base=self.log.n)
+    def packer(self, *, anew: bool = False) -> Packer:
+        """Return a packer for one transfer; use it as a context. `anew`: also for what the store holds already."""
+        return Packer(self.storage, self.index, base=self.log.n, anew=anew)
 
     def commit(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
         """Append to the log, then merge small indexes where many have gathered.

@@ -192,8 +192,9 @@ class TestCheckpoints:
         first = min(stat.key for stat in storage.list("checkpoints/"))
         storage.put(first, b"{}")
         assert log_on(storage).verify() == [f"{first} is damaged"]
+        # One that is gone is no damage: a collection removes what newer ones replace.
         storage.delete(first)
-        assert first in log_on(storage).verify()[0]
+        assert log_on(storage).verify() == []
 
     def test_an_early_entry_that_is_damaged_is_found_by_verify(self, storage: MemoryStorage) -> None:
         filled(storage, CHECKPOINT_EVERY + 5)

@@ -157,7 +157,7 @@ class TestMerging:
 
 
 class TestAfterACollection:
-    def test_what_was_decided_before_it_is_refused_once(self, storage: MemoryStorage, store: Store) -> None:
+    def test_what_was_decided_before_it_is_refused_until_it_is_decided_anew(self, storage: MemoryStorage, store: Store) -> None:
         put(store, b"shared")
         ours = open_store(storage, client="ours")
         with ours.packer() as packer:
@@ -170,6 +170,7 @@ class TestAfterACollection:
         with pytest.raises(Collected):
             ours.move("relies on shared", {"heads/x": target(1)}, index)
         assert "heads/x" not in open_store(storage, client="test").log.refs
+        ours.refresh()
         put(ours, b"shared", b"new", refs={"heads/x": target(1)})
         assert open_store(storage, client="test").get(Kind.CHUNK, chunk_id(b"shared")) == b"shared"
 

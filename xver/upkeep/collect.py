@@ -1,0 +1,332 @@
+"""Collection: packs that nothing needs leave the log, then the storage; packs that are mostly garbage are packed again.
+
+    plan      what is kept ─► packs without any of it: remove │ less than half of it: move the rest, then remove
+    execute   one log entry a step ─► later `sweep` deletes what rule R3 lets go
+
+Each entry is computed in the state that it follows (rule R2): who loses the race for a number computes again what is
+kept, of what the winner added, and never submits the same list twice. Clocks decide only how long others are waited
+for; a wrong guess costs them a second upload or a retry.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from xver.errors import Conflict, CorruptData
+from xver.format.codecs import Codec
+from xver.format.indexes import Place, merge_indexes
+from xver.format.log_entries import LiveIndex
+from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE, delta_bases
+from xver.model.ids import checksum
+from xver.progress import SILENT, Meter
+from xver.store.kept import Kept
+from xver.store.log import Change, Collected, Log, pack_base
+from xver.store.store import Store
+
+MOVED_MAX: Final = 8 * 1024 * 1024 * 1024
+"""Bytes that one run packs again at most; the next goes on."""
+_SMALL_PACKS: Final = 16
+_STEP_MOVED: Final = 512 * 1024 * 1024
+_STEP_PACKS: Final = 64
+_STEP_NAMES: Final = 4_000
+"""Names of packs in one log entry: some fifty bytes each, so it stays below its limit."""
+_BATCH: Final = 64 * 1024 * 1024
+_ATTEMPTS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a collection is to do, for the state after `n` entries.
+
+    `remove` are packs without anything to keep, `repack` those whose rest moves to new packs, oldest first; `freed`
+    and `moved` their bytes; `spared` the bytes of packs of transfers that may still go on.
+    """
+
+    n: int
+    kept: Kept = field(repr=False)
+    remove: tuple[str, ...] = ()
+    repack: tuple[str, ...] = ()
+    freed: int = 0
+    moved: int = 0
+    spared: int = 0
+    fence: int | None = None
+    whole: frozenset[bytes] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a collection did: packs that left the log, bytes they had, bytes packed again, log entries."""
+
+    removed: int = 0
+    freed: int = 0
+    moved: int = 0
+    entries: int = 0
+    damaged: tuple[str, ...] = ()
+
+
+class Overtaken(Conflict):
+    """Somebody appended to the log first; nothing was changed."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{url} was changed by another command meanwhile", hint="run it again")
+
+
+def plan(
+    store: Store,
+    kept: Kept | Iterable[bytes],
+    *,
+    fence: int | None = None,
+    spare: int | None = None,
+    without: Collection[bytes] = (),
+) -> Plan:
+    """Decide which packs leave a store so that what is `kept` stays, with the bases of its deltas.
+
+    `fence` is what the fence is to be raised to (None: not); packs whose transfer began with entry `spare` or later
+    stay as they are, as they may be parts of one that goes on (None: none is spared). `without` are ids that must
+    leave whatever it costs: their packs are packed again, and deltas that are stored against them whole.
+    """
+    if not isinstance(kept, Kept):
+        ids, kept = list(kept), Kept(store, without=without)
+        kept.mark(ids)
+    kept.mark_bases()
+    live, sizes = store.log.live_packs(), kept.sizes()
+    forced = kept.packs_with_banned() if without else set()
+    spared = {name for name in live if spare is not None and pack_base(name) >= spare} - forced
+    ordered = [name for name in sorted(live, key=pack_base) if name not in spared]
+    remove = [name for name in ordered if not sizes.get(name) and name not in forced]
+    rest = [name for name in ordered if name not in set(remove)]
+    thin = [name for name in rest if name in forced or 2 * sizes[name] < live[name]]
+    thin += _small([name for name in rest if name not in set(thin)], live)
+    repack: list[str] = []
+    moved = 0
+    for name in thin:
+        if name in forced or moved + sizes.get(name, 0) <= MOVED_MAX:
+            repack.append(name)
+            moved += sizes.get(name, 0)
+    return Plan(
+        n=store.log.n,
+        kept=kept,
+        remove=tuple(remove),
+        repack=tuple(repack),
+        freed=sum(live[name] for name in (*remove, *repack)) - moved,
+        moved=moved,
+        spared=sum(live[name] - sizes.get(name, 0) for name in spared),
+        fence=fence if fence is not None and fence > store.log.fence else None,
+        whole=frozenset(without),
+    )
+
+
+def execute(
+    store: Store,
+    plan: Plan,
+    *,
+    again: Callable[[Kept], Kept] | None = None,
+    operation: str = "collect",
+    meter: Meter = SILENT,
+) -> Done:
+    """Do what was planned, an entry of the log a step.
+
+    `again` computes what is kept in the state that the store has now, given what it was before; it is called when
+    somebody else appended. Nothing is deleted: that is `sweep`'s.
+
+    Raises:
+        Overtaken: somebody else appended, and there is no `again`; or they append faster than this computes.
+    """
+    done, kept = Done(), plan.kept
+    meter.start("Packing again", plan.moved, "B")
+    for step in _steps(store, plan):
+        kept, did = _do(store, step, kept, plan.whole, again, operation, meter)
+        done = Done(
+            done.removed + did.removed,
+            done.freed + did.freed,
+            done.moved + did.moved,
+            done.entries + did.entries,
+            (*done.damaged, *did.damaged),
+        )
+    meter.finish()
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one entry does: packs to remove and to move, and the fence to raise."""
+
+    remove: tuple[str, ...] = ()
+    repack: tuple[str, ...] = ()
+    fence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What was packed again: the ids, the index that is not live yet, and packs that could not be read."""
+
+    ids: list[bytes] = field(default_factory=list)
+    index: LiveIndex | None = None
+    damaged: tuple[str, ...] = ()
+
+
+def _do(
+    store: Store,
+    step: _Step,
+    kept: Kept,
+    whole: frozenset[bytes],
+    again: Callable[[Kept], Kept] | None,
+    operation: str,
+    meter: Meter,
+) -> tuple[Kept, Done]:
+    """Append one step's entry, computed anew until nobody is faster."""
+    moved: _Moved | None = None
+    for _ in range(_ATTEMPTS):
+        if store.log.n != kept.n:
+            if again is None:
+                raise Overtaken(store.storage.url)
+            kept = again(kept)
+        if moved is None:
+            moved = _move(store, kept, step.repack, whole, meter)
+        held = set(moved.ids)
+        live = store.log.live_packs()
+        gone = [
+            name
+            for name in (*step.remove, *step.repack)
+            if name in live and name not in moved.damaged and held.issuperset(kept.homed_in([name]))
+        ]
+        if not gone and step.fence is None:
+            return kept, Done(damaged=moved.damaged)
+        change = _entry(store, kept, gone, moved if gone else _Moved(), step.fence, operation)
+        try:
+            store.log.append(change, check=_follows(kept.n))
+        except Overtaken:
+            continue
+        except Collected:
+            # Another collection's fence has passed what we moved: it has to be moved again.
+            moved = None
+            continue
+        kept.n = store.log.n
+        size = sum(live[name] for name in gone)
+        back = 0 if moved.index is None or not gone else sum(moved.index.packs.values())
+        return kept, Done(len(gone), size - back, back, 1, moved.damaged)
+    raise Overtaken(store.storage.url)
+
+
+def _entry(store: Store, kept: Kept, gone: Collection[str], moved: _Moved, fence: int | None, operation: str) -> Change:
+    """Return the entry that lets packs go: every index that names one is replaced by what is left of it."""
+    orphans = kept.orphans(gone, moved.ids)
+    out = store.log.removed | set(gone)
+    added = [] if moved.index is None else [moved.index]
+    replaced = []
+    for live in store.log.indexes.values():
+        if live.name not in orphans and out.isdisjoint(live.packs):
+            continue
+        replaced.append(live.name)
+        packs = {name: size for name, size in live.packs.items() if name not in out}
+        if packs:
+            data = merge_indexes([store.index.open(live)], without=out, forget=orphans.get(live.name, set()))
+            name = f"index/{store.log.n}.{uuid.uuid4().hex[:16]}"
+            store.storage.put(name, data)
+            added.append(LiveIndex(name, len(data), checksum(data), packs))
+    return Change(
+        operation,
+        add_index=tuple(added),
+        remove_index=tuple(replaced),
+        remove_packs=tuple(sorted(gone)),
+        fence=None if fence is None else min(fence, store.log.n + 1),
+    )
+
+
+def _move(store: Store, kept: Kept, packs: Sequence[str], whole: frozenset[bytes], meter: Meter) -> _Moved:
+    """Copy what is kept of some packs into new ones, in the order of paths, each object verified.
+
+    Deltas stay deltas: their bases are kept with them. What cannot be read leaves its pack where it is.
+    """
+    ids = kept.homed_in(packs)
+    if not ids:
+        return _Moved()
+    damaged: set[str] = set()
+    with store.packer(anew=True) as packer:
+        for batch in _batches(store, ids, frozenset(packs)):
+            order = {place.id: number for number, place in enumerate(batch)}
+            read = sorted(
+                ((order[place.id], place, stored) for place, stored in store.read_frames(_in_order(batch))),
+                key=lambda one: one[0],
+            )
+            for _, place, stored in read:
+                try:
+                    data = store.decode(place, stored)
+                    bases = delta_bases(stored) if place.codec is Codec.DELTA else ()
+                except CorruptData:
+                    damaged.add(place.container.name)
+                    continue
+                if whole.isdisjoint(bases):
+                    packer.put_frame(place, bytes(stored))
+                else:
+                    packer.put(place.kind, data, place.id)
+                meter.advance(place.stored)
+        index = packer.finish()
+    return _Moved(ids, index, tuple(sorted(damaged)))
+
+
+def _batches(store: Store, ids: Iterable[bytes], packs: frozenset[str]) -> Iterator[list[Place]]:
+    batch: list[Place] = []
+    size = 0
+    for id in ids:
+        place = store.index.find_in(id, packs)
+        batch.append(place)
+        size += place.stored
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _in_order(places: list[Place]) -> list[Place]:
+    return sorted(places, key=lambda place: (place.container.name, place.offset))
+
+
+def _small(names: Sequence[str], live: dict[str, int]) -> list[str]:
+    """Return small packs, where there are so many that readers are better off with a few full ones."""
+    found: list[str] = []
+    for family, full in (("data", DATA_PACK_SIZE), ("meta", META_PACK_SIZE)):
+        small = [name for name in names if name.endswith(f".{family}") and live[name] < full // 4]
+        found += small if len(small) >= _SMALL_PACKS else []
+    return found
+
+
+def _steps(store: Store, plan: Plan) -> Iterator[_Step]:
+    """Divide a plan into entries: packs of one index together, each entry within its bounds, the fence in the last."""
+    listed = {name: live for live in store.log.indexes.values() for name in live.packs}
+    wanted, moving, sizes = {*plan.remove, *plan.repack}, set(plan.repack), plan.kept.sizes()
+    # Where something must leave, what is stored against it is written whole while it can still be read.
+    first = plan.kept.packs_with_banned() if plan.whole else set()
+    steps: list[_Step] = []
+    remove: list[str] = []
+    repack: list[str] = []
+    touched: dict[str, int] = {}
+    moved = 0
+    for name in sorted(wanted & listed.keys(), key=lambda name: (name not in first, listed[name].name, name)):
+        if name in moving:
+            repack.append(name)
+            moved += sizes.get(name, 0)
+        else:
+            remove.append(name)
+        # What is left of an index is listed again.
+        touched[listed[name].name] = len(listed[name].packs)
+        names = len(remove) + len(repack) + sum(touched.values())
+        if moved >= _STEP_MOVED or len(repack) >= _STEP_PACKS or names >= _STEP_NAMES:
+            steps.append(_Step(tuple(remove), tuple(repack)))
+            remove, repack, touched, moved = [], [], {}, 0
+    if remove or repack or plan.fence is not None or not steps:
+        steps.append(_Step(tuple(remove), tuple(repack)))
+    yield from steps[:-1]
+    yield replace(steps[-1], fence=plan.fence)
+
+
+def _follows(n: int) -> Callable[[Log], None]:
+    def check(log: Log) -> None:
+        if log.n != n:
+            raise Overtaken("the store")
+
+    return check

@@ -1,0 +1,71 @@
+"""What keeps objects from being collected: every ref, and here also what any `xver.lock` within git's reach names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from xver.errors import ContentNotFound
+from xver.git.locks import reachable_locks
+from xver.history.reach import Edge, reach_ids
+from xver.model.ids import Kind
+from xver.model.refs import Target
+from xver.repo import Repo
+from xver.store.kept import Kept
+from xver.store.store import Store
+
+_ID: Final = re.compile(rb"\b[0-9a-f]{64}\b")
+
+
+def mark_reachable(store: Store, kept: Kept, ids: Iterable[bytes], *, promised: bool) -> None:
+    """Mark what some objects reach in a store. `promised`: what the store itself lacks, another holds.
+
+    Raises:
+        ContentNotFound: metadata is missing that nobody promised: what is below it cannot be known.
+    """
+
+    def missing(kind: Kind, id: bytes) -> None:
+        if not promised:
+            raise ContentNotFound(
+                id, hint=f"nothing was collected: a {kind.name.lower()} that a ref needs is missing; xver fsck"
+            )
+
+    edges = []
+    for id in ids:
+        place = store.index.find(id)
+        if place is not None:
+            edges.append(Edge(place.kind, id))
+        elif id.hex() not in store.log.tombstones:
+            missing(Kind.LISTING, id)
+    reach_ids(store, edges, kept.mark, missing=missing)
+
+
+def ref_ids(store: Store) -> Iterator[bytes]:
+    """Yield the ids that the refs of a store point to: branches first, as they are read most."""
+    refs: dict[str, Target] = store.log.refs
+    for _, target in sorted(refs.items()):
+        yield target.id
+
+
+def lock_ids(repo: Repo) -> Iterator[bytes]:
+    """Yield what in any `xver.lock` of this repository could be an id, and is one of an object here.
+
+    Also a lock with conflict markers, or of a later format, keeps what it names.
+    """
+    texts = reachable_locks(repo.git) if repo.git is not None else iter(_own_lock(repo))
+    seen: set[bytes] = set()
+    for text in texts:
+        for digits in _ID.findall(text):
+            id = bytes.fromhex(digits.decode())
+            if id not in seen:
+                seen.add(id)
+                if id in repo.store:
+                    yield id
+
+
+def _own_lock(repo: Repo) -> list[bytes]:
+    try:
+        return [repo.lock_path.read_bytes()]
+    except FileNotFoundError:
+        return []
