@@ -32,6 +32,8 @@ from xver.storage.base import Storage
 
 CHECKPOINT_EVERY: Final = 64
 """A checkpoint is written when this many entries follow the last one."""
+CHECKPOINTS_KEPT: Final = 2
+"""A collection leaves the newest so many: readers start from the newest."""
 
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -157,12 +159,12 @@ class Log:
         work with is the fold of all entries.
         """
         problems = []
+        named: list[tuple[int, str]] = []
         whole = Log(self._storage, client=self._client)
         try:
             while whole.n < self.n and (data := self._read(whole.n)) is not None:
-                named = decode_entry(data).checkpoint
-                if named is not None:
-                    problems += self._check_checkpoint(*named)
+                if (checkpoint := decode_entry(data).checkpoint) is not None:
+                    named.append(checkpoint)
                 whole._fold(data)
         except XverError as error:
             problems.append(f"{entry_key(whole.n)} is damaged: {error.message}")
@@ -171,6 +173,11 @@ class Log:
                 problems.append(f"{entry_key(whole.n)} is missing")
             elif whole._state() != self._state():
                 problems.append("the log does not give the state that its checkpoint says")
+        problems += [
+            problem
+            for number, checkpoint in enumerate(named)
+            if (problem := self._check_checkpoint(*checkpoint, may_be_gone=number < len(named) - CHECKPOINTS_KEPT))
+        ]
         beyond = [stat.key for stat in self._storage.list("log/") if stat.key > entry_key(self.n)]
         if beyond and self._read(self.n) is None:
             problems.append(f"{entry_key(self.n)} is missing: {len(beyond)} later entries are not read")
@@ -227,15 +234,15 @@ class Log:
         if gone:
             raise Collected(self._storage.url, packs=frozenset(gone))
 
-    def _check_checkpoint(self, n: int, digest: str) -> list[str]:
+    def _check_checkpoint(self, n: int, digest: str, *, may_be_gone: bool) -> str | None:
         key = _checkpoint_key(n, digest)
         try:
             is_whole = digest_hex(self._storage.get(key)) == digest
-        except NotFound:
-            return []  # a collection removes those that newer ones replace
+        except NotFound as error:
+            return None if may_be_gone else f"{key} cannot be read: {error.message}"
         except XverError as error:
-            return [f"{key} cannot be read: {error.message}"]
-        return [] if is_whole else [f"{key} is damaged"]
+            return f"{key} cannot be read: {error.message}"
+        return None if is_whole else f"{key} is damaged"
 
     def _read(self, n: int) -> bytes | None:
         try:

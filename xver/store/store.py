@@ -269,7 +269,10 @@ class Store:
             packs = {pack: size for live in group for pack, size in live.packs.items() if pack not in self.log.removed}
             if len(group) < _MERGE_AT or sum(live.size for live in group) > _MERGE_MAX or len(packs) > _MERGED_PACKS:
                 continue
-            merging = [self.index.open(live) for live in reversed(group)]
+            try:
+                merging = [self.index.open(live) for live in reversed(group)]
+            except NotFound:
+                return  # merged or collected by others since the log was read: theirs to keep short
             data = merge_indexes(merging, without=self.log.removed)
             name = f"index/{self.log.n}.{uuid.uuid4().hex[:16]}"
             self.storage.put(name, data)

@@ -12,11 +12,10 @@ from typing import Final
 
 from xver.errors import CorruptData
 from xver.storage.base import Stat
-from xver.store.log import pack_base
+from xver.store.log import CHECKPOINTS_KEPT, pack_base
 from xver.store.store import Store
 
 _CHECKPOINT: Final = re.compile(r"checkpoints/([0-9]{1,18})\.[0-9a-f]{64}")
-_CHECKPOINTS_KEPT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,8 @@ def _old_checkpoints(store: Store) -> Iterator[Stat]:
     """Yield checkpoints older than the last two that an entry names; readers start from the newest."""
     found = [(int(match[1]), stat) for stat in store.storage.list("checkpoints/") if (match := _match(stat))]
     named = sorted({n for n, stat in found if n + 1 < store.log.n and _is_named(store, n, stat)}, reverse=True)
-    if len(named) >= _CHECKPOINTS_KEPT:
-        yield from (stat for n, stat in found if n < named[_CHECKPOINTS_KEPT - 1])
+    if len(named) >= CHECKPOINTS_KEPT:
+        yield from (stat for n, stat in found if n < named[CHECKPOINTS_KEPT - 1])
 
 
 def _match(stat: Stat) -> re.Match[str] | None:

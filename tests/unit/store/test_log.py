@@ -192,9 +192,17 @@ class TestCheckpoints:
         first = min(stat.key for stat in storage.list("checkpoints/"))
         storage.put(first, b"{}")
         assert log_on(storage).verify() == [f"{first} is damaged"]
-        # One that is gone is no damage: a collection removes what newer ones replace.
         storage.delete(first)
+        assert first in log_on(storage).verify()[0]
+
+    def test_those_that_two_newer_ones_replace_may_be_gone(self, storage: MemoryStorage) -> None:
+        log = filled(storage, 3 * CHECKPOINT_EVERY + 5)
+        keys = sorted(stat.key for stat in storage.list("checkpoints/"))
+        storage.delete(keys[0])
         assert log_on(storage).verify() == []
+        storage.delete(keys[2])
+        assert log_on(storage).refs == log.refs
+        assert keys[2] in log_on(storage).verify()[0]
 
     def test_an_early_entry_that_is_damaged_is_found_by_verify(self, storage: MemoryStorage) -> None:
         filled(storage, CHECKPOINT_EVERY + 5)

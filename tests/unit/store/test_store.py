@@ -157,7 +157,9 @@ class TestMerging:
 
 
 class TestAfterACollection:
-    def test_what_was_decided_before_it_is_refused_until_it_is_decided_anew(self, storage: MemoryStorage, store: Store) -> None:
+    def test_what_was_decided_before_it_is_refused_until_it_is_decided_anew(
+        self, storage: MemoryStorage, store: Store
+    ) -> None:
         put(store, b"shared")
         ours = open_store(storage, client="ours")
         with ours.packer() as packer:
