@@ -11,6 +11,7 @@ import add_big
 import add_many
 import checkout
 import edit_csv
+import memory
 import push_many
 import share
 import status
@@ -26,6 +27,7 @@ BENCHMARKS: Final[tuple[Measure, ...]] = (
     checkout.measure,
     push_many.measure,
     share.measure,
+    memory.measure,
 )
 INTRODUCTION: Final = """\
 # What it costs
