@@ -75,7 +75,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "runs": Lazy("commands.runs:runs", "List, query and compare runs"),
     },
     "Upkeep": {
-        "fsck": Lazy("commands.upkeep:fsck", "Check that everything stored is whole"),
+        "fsck": Lazy("commands.checking:fsck", "Check that everything stored is whole"),
     },
 }
 """The commands by family, in the order of `xver --help`."""

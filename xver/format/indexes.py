@@ -213,11 +213,10 @@ class PackIndex:
         """Raise `CorruptData` unless the checksum matches, rows and fan-out are in order, and every row can be."""
         if checksum(self._data[: -_SUM.size]) != _SUM.unpack(self._data[-_SUM.size :])[0]:
             raise CorruptData("index does not match its checksum")
-        ids = list(self.ids())
-        if any(one >= two for one, two in pairwise(ids)):
+        if any(one >= two for one, two in pairwise(self.ids())):
             raise CorruptData("index out of order")
         counts = [0] * (1 << self._head.bits)
-        for id in ids:
+        for id in self.ids():
             counts[_bucket(id, self._head.bits)] += 1
         for number, total in enumerate(accumulate(counts)):
             if self._head.bucket(number)[1] != total:

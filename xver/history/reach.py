@@ -30,7 +30,10 @@ _LEAN_BATCH = 128
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A strong edge's end: kind and id, where it was met, for people, and the bytes of content it is said to hold."""
+    """A strong edge's end: kind and id, where it was met, for people, and the bytes of content it is said to hold.
+
+    `where` is `PATH` below what `xver.lock` names, `COMMIT:PATH` below a snapshot.
+    """
 
     kind: Kind
     id: bytes
@@ -213,7 +216,7 @@ def strong_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
     match edge.kind:
         case Kind.SNAPSHOT:
             snapshot = decode_snapshot(data)
-            yield Edge(Kind.LISTING, snapshot.root, f"snapshot {edge.id.hex()[:8]}")
+            yield Edge(Kind.LISTING, snapshot.root, f"{(snapshot.git or edge.id.hex())[:8]}:")
             for parent in snapshot.parents:
                 yield Edge(Kind.SNAPSHOT, parent)
         case Kind.RUN:
@@ -249,7 +252,11 @@ def _row_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
     rows = decode_block(data)
     _check_size(edge, sum(row.entry.size for row in rows))
     for path, entry in rows:
-        yield from _entry_edge(entry, f"{edge.where} {path}".strip())
+        yield from _entry_edge(entry, _below(edge.where, path))
+
+
+def _below(where: str, path: str) -> str:
+    return f"{where}/{path}" if where and not where.endswith(":") else f"{where}{path}"
 
 
 def _entry_edge(entry: Entry, where: str) -> Iterator[Edge]:

@@ -37,6 +37,11 @@ class CachedStorage(Storage):
         self._absent: str | None = None
 
     @property
+    def inner(self) -> Storage:
+        """The storage itself, that remembers nothing."""
+        return self._inner
+
+    @property
     def url(self) -> str:
         return self._inner.url
 

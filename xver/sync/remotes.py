@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from os import urandom
@@ -57,12 +59,31 @@ def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Sto
     """
     storage = _storage(repo, remote)
     storage.catch_up(*ahead)
+    return _open(repo, remote, storage)
+
+
+def _open(repo: Repo, remote: Remote, storage: CachedStorage) -> Store:
     store = open_store(storage, client=client_name())
     if store.repository != repo.store.repository:
         raise Conflict(
             f"{remote.name} ({remote.url}) holds another repository", hint="give this one a place of its own"
         )
     return store
+
+
+@contextlib.contextmanager
+def open_remote_afresh(repo: Repo, remote: Remote) -> Iterator[Store]:
+    """Open the store at a remote with nothing of it remembered: what is read is what lies there now.
+
+    Within the block what was read once is kept, in a folder of its own. Raises like `open_remote`.
+    """
+    storage = _storage(repo, remote)
+    storage.catch_up()
+    repo.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="afresh-", dir=repo.cache, ignore_cleanup_errors=True) as folder:
+        fresh = CachedStorage(storage.inner, LocalStorage(folder))
+        fresh.prefetch(stat.key for stat in fresh.inner.list("log/"))
+        yield _open(repo, remote, fresh)
 
 
 def open_or_create_remote(repo: Repo, remote: Remote) -> Store:

@@ -1,156 +1,224 @@
-"""Check a store: the log's chain, indexes, footers, and the id of every object in every live pack."""
+"""Check a store, here or at a remote, in levels, and name what is wrong with the paths, commits and runs it concerns.
+
+0   the log's chain; the listed sizes of packs and indexes against what is live         always
+1   every pack's footer against the indexes; what refs lead to is there                 always
+2   every frame's checksum and id, of all packs or of a random share                    as `Sample` says
+
+Memory does not grow with the store: packs are looked at one by one, of file content only what is wrong is remembered.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError, UnsupportedFormat, XverError
-from xver.format.indexes import Place
-from xver.format.packs import HEADER, TAIL_SIZE, Frame, check_header, decode_footer, footer_size
-from xver.history.reach import Edge, entry_edges, reach, target_edge
-from xver.model.ids import Kind, checksum, short_id
+from xver.errors import CorruptData
+from xver.format.indexes import PackIndex
+from xver.format.lockfile import NAME as LOCK_NAME
+from xver.format.lockfile import decode_lock
+from xver.git.command import CatFile
+from xver.git.history import head as git_head
+from xver.git.history import lock_commits
+from xver.history.reach import Edge, entry_edges, target_edge
+from xver.model.ids import short_id
+from xver.model.refs import LOCK, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.storage.base import Part
 from xver.store.store import Store
-
-_NAMES: Final = {kind: kind.name.lower() for kind in Kind}
-_CONTENT: Final = frozenset({Kind.CHUNK, Kind.NODE})
-_DAMAGE: Final = (CorruptData, UnsupportedFormat, StorageError, NotFound)
+from xver.upkeep.checks.footers import PackReport, check_footers, deltas_on, open_indexes
+from xver.upkeep.checks.frames import check_frames
+from xver.upkeep.checks.reached import Reached, walk
+from xver.upkeep.checks.touched import Commit, commits_of, name_touched
+from xver.upkeep.findings import Damage, Findings
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """Objects checked and their bytes, chunks that a remote holds and we do not, and what is wrong, a line each."""
+class Sample:
+    """Which packs' content is read: a `share` between 0 and 1 of them, chosen by `seed`."""
 
-    objects: int
-    size: int
-    promised: int
-    problems: tuple[str, ...]
+    share: float
+    seed: int = 0
 
 
-def check(repo: Repo, *, meter: Meter = SILENT) -> Findings:
-    """Check everything in the local store, and that it holds what its refs and `xver.lock` reach."""
+EVERYTHING: Final = Sample(1.0)
+NOTHING: Final = Sample(0.0)
+
+
+def check(repo: Repo, *, sample: Sample = EVERYTHING, meter: Meter = SILENT) -> Findings:
+    """Check the local store, and that it holds what its refs, `xver.lock`, and the commits that git has lead to.
+
+    Where there is a remote, content of files may be there only: it is counted, not missed.
+    """
     store, lock = repo.store, repo.lock
-    problems = store.log.verify()
+    damage = []
     if lock.repository != store.repository:
-        problems.append("xver.lock belongs to another repository than the store")
-    may_be_elsewhere = bool(repo.settings.remotes)
-    tracked = list(entry_edges(lock.entries))
-    unfetched = [edge for edge in tracked if edge.id not in store] if _opens(store) else []
-    if not may_be_elsewhere:
-        problems += [_problem(edge, ContentNotFound(edge.id)) for edge in unfetched]
-    edges = [target_edge(target) for target in store.log.refs.values()]
-    edges += [edge for edge in tracked if edge not in unfetched]
+        damage.append(Damage(LOCK_NAME, "belongs to another repository than the store"))
+    commits = [*_git_commits(repo), *commits_of(store)]
+    named = [*entry_edges(lock.entries), *(edge for one in commits for edge in one.edges if edge.where)]
+    return _check(
+        store,
+        named,
+        commits,
+        damage,
+        sample=sample,
+        may_be_elsewhere=bool(repo.settings.remotes),
+        # What git or `xver.lock` names may never have been fetched; what our own refs lead to was.
+        optional=frozenset(edge.id for edge in named),
+        meter=meter,
+    )
 
-    def note(edge: Edge, error: Exception) -> None:
-        # Where only a part of a dataset was fetched its listing is here, and of other files not even their nodes.
-        if not (may_be_elsewhere and edge.kind in _CONTENT and isinstance(error, ContentNotFound)):
-            problems.append(_problem(edge, error))
 
-    places = _places(store, problems)
-    found = reach(store, edges, missing=note) if _opens(store) else {}
-    lacking = [edge for edge in found.values() if edge.kind in _CONTENT and edge.id not in store]
-    if not may_be_elsewhere:
-        problems += [_problem(edge, ContentNotFound(edge.id)) for edge in lacking]
-    meter.start("Checking", sum(map(len, places.values())), "objects")
-    objects = size = 0
-    sizes = {stat.key: stat.size for stat in store.storage.list("packs/")}
-    for name, written in store.log.live_packs().items():
-        rows = sorted(places.get(name, []), key=lambda place: place.offset)
-        frames: dict[bytes, Frame] = {}
-        if name not in sizes:
-            problems.append(f"{name} is missing")
-        elif sizes[name] != written:
-            problems.append(f"{name} has {sizes[name]:,} bytes where {written:,} were written")
-        else:
-            frames = _read_footer(store, name, written, problems)
-        for place, error, length in _check_objects(store, rows, frames):
-            objects, size = objects + 1, size + length
+def check_remote(there: Store, *, sample: Sample = NOTHING, meter: Meter = SILENT) -> Findings:
+    """Check the store of a remote, opened so that nothing is answered from a memory of ours.
+
+    Where the remote is a work tree's own store it need not hold all content.
+
+    Raises:
+        TransientStorageError: the remote cannot be asked now; that says nothing about what it holds.
+    """
+    commits = commits_of(there)
+    is_work_tree = any(name.startswith((LOCK, "remotes/")) for name in there.log.refs)
+    return _check(there, [], commits, [], sample=sample, may_be_elsewhere=is_work_tree, meter=meter)
+
+
+def _check(
+    store: Store,
+    edges: Iterable[Edge],
+    commits: list[Commit],
+    damage: list[Damage],
+    *,
+    sample: Sample,
+    may_be_elsewhere: bool,
+    optional: frozenset[bytes] = frozenset(),
+    meter: Meter,
+) -> Findings:
+    damage += [_log_damage(line) for line in store.log.verify()]
+    damage += _check_index_sizes(store)
+    indexes = open_indexes(store, damage)
+    packs = _Packs(store, indexes, sample, meter)
+    packs.check()
+    damage += packs.damage
+    reached = Reached()
+    if len(indexes) == len(store.log.indexes):
+        start = [*edges, *(_labelled(store, name) for name in sorted(store.log.refs))]
+        reached = walk(
+            store, start, bad=packs.bad, may_be_elsewhere=may_be_elsewhere, optional=optional, meter=meter
+        )
+        found = [*reached.damage.values(), *packs.unreached(reached.bad)]
+        damage += name_touched(store, found, reached.bad, commits) if reached.bad else found
+    else:
+        damage.append(Damage("", "what refs lead to was not followed: an index cannot be used"))
+    return Findings(
+        packs.objects,
+        packs.size,
+        len(reached.promised),
+        packs.unread,
+        len(packs.names),
+        packs.sampled,
+        tuple(sorted(set(damage), key=str)),
+        frozenset(packs.damaged),
+    )
+
+
+class _Packs:
+    """All live packs, one by one."""
+
+    def __init__(self, store: Store, indexes: dict[str, PackIndex], sample: Sample, meter: Meter) -> None:
+        self._store = store
+        self._indexes = indexes
+        self._meter = meter
+        self._sizes = {stat.key: stat.size for stat in store.storage.list("packs/")}
+        self._live = store.log.live_packs()
+        self.names = sorted(self._live)
+        chosen = random.Random(sample.seed)
+        self._read = {name for name in self.names if chosen.random() < sample.share}
+        if sample.share and self.names and not self._read:
+            self._read = {chosen.choice(self.names)}
+        self.sampled = len(self._read)
+        self.objects = self.size = 0
+        self.unread = 0
+        self.damage: list[Damage] = []
+        self.damaged: set[str] = set()
+        self.bad: dict[bytes, tuple[str, str]] = {}
+
+    def check(self) -> None:
+        self._meter.start("Checking", sum(self._live.values()), "B")
+        for report in check_footers(self._store, self._indexes, self._sizes, self.names):
+            self.damage += report.damage
+            self.bad |= {id: (what, report.name) for id, what in report.bad.items()}
+            # What is wrong with a pack as such says nothing of its objects: those are read in any case.
+            if report.is_there and (report.name in self._read or report.damage):
+                self._check_frames(report)
+            else:
+                self.unread += self._live[report.name] if report.is_there else 0
+            if report.damage or report.bad:
+                self.damaged.add(report.name)
+            self._meter.advance(self._live[report.name])
+        if self.bad:
+            for place, base in list(deltas_on(self._indexes.values(), self.bad)):
+                self.bad[place.id] = (f"cannot be read: its base {short_id(base)} is lost", place.container.name)
+                self.damaged.add(place.container.name)
+        self._meter.finish()
+
+    def unreached(self, reached: set[bytes]) -> list[Damage]:
+        """Return what is bad and no ref leads to: the next add would rely on it."""
+        kinds = {}
+        for index in self._indexes.values():
+            for id in self.bad.keys() - reached:
+                place = index.find(id)
+                if place is not None:
+                    kinds[id] = place.kind
+        return [Damage(self.bad[id][1], self.bad[id][0], kind, id) for id, kind in kinds.items()]
+
+    def _check_frames(self, report: PackReport) -> None:
+        for place, error, length in check_frames(self._store, report.places, report.frames):
+            self.objects, self.size = self.objects + 1, self.size + length
             if error is not None:
-                edge = found.get(place.id, Edge(place.kind, place.id))
-                problems.append(f"{_problem(edge, error)} ({name})")
-            meter.advance(1)
-    meter.finish()
-    promised = len({edge.id for edge in (*lacking, *unfetched)}) if may_be_elsewhere else 0
-    return Findings(objects, size, promised, tuple(sorted(set(problems))))
+                report.bad.setdefault(place.id, f"is damaged: {getattr(error, 'message', error)}")
+                self.bad[place.id] = (report.bad[place.id], report.name)
 
 
-def _opens(store: Store) -> bool:
-    try:
-        store.index.rows()
-    except _DAMAGE:
-        return False
-    return True
+def _labelled(store: Store, name: str) -> Edge:
+    target = store.log.refs[name]
+    if target.kind is TargetKind.CONTENT:
+        place = store.index.find(target.id)
+        return target_edge(target, None if place is None else place.raw)
+    return target_edge(target)
 
 
-def _places(store: Store, problems: list[str]) -> dict[str, list[Place]]:
-    """Return the rows of all live indexes by pack."""
-    places: dict[str, list[Place]] = defaultdict(list)
+def _log_damage(line: str) -> Damage:
+    key, _, what = line.partition(" ")
+    return Damage(key, what) if "/" in key else Damage("", line)
+
+
+def _check_index_sizes(store: Store) -> list[Damage]:
+    sizes = {stat.key: stat.size for stat in store.storage.list("index/")}
+    found = []
     for live in store.log.indexes.values():
-        try:
-            index = store.index.open(live)
-            index.verify()
-            for place in index.places():
-                places[place.container.name].append(place)
-        except _DAMAGE as error:
-            problems.append(f"{live.name}: {error.message}")
-    return places
+        if live.inline is None and live.name not in sizes:
+            found.append(Damage(live.name, "is missing"))
+        elif live.inline is None and sizes[live.name] != live.size:
+            found.append(Damage(live.name, f"has {sizes[live.name]:,} bytes where {live.size:,} were written"))
+    return found
 
 
-def _read_footer(store: Store, name: str, size: int, problems: list[str]) -> dict[bytes, Frame]:
-    """Return the frames of a pack, none if its header or footer is damaged."""
-    try:
-        check_header(store.storage.get(name, Part(0, len(HEADER))))
-        length = footer_size(store.storage.get(name, Part(-TAIL_SIZE, TAIL_SIZE)))
-        return {frame.id: frame for frame in decode_footer(store.storage.get(name, Part(-length, length)), size)}
-    except _DAMAGE as error:
-        problems.append(f"{name}: {error.message}")
-        return {}
-
-
-def _check_objects(
-    store: Store, rows: list[Place], frames: dict[bytes, Frame]
-) -> Iterator[tuple[Place, XverError | None, int]]:
-    """Yield each object of a pack with what is wrong with it, and its size in bytes."""
-    read = 0
-    try:
-        for place, stored in store.read_frames(rows):
-            yield _check_object(store, place, stored, frames)
-            read += 1
-    except (StorageError, NotFound) as error:
-        yield from ((place, error, 0) for place in rows[read:])
-
-
-def _check_object(
-    store: Store, place: Place, stored: memoryview, frames: dict[bytes, Frame]
-) -> tuple[Place, XverError | None, int]:
-    try:
-        data = store.decode(place, stored)
-        if frames:
-            _compare(place, stored, frames.get(place.id))
-    except _DAMAGE as error:
-        return place, error, 0
-    return place, None, len(data)
-
-
-def _compare(place: Place, stored: memoryview, frame: Frame | None) -> None:
-    if frame is None or (frame.offset, frame.stored, frame.raw, frame.kind, frame.codec) != (
-        place.offset,
-        place.stored,
-        place.raw,
-        place.kind,
-        place.codec,
-    ):
-        raise CorruptData("the pack's footer and the index do not agree")
-    if checksum(stored) != frame.checksum:
-        raise CorruptData("its frame does not match its checksum")
-
-
-def _problem(edge: Edge, error: Exception) -> str:
-    where = f" of {edge.where}" if edge.where else ""
-    kind = "is missing" if isinstance(error, ContentNotFound) else f"is damaged: {error}"
-    return f"{_NAMES[edge.kind]} {short_id(edge.id)}{where} {kind}"
+def _git_commits(repo: Repo) -> list[Commit]:
+    """Return the commits up to HEAD whose `xver.lock` git has, with what it names."""
+    if repo.git is None:
+        return []
+    found = []
+    commits = lock_commits(repo.git, "HEAD") if git_head(repo.git) else []
+    with CatFile(repo.git) as files:
+        for commit in commits:
+            data = files.read(f"{commit.id}:{LOCK_NAME}")
+            try:
+                entries = {} if data is None else decode_lock(data).entries
+            except CorruptData:  # committed by mistake: with the marks of a conflict, say
+                continue
+            edges = tuple(
+                Edge(edge.kind, edge.id, f"{commit.id[:8]}:{edge.where}", edge.size) for edge in entry_edges(entries)
+            )
+            found.append(Commit(commit.id, edges))
+    return found

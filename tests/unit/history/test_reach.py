@@ -40,7 +40,7 @@ def test_everything_that_was_put_is_reached_once(store: Store, start: Edge) -> N
     found = reach(store, [start, start])
     assert set(found) == set(store.index.ids())
     assert EMPTY_ID not in found
-    assert found[chunk_id(b"2")].where.endswith("d b")
+    assert found[chunk_id(b"2")].where.endswith("d/b")
 
 
 def test_each_kind_is_what_it_is_stored_as(store: Store, start: Edge) -> None:

@@ -132,7 +132,7 @@ def test_a_damaged_object_is_named_with_its_path(repo: Repo) -> None:
     body = bytearray(pack.read_bytes())
     body[place.offset] ^= 1
     pack.write_bytes(body)
-    assert any("many 47 is damaged" in problem for problem in problems(repo))
+    assert any("many/47 is damaged" in problem for problem in problems(repo))
 
 
 def test_an_object_that_no_ref_reaches_is_checked_as_well(repo: Repo) -> None:
@@ -177,7 +177,7 @@ def test_without_a_remote_what_is_not_here_is_missing(tmp_path: Path) -> None:
     copy.settings_path.write_text("")
     found = check(reopened(copy))
     assert found.promised == 0
-    assert any("data a is missing" in problem for problem in found.problems)
+    assert any("data/a is missing" in problem for problem in found.problems)
 
 
 def test_the_command_ends_with_1_and_a_line_for_each_problem(
