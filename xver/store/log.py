@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xver.errors import Conflict, CorruptData, NotFound, RefConflict, XverError
+from xver.errors import Conflict, CorruptData, NotFound, RefConflict, TransientStorageError, XverError
 from xver.format.log_entries import (
     Checkpoint,
     LiveIndex,
@@ -156,7 +156,7 @@ class Log:
         """Read the whole log again from its first entry; return what is wrong with it, a line each.
 
         The chain of digests, entries behind a gap, each checkpoint that an entry names, and whether the state we
-        work with is the fold of all entries.
+        work with is the fold of all entries. Raises `TransientStorageError`: an outage says nothing of the log.
         """
         problems = []
         named: list[tuple[int, str]] = []
@@ -166,6 +166,8 @@ class Log:
                 if (checkpoint := decode_entry(data).checkpoint) is not None:
                     named.append(checkpoint)
                 whole._fold(data)
+        except TransientStorageError:
+            raise
         except XverError as error:
             problems.append(f"{entry_key(whole.n)} is damaged: {error.message}")
         else:
@@ -240,6 +242,8 @@ class Log:
             is_whole = digest_hex(self._storage.get(key)) == digest
         except NotFound as error:
             return None if may_be_gone else f"{key} cannot be read: {error.message}"
+        except TransientStorageError:
+            raise
         except XverError as error:
             return f"{key} cannot be read: {error.message}"
         return None if is_whole else f"{key} is damaged"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from xver.errors import NotFound, XverError
 from xver.model.ids import Kind, short_id
 
 _SHOWN: Final = 3
@@ -62,6 +63,13 @@ class Findings:
     def problems(self) -> tuple[str, ...]:
         """What is wrong, a line each."""
         return tuple(str(one) for one in self.damage)
+
+
+def harm_of(error: XverError) -> str:
+    """Return what an error that a read ended with says of the object, to stand behind its name."""
+    if isinstance(error, NotFound):
+        return "is missing"
+    return f"is damaged: {error.message.rpartition(' is damaged: ')[2]}"
 
 
 def _named(word: str, names: tuple[str, ...] | list[str]) -> str:

@@ -31,7 +31,7 @@ from xver.upkeep.checks.footers import PackReport, check_footers, deltas_on, ope
 from xver.upkeep.checks.frames import check_frames
 from xver.upkeep.checks.reached import Reached, walk
 from xver.upkeep.checks.touched import Commit, commits_of, name_touched
-from xver.upkeep.findings import Damage, Findings
+from xver.upkeep.findings import Damage, Findings, harm_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,7 @@ def _check(
     reached = Reached()
     if len(indexes) == len(store.log.indexes):
         start = [*edges, *(_labelled(store, name) for name in sorted(store.log.refs))]
-        reached = walk(
-            store, start, bad=packs.bad, may_be_elsewhere=may_be_elsewhere, optional=optional, meter=meter
-        )
+        reached = walk(store, start, bad=packs.bad, may_be_elsewhere=may_be_elsewhere, optional=optional, meter=meter)
         found = [*reached.damage.values(), *packs.unreached(reached.bad)]
         damage += name_touched(store, found, reached.bad, commits) if reached.bad else found
     else:
@@ -176,7 +174,7 @@ class _Packs:
         for place, error, length in check_frames(self._store, report.places, report.frames):
             self.objects, self.size = self.objects + 1, self.size + length
             if error is not None:
-                report.bad.setdefault(place.id, f"is damaged: {getattr(error, 'message', error)}")
+                report.bad.setdefault(place.id, harm_of(error))
                 self.bad[place.id] = (report.bad[place.id], report.name)
 
 

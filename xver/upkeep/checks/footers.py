@@ -58,9 +58,7 @@ def check_footers(
 ) -> Iterator[PackReport]:
     """Yield a report on each of the live packs `names`; `sizes` says what the storage lists below `packs/`."""
     live = store.log.live_packs()
-    rows = {
-        name: Counter(place.container.name for place in index.places()) for name, index in indexes.items()
-    }
+    rows = {name: Counter(place.container.name for place in index.places()) for name, index in indexes.items()}
     for at in range(0, len(names), _AT_A_TIME):
         group = names[at : at + _AT_A_TIME]
         footers = read_footers(store.storage, {name: sizes[name] for name in group if name in sizes})

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, TransientStorageError
+from xver.errors import TransientStorageError
 from xver.history.reach import Edge, strong_edges
 from xver.model.ids import EMPTY_ID, Kind
 from xver.progress import SILENT, Meter
 from xver.store.store import Store, Wanted
 from xver.upkeep.checks.footers import DAMAGE
-from xver.upkeep.findings import Damage
+from xver.upkeep.findings import Damage, harm_of
 
 # What a batch leads to waits in memory: a block leads to thousands of files, a node only to what is looked up at once.
 _BATCH: Final = {Kind.BLOCK: 4}
@@ -50,13 +50,15 @@ class Reached:
     """What the store does not hold at all, and should."""
 
     def note(self, edge: Edge, what: str, key: str = "") -> None:
-        """Record that an object is not as it should be; of many of one path the first is named."""
+        """Record that an object is not as it should be, where it is met first; of many of one path one is named."""
+        if edge.id in self.bad:
+            return
         self.bad.add(edge.id)
         at = edge.where, what if edge.where else edge.id.hex()
         known = self.damage.get(at)
         if known is None:
             self.damage[at] = Damage(key, what, edge.kind, edge.id, edge.where.rstrip(":"))
-        elif known.id != edge.id:
+        else:
             self.damage[at] = Damage(known.key, what, known.kind, known.id, known.path, known.more + 1)
 
 
@@ -138,7 +140,7 @@ def _children(store: Store, parents: list[Edge], found: Reached) -> list[Edge]:
         try:
             below += (child for child in strong_edges(edge, bytes(data[edge.id])) if child.id != EMPTY_ID)
         except DAMAGE as error:
-            found.note(edge, f"is damaged: {error.message}")
+            found.note(edge, harm_of(error), _home(store, edge))
     return below
 
 
@@ -155,12 +157,10 @@ def _read(store: Store, edges: list[Edge], found: Reached) -> dict[bytes, bytes 
         except TransientStorageError:
             raise
         except DAMAGE as error:
-            found.note(edge, _what(error))
+            found.note(edge, harm_of(error), _home(store, edge))
     return data
 
 
-def _what(error: Exception) -> str:
-    if isinstance(error, ContentNotFound):
-        return "is missing"
-    message = error.message if isinstance(error, CorruptData) else str(error)
-    return f"is damaged: {message}"
+def _home(store: Store, edge: Edge) -> str:
+    place = store.index.find(edge.id)
+    return "" if place is None else place.container.name
