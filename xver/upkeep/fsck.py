@@ -154,6 +154,7 @@ class _Packs:
             if report.damage or report.bad:
                 self.damaged.add(report.name)
             self._meter.advance(self._live[report.name])
+            del report
         if self.bad:
             for place, base in list(deltas_on(self._indexes.values(), self.bad)):
                 self.bad[place.id] = (f"cannot be read: its base {short_id(base)} is lost", place.container.name)

@@ -19,6 +19,7 @@ from xver.upkeep.findings import Damage
 DAMAGE: Final = (CorruptData, UnsupportedFormat, StorageError, NotFound)
 """What a read raises when bytes are not what they should be; a `TransientStorageError` says nothing about them."""
 
+_DISAGREE: Final = "is damaged: the pack's footer and the index do not agree"
 _AT_A_TIME: Final = 8
 _GUESS: Final = 64 * 1024
 """Bytes from a pack's end in which its footer lies as a rule: a thousand frames."""
@@ -59,15 +60,14 @@ def check_footers(
     """Yield a report on each of the live packs `names`; `sizes` says what the storage lists below `packs/`."""
     live = store.log.live_packs()
     rows = {name: Counter(place.container.name for place in index.places()) for name, index in indexes.items()}
+    checks_bases = len(indexes) == len(store.log.indexes)
     for at in range(0, len(names), _AT_A_TIME):
         group = names[at : at + _AT_A_TIME]
         footers = read_footers(store.storage, {name: sizes[name] for name in group if name in sizes})
         for name in group:
-            listing = {key: index for key, index in indexes.items() if rows[key][name]}
-            report = _check_pack(name, live[name], footers.get(name), sizes.get(name), listing, rows)
-            if len(indexes) == len(store.log.indexes):
-                _check_bases(store, report)
-            yield report
+            pack = _Pack(name, live[name], sizes.get(name), footers.get(name))
+            # Nothing here holds on to a report: of a pack of small objects it takes some fifty mebibytes.
+            yield _check_pack(pack, indexes, rows, store if checks_bases else None)
 
 
 def deltas_on(indexes: Iterable[PackIndex], bad: Container[bytes]) -> Iterator[tuple[Place, bytes]]:
@@ -80,15 +80,16 @@ def deltas_on(indexes: Iterable[PackIndex], bad: Container[bytes]) -> Iterator[t
                     yield place, base
 
 
-def read_footers(storage: Storage, sizes: Mapping[str, int]) -> dict[str, list[Frame] | XverError]:
-    """Return the frames of each pack, or what is wrong with it; `sizes` gives each pack's size in bytes.
+def read_footers(storage: Storage, sizes: Mapping[str, int]) -> dict[str, bytes | XverError]:
+    """Return the footer of each pack, or what is wrong with it; `sizes` gives each pack's size in bytes.
 
-    Two short ranges a pack, all of them on their way together; a third where a footer is long.
+    Two short ranges a pack, all of them on their way together; a third where a footer is long. Decoded, that of a pack
+    of small objects takes ten times the memory, so that is left to the caller.
 
     Raises:
         TransientStorageError: the storage cannot be asked now.
     """
-    found: dict[str, list[Frame] | XverError] = {}
+    found: dict[str, bytes | XverError] = {}
     tails = _read(storage, [(name, Part(max(0, size - _GUESS), min(size, _GUESS))) for name, size in sizes.items()])
     heads = _read(storage, [(name, Part(0, min(size, len(HEADER)))) for name, size in sizes.items()])
     long: list[tuple[str, Part]] = []
@@ -104,15 +105,18 @@ def read_footers(storage: Storage, sizes: Mapping[str, int]) -> dict[str, list[F
             if length > len(tail):
                 long.append((name, Part(size - length, length)))
             else:
-                found[name] = decode_footer(tail[len(tail) - length :], size)
+                found[name] = tail[len(tail) - length :]
         except DAMAGE as error:
             found[name] = error
-    for name, data in _read(storage, long).items():
-        try:
-            found[name] = data if isinstance(data, XverError) else decode_footer(data, sizes[name])
-        except DAMAGE as error:
-            found[name] = error
+    found |= _read(storage, long)
     return found
+
+
+def frames_of(footer: bytes | XverError, size: int) -> list[Frame]:
+    """Return the frames of a pack of `size` bytes from what `read_footers` gave for it; raises what it found."""
+    if isinstance(footer, XverError):
+        raise footer
+    return decode_footer(footer, size)
 
 
 def _read(storage: Storage, parts: list[tuple[str, Part]]) -> dict[str, bytes | XverError]:
@@ -133,45 +137,59 @@ def _read(storage: Storage, parts: list[tuple[str, Part]]) -> dict[str, bytes | 
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """A live pack: its size as `written`, as listed (None: it is not there), and what was read as its footer."""
+
+    name: str
+    written: int
+    size: int | None
+    footer: bytes | XverError | None
+
+
 def _check_pack(
-    name: str,
-    written: int,
-    footer: list[Frame] | XverError | None,
-    size: int | None,
-    indexes: Mapping[str, PackIndex],
-    rows: Mapping[str, Counter[str]],
+    pack: _Pack, indexes: Mapping[str, PackIndex], rows: Mapping[str, Counter[str]], store: Store | None
 ) -> PackReport:
-    report = PackReport(name, [], {})
-    if size is None:
-        report.is_there = False
-        report.damage.append(Damage(name, "is missing"))
-    elif size != written:
-        report.damage.append(Damage(name, f"has {size:,} bytes where {written:,} were written"))
-    if isinstance(footer, list):
-        report.frames = {frame.id: frame for frame in footer}
-    elif isinstance(footer, XverError) and size == written:
-        report.damage.append(Damage(name, f"cannot be used: {footer.message}"))
-    places: dict[tuple[bytes, int], Place] = {}
-    for key, index in indexes.items():
-        seen = 0
-        for frame in report.frames.values():
-            place = index.find(frame.id)
-            if place is None or place.container.name != name:
-                continue
-            seen += 1
-            places[place.id, place.offset] = place
-            if not _agree(place, frame) or (place.codec is Codec.DELTA and len(index.bases(place.id)) != frame.bases):
-                report.bad[place.id] = "is damaged: the pack's footer and the index do not agree"
-        if seen != rows[key][name]:
-            for place in index.places():
-                if place.container.name == name and place.id not in report.frames:
-                    places[place.id, place.offset] = place
-                    if report.frames:
-                        report.bad[place.id] = "is damaged: the pack's footer and the index do not agree"
-    report.places = sorted(places.values(), key=lambda place: place.offset)
+    report = PackReport(pack.name, [], {}, is_there=pack.size is not None)
+    if pack.size is None:
+        report.damage.append(Damage(pack.name, "is missing"))
+    elif pack.size != pack.written:
+        report.damage.append(Damage(pack.name, f"has {pack.size:,} bytes where {pack.written:,} were written"))
+    if pack.footer is not None and pack.size is not None:
+        try:
+            report.frames = {frame.id: frame for frame in frames_of(pack.footer, pack.size)}
+        except DAMAGE as error:
+            if pack.size == pack.written:
+                report.damage.append(Damage(pack.name, f"cannot be used: {error.message}"))
+    for name, index in indexes.items():
+        if rows[name][pack.name]:
+            _compare(report, index, rows[name][pack.name])
+    report.places.sort(key=lambda place: place.offset)
     if not report.is_there:
         report.bad |= {place.id: "is missing" for place in report.places}
+    elif store is not None:
+        _check_bases(store, report)
     return report
+
+
+def _compare(report: PackReport, index: PackIndex, rows: int) -> None:
+    """Take over the rows that an index has of the pack, `rows` of them, and compare each with its frame."""
+    seen = 0
+    for frame in report.frames.values():
+        place = index.find(frame.id)
+        if place is None or place.container.name != report.name:
+            continue
+        seen += 1
+        report.places.append(place)
+        if not _agree(place, frame) or (place.codec is Codec.DELTA and len(index.bases(place.id)) != frame.bases):
+            report.bad[place.id] = _DISAGREE
+    if seen == rows:
+        return
+    for place in index.places():
+        if place.container.name == report.name and place.id not in report.frames:
+            report.places.append(place)
+            if report.frames:
+                report.bad[place.id] = _DISAGREE
 
 
 def _check_bases(store: Store, report: PackReport) -> None:
