@@ -173,12 +173,7 @@ def _children(
         if edge.id not in data:
             continue
         try:
-            edges = strong_edges(edge, bytes(data[edge.id]))
-            if edge.id in bounds.shallow:
-                continue
-            if edge.id in bounds.forgotten:
-                edges = (one for one in edges if one.kind is Kind.SNAPSHOT)
-            yield from (one for one in edges if one.id not in bounds.purged)
+            yield from edges_within(edge, bytes(data[edge.id]), bounds)
         except (CorruptData, UnsupportedFormat) as error:
             _complain(edge, error, missing)
 
@@ -209,6 +204,15 @@ def _read(
         except (CorruptData, NotFound, StorageError) as error:
             missing(edge, error)
     return found
+
+
+def edges_within(edge: Edge, data: bytes, bounds: Bounds) -> Iterator[Edge]:
+    """Yield what an object's strong edges lead to, but for what lies behind `bounds`."""
+    if edge.id in bounds.shallow:
+        return
+    for one in strong_edges(edge, data):
+        if one.id not in bounds.purged and (edge.id not in bounds.forgotten or one.kind is Kind.SNAPSHOT):
+            yield one
 
 
 def strong_edges(edge: Edge, data: bytes) -> Iterator[Edge]:

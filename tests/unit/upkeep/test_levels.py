@@ -158,7 +158,7 @@ REMOTE_HARM: list[tuple[str, Callable[[bytes], bytes | None]]] = [
     ("packs/*.meta", lambda body: body[:-40] + bytes([body[-40] ^ 1]) + body[-39:]),
     ("packs/*.meta", lambda body: body[:30] + bytes([body[30] ^ 1]) + body[31:]),
     ("index/*", lambda body: None),
-    ("index/*", lambda body: body[:2000] + bytes([body[2000] ^ 1]) + body[2001:]),
+    ("index/*", lambda body: body[:300] + bytes([body[300] ^ 1]) + body[301:]),
     ("index/*", lambda body: body + b"\0"),
 ]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from xver.errors import TransientStorageError
-from xver.history.reach import Edge, strong_edges
+from xver.history.bounds import Bounds, bounds_of
+from xver.history.reach import Edge, edges_within
 from xver.model.ids import EMPTY_ID, Kind
 from xver.progress import SILENT, Meter
 from xver.store.store import Store, Wanted
@@ -21,6 +22,7 @@ from xver.upkeep.findings import Damage, harm_of
 
 # What a batch leads to waits in memory: a block leads to thousands of files, a node only to what is looked up at once.
 _BATCH: Final = {Kind.BLOCK: 4}
+_CONTENT: Final = frozenset({Kind.CHUNK, Kind.NODE})
 _USUAL_BATCH: Final = 256
 _SHARES: Final = 256
 
@@ -73,14 +75,14 @@ def walk(
 ) -> Reached:
     """Follow every strong edge from `start`; `bad` says of objects known to be damaged what is wrong, and where.
 
-    `may_be_elsewhere`: content of files need not be here, nor what is in `optional`. Tombstoned objects need not
-    either, anywhere.
+    `may_be_elsewhere`: content of files need not be here, nor what is in `optional`. What lies behind the bounds of the
+    store need not be anywhere.
 
     Raises:
         TransientStorageError: the storage cannot be asked now.
     """
     found = Reached()
-    tombs = {bytes.fromhex(id) for id in store.log.tombstones}
+    bounds = bounds_of(store)
     seen: set[bytes] = set()
     waiting = [edge for edge in start if edge.id != EMPTY_ID][::-1]
     meter.start("Following", None, "objects")
@@ -89,7 +91,7 @@ def walk(
         batch: list[Edge] = []
         while waiting and waiting[-1].kind is kind and len(batch) < _BATCH.get(kind, _USUAL_BATCH):
             edge = waiting.pop()
-            if edge.id in tombs or (kind is not Kind.CHUNK and edge.id in seen):
+            if edge.id in bounds.purged or (kind is not Kind.CHUNK and edge.id in seen):
                 continue
             if kind is not Kind.CHUNK:
                 seen.add(edge.id)
@@ -97,7 +99,7 @@ def walk(
                 batch.append(edge)
         meter.advance(len(batch))
         if kind is not Kind.CHUNK:
-            below = _children(store, batch, found)
+            below = _children(store, batch, found, bounds)
             waiting += below[::-1]
     meter.finish()
     return found
@@ -119,7 +121,7 @@ def _is_here(
         return False
     place = store.index.find(edge.id)
     if place is None:
-        if may_be_elsewhere and (edge.kind is Kind.CHUNK or edge.id in optional):
+        if may_be_elsewhere and (edge.kind in _CONTENT or edge.id in optional):
             found.promised.add(edge.id)
         else:
             found.lost[edge.id] = edge
@@ -131,14 +133,14 @@ def _is_here(
     return True
 
 
-def _children(store: Store, parents: list[Edge], found: Reached) -> list[Edge]:
+def _children(store: Store, parents: list[Edge], found: Reached, bounds: Bounds) -> list[Edge]:
     data = _read(store, parents, found)
     below: list[Edge] = []
     for edge in parents:
         if edge.id not in data:
             continue
         try:
-            below += (child for child in strong_edges(edge, bytes(data[edge.id])) if child.id != EMPTY_ID)
+            below += (child for child in edges_within(edge, bytes(data[edge.id]), bounds) if child.id != EMPTY_ID)
         except DAMAGE as error:
             found.note(edge, harm_of(error), _home(store, edge))
     return below

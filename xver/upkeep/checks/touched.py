@@ -9,8 +9,9 @@ from typing import Final
 from xver.errors import TransientStorageError
 from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
-from xver.history.reach import Edge, strong_edges
-from xver.model.ids import Kind
+from xver.history.bounds import bounds_of
+from xver.history.reach import Edge, edges_within
+from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import RUNS, TargetKind
 from xver.store.store import Store
 from xver.upkeep.checks.footers import DAMAGE
@@ -31,6 +32,7 @@ def commits_of(store: Store) -> list[Commit]:
     """Return every snapshot that the refs of a store lead to and that can be read."""
     waiting = [target.id for target in store.log.refs.values() if target.kind is TargetKind.SNAPSHOT]
     seen = set(waiting)
+    bounds = bounds_of(store)
     found = []
     while waiting:
         id = waiting.pop()
@@ -41,8 +43,9 @@ def commits_of(store: Store) -> list[Commit]:
         except DAMAGE:
             found.append(Commit(id.hex(), (Edge(Kind.SNAPSHOT, id),)))
             continue
-        found.append(Commit(snapshot.git or id.hex(), (Edge(Kind.LISTING, snapshot.root),)))
-        fresh = [parent for parent in snapshot.parents if parent not in seen]
+        edges = (Edge(Kind.LISTING, snapshot.root),) if bounds.has_data(id) else ()
+        found.append(Commit(snapshot.git or id.hex(), edges))
+        fresh = [parent for parent in bounds.parents(SnapshotId(id), snapshot) if parent not in seen]
         seen.update(fresh)
         waiting += fresh
     return found
@@ -80,6 +83,7 @@ class _Graph:
     def __init__(self, store: Store, bad: set[bytes]) -> None:
         self._store = store
         self._bad = bad
+        self._bounds = bounds_of(store)
         self._clean: set[bytes] = set()
         self._parents: dict[bytes, set[bytes]] = {}
         self._leading: set[bytes] = set()
@@ -91,7 +95,7 @@ class _Graph:
         if edge.kind in _UNREAD or edge.id in self._clean:
             return False
         try:
-            children = list(strong_edges(edge, self._store.get(edge.kind, edge.id)))
+            children = list(edges_within(edge, self._store.get(edge.kind, edge.id), self._bounds))
         except TransientStorageError:
             raise
         except DAMAGE:
