@@ -256,10 +256,10 @@ def _row_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
     rows = decode_block(data)
     _check_size(edge, sum(row.entry.size for row in rows))
     for path, entry in rows:
-        yield from _entry_edge(entry, _below(edge.where, path))
+        yield from _entry_edge(entry, _joined(edge.where, path))
 
 
-def _below(where: str, path: str) -> str:
+def _joined(where: str, path: str) -> str:
     return f"{where}/{path}" if where and not where.endswith(":") else f"{where}{path}"
 
 
