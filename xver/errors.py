@@ -20,6 +20,7 @@
     │   └── TransientStorageError and may succeed when tried again
     ├── Locked                    another process holds the work tree
     ├── CommandFailed             a program that xver ran for the user ended badly
+    ├── WorkersFailed             the workers of an executor cannot be reached, do not fit, or died
     └── Incomplete                part of the work was done; the rest is listed
 
 The library raises; `xver.cli.app` maps each class to its exit code.
@@ -28,7 +29,7 @@ The library raises; `xver.cli.app` maps each class to its exit code.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 
 class XverError(Exception):
@@ -38,6 +39,16 @@ class XverError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default the class is called with the message alone, which not every one takes; errors cross processes.
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(kind: type[XverError], args: tuple[Any, ...], facts: dict[str, Any]) -> XverError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 class InvalidInput(XverError, ValueError):
@@ -155,6 +166,10 @@ class CommandFailed(XverError):
     def __init__(self, message: str, *, status: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+class WorkersFailed(XverError):
+    """The workers of an executor cannot be reached, do not fit, or died too often; nothing was changed."""
 
 
 class Incomplete(XverError):

@@ -42,6 +42,7 @@ from xver.errors import (
     StorageError,
     TransientStorageError,
     UnsupportedFormat,
+    WorkersFailed,
     XverError,
 )
 
@@ -75,6 +76,7 @@ EXIT_CODES: Final[dict[type[XverError], int]] = {
     CommandFailed: 15,
     Incomplete: 16,
     XverError: 17,
+    WorkersFailed: 19,
 }
 
 _OTHER_CODES: Final = (

@@ -17,7 +17,6 @@ from typing import BinaryIO, Final
 
 from xver.errors import CorruptData, NotFound
 from xver.storage.base import Part, Stat, Storage, cut_part
-from xver.storage.local import LocalStorage
 
 _KEPT: Final = ("log/", "index/", "checkpoints/", "xver.json")
 _LOG: Final = "log/"
@@ -29,7 +28,7 @@ _AT_A_TIME: Final = 4
 class CachedStorage(Storage):
     """`inner`, with whole reads of what never changes answered from `cache` where it has them."""
 
-    def __init__(self, inner: Storage, cache: LocalStorage) -> None:
+    def __init__(self, inner: Storage, cache: Storage) -> None:
         self._inner = inner
         self._cache = cache
         # Answers that came with a catch-up and wait to be asked for, once: later the remote may have changed.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Container as Ids
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -61,6 +62,8 @@ class Packer:
         self._closer = ThreadPoolExecutor(_IN_FLIGHT, "close")
         self._slots = threading.BoundedSemaphore(_IN_FLIGHT)
         self._pending: deque[Future[None]] = deque()
+        self.promised: Ids[bytes] = frozenset()
+        """Ids of content that this store need not hold, because a remote keeps it for us."""
         self.added = 0
         """Bytes of the objects that were new, before compression."""
 
@@ -78,6 +81,10 @@ class Packer:
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the object need not be put: it is here, or on its way."""
         return id in self._new or (not self._anew and id in self._index)
+
+    def holds(self, id: bytes) -> bool:
+        """Tell whether content that is known by its id need not be read again: it is here, on its way, or promised."""
+        return id in self or id in self.promised
 
     def put(self, kind: Kind, data: bytes | memoryview, id: bytes | None = None) -> bytes:
         """Add an object unless it is known; return its id, which the caller may hand in.

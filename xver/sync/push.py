@@ -18,10 +18,11 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.log import Change, Collected
 from xver.store.store import Store
+from xver.sync.clones import release
 from xver.sync.fetch import TRACKING, bring_metadata
 from xver.sync.remotes import open_or_create_remote
 from xver.sync.snapshots import derive
-from xver.sync.transfer import copy_objects
+from xver.sync.transfer import CopyObjects, copy_objects
 from xver.versioning.versions import branch_name
 
 _ATTEMPTS = 10
@@ -49,11 +50,13 @@ class _Wish:
     refs: Mapping[str, Target] = field(default_factory=dict)
 
 
-def push(repo: Repo, remote: Remote, *, runs: bool = True, meter: Meter = SILENT) -> Pushed:
+def push(
+    repo: Repo, remote: Remote, *, runs: bool = True, copy: CopyObjects = copy_objects, meter: Meter = SILENT
+) -> Pushed:
     """Send the current branch's history, its data, tags and runs to a remote.
 
     When it returns, the remote provably holds everything reachable from the refs it moved. What somebody deleted or
-    cut short there is sent again, as far as our refs reach it.
+    cut short there is sent again, as far as our refs reach it. `copy` does the heavy loop.
 
     Raises:
         Conflict: the remote's branch has what we do not have, or a tag is another version there; inside git our
@@ -69,7 +72,8 @@ def push(repo: Repo, remote: Remote, *, runs: bool = True, meter: Meter = SILENT
     if runs:
         refs |= {name: one for name, one in repo.store.log.refs.items() if name.startswith((RUNS, KEPT))}
     before = dict(there.log.refs)
-    sent = _send(repo, there, wish, refs, heals=bool(lost) or _is_work_tree(there), remote=remote, meter=meter)
+    heals = bool(lost) or _is_work_tree(there)
+    sent = _send(repo, there, wish, refs, heals=heals, remote=remote, copy=copy, meter=meter)
     if unhealed := there.index.only_in(lost):
         raise Incomplete(
             f"{remote.name} has lost packs, and what was in them is not all here",
@@ -78,6 +82,8 @@ def push(repo: Repo, remote: Remote, *, runs: bool = True, meter: Meter = SILENT
         )
     if sent.behind:
         raise _not_forward(wish, remote, repo)
+    if wish.head is not None:
+        release(repo, there, SnapshotId(wish.head.id))
     if sent.tags:
         raise Conflict(
             f"{remote.name} has another version as {sent.tags[0]}; everything else was pushed",
@@ -106,6 +112,7 @@ def _send(
     *,
     heals: bool,
     remote: Remote,
+    copy: CopyObjects,
     meter: Meter,
 ) -> _Sent:
     """Upload and append, again from the start when a collection at the remote took something we relied on."""
@@ -124,7 +131,7 @@ def _send(
             reached.append(wish.head)
         try:
             lacking, ends = _lacking(repo, there, reached, _revived(repo, there, targets))
-            copied = copy_objects(repo.store, there, lacking.values(), operation=operation, meter=meter)
+            copied = copy(repo.store, there, lacking.values(), operation=operation, meter=meter)
             commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
             behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, copied.index, operation, ends.tombstones)

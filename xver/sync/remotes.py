@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from os import urandom
+from pathlib import Path
 from typing import Final
 
 from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError
@@ -59,16 +60,7 @@ def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Sto
     """
     storage = _storage(repo, remote)
     storage.catch_up(*ahead)
-    return _open(repo, remote, storage)
-
-
-def _open(repo: Repo, remote: Remote, storage: CachedStorage) -> Store:
-    store = open_store(storage, client=client_name())
-    if store.repository != repo.store.repository:
-        raise Conflict(
-            f"{remote.name} ({remote.url}) holds another repository", hint="give this one a place of its own"
-        )
-    return store
+    return open_at(storage, remote, repository=repo.store.repository)
 
 
 @contextlib.contextmanager
@@ -83,7 +75,7 @@ def open_remote_afresh(repo: Repo, remote: Remote) -> Iterator[Store]:
     with tempfile.TemporaryDirectory(prefix="afresh-", dir=repo.cache, ignore_cleanup_errors=True) as folder:
         fresh = CachedStorage(storage.inner, LocalStorage(folder))
         fresh.prefetch(stat.key for stat in fresh.inner.list("log/"))
-        yield _open(repo, remote, fresh)
+        yield open_at(fresh, remote, repository=repo.store.repository)
 
 
 def open_or_create_remote(repo: Repo, remote: Remote) -> Store:
@@ -134,7 +126,26 @@ def _has_one_winner(storage: Storage, name: str, results: list[tuple[bytes, bool
     return len(winners) == 1 and storage.get(name) == winners[0]
 
 
-def _storage(repo: Repo, remote: Remote) -> CachedStorage:
-    inner = locate(remote.url, base=repo.root, endpoint_url=remote.endpoint_url)
+def open_at(storage: CachedStorage, remote: Remote, *, repository: str) -> Store:
+    """Open the store of a repository on a remote's storage, which has caught up; raises like `open_remote`."""
+    store = open_store(storage, client=client_name())
+    if store.repository != repository:
+        raise Conflict(
+            f"{remote.name} ({remote.url}) holds another repository", hint="give this one a place of its own"
+        )
+    return store
+
+
+def storage_at(remote: Remote, *, base: Path, cache: Storage) -> CachedStorage:
+    """Return a remote's storage, its address taken from the folder `base`; what never changes is kept in `cache`."""
+    return CachedStorage(locate(remote.url, base=base, endpoint_url=remote.endpoint_url), cache)
+
+
+def cache_folder(repo: Repo, remote: Remote) -> Path:
+    """Return the folder in which this repository remembers a remote."""
     name = blake2b(f"{remote.url} {remote.endpoint_url or ''}".encode(), digest_size=8).hexdigest()
-    return CachedStorage(inner, LocalStorage(repo.cache / "remotes" / name))
+    return repo.cache / "remotes" / name
+
+
+def _storage(repo: Repo, remote: Remote) -> CachedStorage:
+    return storage_at(remote, base=repo.root, cache=LocalStorage(cache_folder(repo, remote)))

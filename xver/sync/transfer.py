@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from xver.format.codecs import Codec
 from xver.format.indexes import Place
@@ -29,6 +29,15 @@ class Copied:
     size: int
     packs: int
     index: LiveIndex | None
+
+
+class CopyObjects(Protocol):
+    """What copies objects from store to store, as `copy_objects` does."""
+
+    def __call__(
+        self, source: Store, target: Store, edges: Iterable[Edge], *, operation: str, meter: Meter = SILENT
+    ) -> Copied:
+        """Copy what lacks; return what was copied, the last index still to be made live."""
 
 
 def copy_objects(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Protocol
 
 from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
 from xver.format.listings import Row
@@ -17,18 +17,20 @@ from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import Dataset, Entry, File, Link
-from xver.model.paths import TrackedPath, is_below, parse_path
+from xver.model.paths import TrackedPath, is_below, overlaps, parse_path
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.content import is_here
-from xver.store.listings import read_listing
+from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
+from xver.versioning.promised import Promised
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import find_link_above, is_there
 from xver.worktree.ignore import NAME as IGNORE_NAME
-from xver.worktree.ingest import Ingested, ingest, ingest_parts
+from xver.worktree.ingest import Ingested, Read, ingest, ingest_parts, unread
+from xver.worktree.reading import Reading, read_file
 from xver.worktree.stat_index import TreeRecord
 
 _OWN_FILES: Final = frozenset({LOCK_NAME, SETTINGS_NAME, GIT_IGNORE, ".gitattributes", IGNORE_NAME})
@@ -53,7 +55,40 @@ class AddResult:
     stored: int
 
 
-def add(repo: Repo, paths: Sequence[str], *, rehash: bool = False, meter: Meter = SILENT) -> AddResult:
+class Reader(Protocol):
+    """How an `add` reads files: by itself, or with the help of workers."""
+
+    def expect(self, files: Iterator[tuple[str, bytes]]) -> None:
+        """Hear which files will probably be read, with their stats, in this order; more or fewer may be."""
+
+    def read(self, path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
+        """Return what a file is, its content stored by `packer` or elsewhere."""
+
+    def settle(self, packer: Packer, entries: Mapping[TrackedPath, Entry], fresh: Collection[TrackedPath]) -> None:
+        """Hear that everything is read, what will be tracked and what of it was read now; nothing is kept yet."""
+
+    def keep(self) -> None:
+        """Hear that the store keeps its part: what lies elsewhere has to be kept there before `xver.lock` names it."""
+
+
+class Here:
+    """Reads every file in this process into the local store."""
+
+    read = staticmethod(read_file)
+
+    def expect(self, files: Iterator[tuple[str, bytes]]) -> None:
+        """Need not know."""
+
+    def settle(self, packer: Packer, entries: Mapping[TrackedPath, Entry], fresh: Collection[TrackedPath]) -> None:
+        """Leave nothing open."""
+
+    def keep(self) -> None:
+        """Have nothing elsewhere."""
+
+
+def add(
+    repo: Repo, paths: Sequence[str], *, rehash: bool = False, reader: Reader | None = None, meter: Meter = SILENT
+) -> AddResult:
     """Take files and folders (relative to the root) under version control as they are now.
 
     A path inside a tracked dataset updates that part of it. A path that is gone from the disk inside a tracked
@@ -65,36 +100,70 @@ def add(repo: Repo, paths: Sequence[str], *, rehash: bool = False, meter: Meter 
         DirtyWorktree: files that were never on this disk would leave a dataset.
     """
     with repo.held():
-        return _add(repo, paths, rehash=rehash, meter=meter)
+        return _add(repo, paths, rehash=rehash, reader=reader or Here(), meter=meter)
 
 
-def _add(repo: Repo, paths: Sequence[str], *, rehash: bool, meter: Meter) -> AddResult:
+def _add(repo: Repo, paths: Sequence[str], *, rehash: bool, reader: Reader, meter: Meter) -> AddResult:
     lock = repo.lock
     entries = dict(lock.entries)
     wanted = _targets(repo, paths, entries)
     added: list[Added] = []
     records: dict[TrackedPath, TreeRecord] = {}
     with repo.store.packer() as packer:
+        packer.promised = Promised(repo)
+        reader.expect(_unread(repo, wanted, packer, rehash=rehash))
         meter.start("Adding", None, "files")
         for top, parts in wanted.items():
             before = entries.get(top)
             new = packer.added
-            taken = _ingest(repo, top, parts, before, packer, rehash=rehash, meter=meter)
+            taken = _ingest(repo, top, parts, before, packer, rehash=rehash, read=reader.read, meter=meter)
             if isinstance(before, Dataset) and not parts:
                 _refuse_never_here(repo, top, before, taken.record)
             entries[top] = taken.entry
             records[top] = taken.record
             added.append(Added(top, before, taken.entry, packer.added - new, taken.special))
-        root = put_local_root(packer, entries)
-        index = packer.finish()
+        reader.settle(packer, entries, records.keys())
+        stored = _keep(repo, packer, entries, reader)
         meter.finish()
-    repo.store.move("add", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
     # Only now: what the stat index says is stored, is.
     for top, record in records.items():
         repo.stat_index.set(top, record)
     write_tracked(repo, Lock(lock.repository, entries))
     repo.stat_index.write()
-    return AddResult(tuple(added), sum(index.packs.values()) if index is not None else 0)
+    return AddResult(tuple(added), stored)
+
+
+def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, reader: Reader) -> AddResult:
+    """Track a dataset that is not on this disk: its rows, sorted by path bytes, as they come from elsewhere.
+
+    Raises:
+        InvalidInput: something lies there on the disk, or it overlaps what is tracked.
+    """
+    with repo.held():
+        lock = repo.lock
+        entries = dict(lock.entries)
+        top = parse_path(path)
+        _refuse_place(repo, top)
+        if near := next((one for one in entries if one != top and overlaps(one, top)), None):
+            raise InvalidInput(f"{top} overlaps {near}, which is tracked by itself", hint="choose another path")
+        if is_there(repo.root, top):
+            raise InvalidInput(f"there is something at {top} already", hint=f"xver add {top} tracks that")
+        before = entries.get(top)
+        with repo.store.packer() as packer:
+            entries[top] = put_listing(packer, rows(packer))
+            reader.settle(packer, entries, [top])
+            stored = _keep(repo, packer, entries, reader)
+        write_tracked(repo, Lock(lock.repository, entries))
+    return AddResult((Added(top, before, entries[top], packer.added, ()),), stored)
+
+
+def _keep(repo: Repo, packer: Packer, entries: Mapping[TrackedPath, Entry], reader: Reader) -> int:
+    """Let the log keep what is about to be tracked; return the bytes as stored."""
+    root = put_local_root(packer, entries)
+    index = packer.finish()
+    repo.store.move("add", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
+    reader.keep()
+    return sum(index.packs.values()) if index is not None else 0
 
 
 def move_lock(repo: Repo, entries: dict[TrackedPath, Entry]) -> None:
@@ -156,11 +225,12 @@ def _ingest(
     packer: Packer,
     *,
     rehash: bool,
+    read: Read,
     meter: Meter,
 ) -> Ingested:
     record = repo.stat_index.known_at(top)
     if not parts or not isinstance(before, Dataset):
-        return ingest(repo.root, top, packer, record=record, ignore=repo.ignore, rehash=rehash, meter=meter)
+        return ingest(repo.root, top, packer, record=record, ignore=repo.ignore, rehash=rehash, read=read, meter=meter)
     return ingest_parts(
         repo.root,
         top,
@@ -170,8 +240,25 @@ def _ingest(
         record=record,
         ignore=repo.ignore,
         rehash=rehash,
+        read=read,
         meter=meter,
     )
+
+
+def _unread(
+    repo: Repo, wanted: Mapping[TrackedPath, list[str]], packer: Packer, *, rehash: bool
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that an ingest of these paths is going to read."""
+    for top, parts in wanted.items():
+        yield from unread(
+            repo.root,
+            top,
+            [part[len(top) + 1 :] for part in parts],
+            record=repo.stat_index.known_at(top),
+            ignore=repo.ignore,
+            holds=packer.holds,
+            rehash=rehash,
+        )
 
 
 def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Entry]) -> dict[TrackedPath, list[str]]:

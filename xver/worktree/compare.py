@@ -228,8 +228,8 @@ def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
     if not is_kind(kind_of_stat(found.mode), want.kind):
         return False, b""
     if want.kind is EntryKind.LINK:  # whose size Windows does not tell
-        known, seen = read_file(path, None, stat=stat)
-        return known.id == want.id, seen
+        reading = read_file(path, None, stat=stat)
+        return reading.known.id == want.id, reading.stat
     if found.size != want.size:
         return False, b""
     kind, print_, seen = read_fingerprint(path, stat=stat)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from xver.errors import InvalidInput
 from xver.format.listings import Row
@@ -18,9 +19,16 @@ from xver.store.listings import put_listing
 from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
-from xver.worktree.reading import entry_of, is_kind, read_file
+from xver.worktree.reading import Reading, entry_of, is_kind, read_file
 from xver.worktree.scan import Directory
 from xver.worktree.stat_index import NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
+
+
+class Read(Protocol):
+    """What reads a file and sees to it that its content is stored, as `read_file` does."""
+
+    def __call__(self, path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
+        """Return what the file is; raises like `read_file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,13 @@ def ingest(
     record: TreeRecord | None,
     ignore: Ignore,
     rehash: bool = False,
+    read: Read = read_file,
     meter: Meter = SILENT,
 ) -> Ingested:
     """Store what lies at `root/path` and return what it is; without a packer only identify it.
 
-    A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same.
+    A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same. Files
+    are read by `read`, in the order that `unread` gives.
 
     Raises:
         InvalidInput: nothing is there, or a file or name that cannot be taken in; the message has its path.
@@ -54,15 +64,15 @@ def ingest(
     known_before = {} if record is None or rehash else record.directories
     records: dict[str, DirectoryRecord] = {}
     special: list[str] = []
-    read = 0
+    files = 0
     found_any = False
     for directory in directories(root, path, ignore):
         found_any = True
         special += _nameable(directory.special)
         before = known_before.get(directory.path)
-        fresh, count = _take(os.path.join(root, path), directory, before, packer)
+        fresh, count = _take(os.path.join(root, path), directory, before, packer, read)
         meter.advance(len(directory.names))
-        read += count
+        files += count
         if directory.names:
             records[directory.path] = fresh
     if not found_any:
@@ -73,9 +83,9 @@ def ingest(
         raise InvalidInput(f"{path} is neither file, link nor folder")
     else:
         # Directories interleave in the order of paths (`a-b` comes before `a/c`).
-        files = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
-        entry = put_listing(packer, (Row(_checked(path, name), entry_of(known)) for name, known in files))
-    return Ingested(entry, TreeRecord(entry_id(entry), records), read, tuple(special))
+        whole = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
+        entry = put_listing(packer, (Row(_checked(path, name), entry_of(known)) for name, known in whole))
+    return Ingested(entry, TreeRecord(entry_id(entry), records), files, tuple(special))
 
 
 def ingest_parts(
@@ -88,6 +98,7 @@ def ingest_parts(
     record: TreeRecord | None,
     ignore: Ignore,
     rehash: bool = False,
+    read: Read = read_file,
     meter: Meter = SILENT,
 ) -> Ingested:
     """Store what lies at some parts of the dataset `root/path`, and return the listing that has `old` elsewhere.
@@ -99,24 +110,52 @@ def ingest_parts(
     known_before = {} if rehash else tree.directories
     rows = {row.path: row.entry for row in old if not any(is_below(row.path, part) for part in parts)}
     special: list[str] = []
-    read = 0
+    files = 0
     for part in parts:
         tree = tree.without(part)
         for directory in _part(root, path, part, ignore):
             special += _nameable(directory.special)
             if f"{path}/{part}" in directory.special:
                 raise InvalidInput(f"{path}/{part} is neither file, link nor folder")
-            taken, count = _take(os.path.join(root, path), directory, known_before.get(directory.path), packer)
+            taken, count = _take(os.path.join(root, path), directory, known_before.get(directory.path), packer, read)
             meter.advance(len(directory.names))
-            read += count
-            files = list(TreeRecord(None, {directory.path: taken}).rows())
-            tree = tree.updated(files)
-            for name, _, known in files:
+            files += count
+            fresh = list(TreeRecord(None, {directory.path: taken}).rows())
+            tree = tree.updated(fresh)
+            for name, _, known in fresh:
                 _make_way(rows, name)
                 rows[_checked(path, name.encode())] = entry_of(known)
     ordered = [Row(name, rows[name]) for name in sorted(rows, key=str.encode)]
     # What lies outside was not looked at: the records need not amount to the listing.
-    return Ingested(put_listing(packer, ordered), tree, read, tuple(special))
+    return Ingested(put_listing(packer, ordered), tree, files, tuple(special))
+
+
+def unread(
+    root: Path,
+    path: str,
+    parts: Sequence[str],
+    *,
+    record: TreeRecord | None,
+    ignore: Ignore,
+    holds: Callable[[bytes], bool],
+    rehash: bool = False,
+) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, stat) of each file below `root/path`, or below its `parts`, that an ingest would have to read now.
+
+    In its order, and by the names it gives to `read`. `holds` tells whether content is in the store. Nothing is read
+    but stats.
+    """
+    known_before = {} if record is None or rehash else record.directories
+    top = os.path.join(root, path)
+    found = (one for part in parts for one in _part(root, path, part, ignore)) if parts else None
+    for directory in directories(root, path, ignore) if found is None else found:
+        before = known_before.get(directory.path)
+        recorded = {} if before is None else before.by_name()
+        folder = _folder(top, directory)
+        for name, stat in zip(directory.names, directory.stats, strict=True):
+            seen, known = recorded.get(name, (NO_STAT, None))
+            if known is None or seen != stat or not (known.id == EMPTY_ID or holds(known.id)):
+                yield _file(top, folder, name), stat
 
 
 def _part(root: Path, path: str, part: str, ignore: Ignore) -> Iterator[Directory]:
@@ -150,26 +189,34 @@ def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _take(
-    top: str, directory: Directory, before: DirectoryRecord | None, packer: Packer | None
+    top: str, directory: Directory, before: DirectoryRecord | None, packer: Packer | None, read: Read
 ) -> tuple[DirectoryRecord, int]:
     if before is not None and before.holds(directory.names, directory.stats) and _holds_all(packer, before):
         return before, 0
     recorded = {} if before is None else before.by_name()
-    folder = os.path.join(top, directory.path) if directory.path else top
+    folder = _folder(top, directory)
     fresh = RecordBuilder()
-    read = 0
+    count = 0
     for name, stat in zip(directory.names, directory.stats, strict=True):
         seen, known = recorded.get(name, (NO_STAT, None))
         if known is not None and seen == stat and _holds(packer, known.id):
             fresh.add(name, stat, known)
             continue
-        reading = read_file(os.path.join(folder, os.fsdecode(name)) if name else top, packer, stat=stat)
-        read += 1
+        reading = read(_file(top, folder, name), packer, stat=stat)
+        count += 1
         now = reading.known
         if known is not None and is_kind(now.kind, known.kind):
             now = now._replace(kind=known.kind)
         fresh.add(name, reading.stat, now)
-    return fresh.build(), read
+    return fresh.build(), count
+
+
+def _folder(top: str, directory: Directory) -> str:
+    return os.path.join(top, directory.path) if directory.path else top
+
+
+def _file(top: str, folder: str, name: bytes) -> str:
+    return os.path.join(folder, os.fsdecode(name)) if name else top
 
 
 def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
@@ -180,7 +227,7 @@ def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
 
 def _holds(packer: Packer | None, id: bytes) -> bool:
     """Tell whether content need not be stored: it is, or there is none, or nobody stores any."""
-    return packer is None or id == EMPTY_ID or id in packer
+    return packer is None or id == EMPTY_ID or packer.holds(id)
 
 
 def _whole_names(folder: str, record: DirectoryRecord) -> Iterator[tuple[bytes, Known]]:

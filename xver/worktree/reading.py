@@ -28,10 +28,11 @@ _Read: TypeAlias = Callable[[bytes, Stat, "int | None"], tuple[_Result, int]]
 
 
 class Reading(NamedTuple):
-    """What a file was when it was read, and the stat to record for it."""
+    """What a file was when it was read, the stat to record for it, and the stat it had."""
 
     known: Known
     stat: bytes
+    seen: bytes
 
 
 def read_file(path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
@@ -120,7 +121,7 @@ def _identify(path: str, stat: bytes, found: Stat, handle: int | None, packer: P
         blocks = [_read_small(handle, found.size)] if is_small else _blocks(handle, found.size)
         content = put_stream(packer, blocks)
         known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
-    return Reading(known, settled(stat, now)), content.size
+    return Reading(known, settled(stat, now), stat), content.size
 
 
 def _target(path: str) -> bytes:

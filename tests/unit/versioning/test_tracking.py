@@ -15,10 +15,11 @@ from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.upkeep.fsck import check
+from xver.versioning import tracking
 from xver.versioning.restoring import checkout
 from xver.versioning.state import status
 from xver.versioning.tracking import add, expand
-from xver.worktree import ingest, reading
+from xver.worktree import reading
 
 
 def rows(repo: Repo, top: str = "d") -> list[str]:
@@ -41,7 +42,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(os.path.basename(path))
         return read_fingerprint(path, **known)
 
-    monkeypatch.setattr(ingest, "read_file", reads)
+    monkeypatch.setattr(tracking.Here, "read", staticmethod(reads))
     monkeypatch.setattr("xver.worktree.compare.read_fingerprint", prints)
     return names
 

@@ -163,8 +163,9 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
 )
 @click.argument("name", required=False)
 @click.option("--no-runs", is_flag=True, help="Keep runs at home.")
+@click.option("--executor", default=None, metavar="SPEC", help="threads[:N], processes[:N] or dask://HOST:PORT.")
 @pass_output
-def push(out: Output, name: str | None, no_runs: bool) -> None:
+def push(out: Output, name: str | None, no_runs: bool, executor: str | None) -> None:
     """Send history, data and runs to a remote.
 
     Sends what the remote lacks, in packs, then moves its branch in one step. When push ends, the remote holds
@@ -180,7 +181,15 @@ def push(out: Output, name: str | None, no_runs: bool) -> None:
     repo = open_repo()
     remote = choose_remote(repo, name)
     start = time.monotonic()
-    done = send(repo, remote, runs=not no_runs, meter=out.meter())
+    if executor is None:
+        done = send(repo, remote, runs=not no_runs, meter=out.meter())
+    else:
+        from xver.sync.copying import spread_copy
+        from xver.sync.executors import crew
+
+        with crew(executor) as workers:
+            copy = spread_copy(repo, remote, workers)
+            done = send(repo, remote, runs=not no_runs, copy=copy, meter=out.meter())
     if not (done.branch or done.commits or done.runs or done.size):
         out.note(f"{remote.name} has everything already")
         return

@@ -13,31 +13,59 @@ from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import opened, reading
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import change_line, entry_json, staged_line
-from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
+from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound, WorkersFailed
 from xver.history.diff import Change
 from xver.model.entries import Dataset
+from xver.repo import Repo
 
 
-@click.command(cls=Command, exits=(InvalidInput, Conflict, DirtyWorktree))
+@click.command(cls=Command, exits=(InvalidInput, Conflict, DirtyWorktree, WorkersFailed))
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--rehash", is_flag=True, help="Read every file, also those whose size and times have not changed.")
+@click.option("--to", "to", default=None, metavar="REMOTE", help="Send the content straight there, and keep none here.")
+@click.option("--executor", default=None, metavar="SPEC", help="threads[:N], processes[:N] or dask://HOST:PORT.")
+@click.option("--as", "as_path", default=None, metavar="PATH", help="Track the objects of a bucket as this dataset.")
+@click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket to take in.")
 @pass_output
-def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
+def add(
+    out: Output,
+    paths: tuple[str, ...],
+    rehash: bool,
+    to: str | None,
+    executor: str | None,
+    as_path: str | None,
+    endpoint_url: str | None,
+) -> None:
     """Track files and folders, and store what is new in them.
 
     Content goes into the store cut into chunks, each stored once. xver.lock names what belongs here, and .gitignore
     keeps git's hands off it. Adding a path inside a tracked folder updates that part alone.
 
+    With --to the content goes straight to a remote, which keeps it for you. Workers do the heavy part: threads or
+    processes of this machine, or those of a Dask cluster that sees the same files.
+
     Examples:
       xver add data/raw models/model.pkl
       xver add "data/*.parquet"
+      xver add data/raw --to origin --executor dask://scheduler:8786
+      xver add s3://bucket/raw --as data/raw --to origin
     """
     from xver.versioning.tracking import add as add_paths
     from xver.versioning.tracking import expand
 
     repo = opened(out)
     start = time.monotonic()
-    result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
+    if as_path is not None or endpoint_url is not None or any("://" in path for path in paths):
+        result = _add_bucket(out, repo, paths, endpoint_url, as_path, to=to, executor=executor)
+    elif to is not None or executor is not None:
+        from xver.sync.remotes import choose_remote
+        from xver.sync.spreading import add as spread
+
+        remote = None if to is None else choose_remote(repo, to)
+        chosen = expand(repo, paths, start=Path.cwd())
+        result = spread(repo, chosen, to=remote, executor=executor or "threads", rehash=rehash, meter=out.meter())
+    else:
+        result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
     took = duration(time.monotonic() - start)
     for one in result.added:
         files = f"  {plural(one.entry.files, 'file')}" if isinstance(one.entry, Dataset) else ""
@@ -47,6 +75,30 @@ def add(out: Output, paths: tuple[str, ...], rehash: bool) -> None:
             out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one, result)})  in {took}")
         for special in one.special:
             out.warn(f"{special} is no file, link or folder, and was left out")
+
+
+def _add_bucket(
+    out: Output,
+    repo: Repo,
+    urls: tuple[str, ...],
+    endpoint_url: str | None,
+    path: str | None,
+    *,
+    to: str | None,
+    executor: str | None,
+) -> Any:
+    from xver.sync.remotes import choose_remote
+    from xver.sync.sources import Bucket
+    from xver.sync.spreading import add_bucket
+
+    if path is None or len(urls) != 1:
+        raise InvalidInput(
+            "the objects of one bucket become one dataset", hint="xver add s3://bucket/raw --as data/raw"
+        )
+    remote = None if to is None else choose_remote(repo, to)
+    top = repo.relative(path, start=Path.cwd())
+    source = Bucket(urls[0], endpoint_url)
+    return add_bucket(repo, source, top, to=remote, executor=executor or "threads", meter=out.meter())
 
 
 def _new(one: Any, result: Any) -> str:

@@ -1,0 +1,407 @@
+"""Adds whose files are read by workers: what they give is what any add gives, and nothing else is believed."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.repos import SOMEBODY, read_tree, reopened, write_tree
+from tests.support.spread import ORIGIN, InPlace, kept, read_everything, repo_at, store_at
+from tests.support.trees import later, picture, posix
+from xver.errors import Conflict, CorruptData, InvalidInput, RepositoryNotFound, WorkersFailed
+from xver.model.ids import Kind, chunk_id
+from xver.model.refs import HEADS
+from xver.repo import Repo
+from xver.store import content
+from xver.store.log import Change
+from xver.sync import spreading, tasks
+from xver.sync.copying import spread_copy
+from xver.sync.executors import crew
+from xver.sync.pull import clone, pull
+from xver.sync.push import push
+from xver.upkeep.fsck import check
+from xver.versioning.commits import commit
+from xver.versioning.restoring import checkout
+from xver.versioning.state import status
+from xver.versioning.tracking import add
+
+BIG = random.Random(1).randbytes(768_000)
+FILES = {"data/a": b"first", "data/b/c": b"second", "data/empty": b"", "data/b/big": BIG, "data/twin": b"first"}
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    repo = repo_at(tmp_path / "work")
+    write_tree(repo.root, FILES)
+    return repo
+
+
+@pytest.fixture
+def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "TASK_FILES", 2)
+
+
+def there(repo: Repo) -> Path:
+    return repo.root.parent / "remote"
+
+
+def of_plain_add(repo: Repo, *paths: str) -> tuple[bytes, dict[str, Any]]:
+    """Return the lock and the stat index's knowledge that a plain add of the same files gives."""
+    plain = repo_at(repo.root.parent / "plain")
+    for path in paths:
+        shutil.copytree(repo.root / path, plain.root / path, symlinks=True)
+    add(plain, list(paths))
+    return plain.lock_path.read_bytes(), known(plain)
+
+
+def known(repo: Repo) -> dict[str, Any]:
+    trees = reopened(repo).stat_index
+    return {f"{top}/{path}": one for top in trees.paths() for path, one in trees.tree(top).files()}  # type: ignore[union-attr]
+
+
+class TestEquality:
+    @pytest.mark.parametrize("to", [None, ORIGIN], ids=["into the store", "to a remote"])
+    @pytest.mark.parametrize("executor", ["threads:3", "processes:2"])
+    def test_lock_ids_and_stat_index_are_those_of_a_plain_add(
+        self, repo: Repo, executor: str, to: Any, small_tasks: None
+    ) -> None:
+        spreading.add(repo, ["data"], to=to, executor=executor)
+        assert (repo.lock_path.read_bytes(), known(repo)) == of_plain_add(repo, "data")
+
+    @posix
+    @settings(max_examples=25)
+    @example({"a": b"x", "a-b": b"y", "a/c": b"z"})
+    @given(
+        st.dictionaries(
+            st.sampled_from(["a", "a-b", "b/c", "b/d/e", "b/d/é", "Z", "z" * 200]),
+            st.binary(max_size=40) | st.integers(262_143, 262_146).map(bytes) | st.just(BIG),
+            min_size=1,
+        )
+    )
+    def test_of_any_files_in_any_tasks(self, files: dict[str, bytes]) -> None:
+        files = {name: data for name, data in files.items() if not any(one.startswith(name + "/") for one in files)}
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", lambda _: None)
+            patch.setattr(tasks, "TASK_SIZE", 300_000)
+            repo = repo_at(Path(folder, "work"))
+            write_tree(repo.root / "data", files)
+            (repo.root / "data" / "link").symlink_to("a")
+            (repo.root / "data" / next(iter(files))).chmod(0o755)
+            spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace())
+            assert (repo.lock_path.read_bytes(), known(repo)) == of_plain_add(repo, "data")
+            read_everything(store_at(there(repo)))
+
+    def test_a_part_of_a_dataset_and_single_files(self, repo: Repo, small_tasks: None) -> None:
+        add(repo, ["data"])
+        write_tree(repo.root, {"data/b/c": b"other", "data/b/new": BIG[1:], "one": b"small", "two": BIG[2:]})
+        (repo.root / "data/b/big").unlink()
+        spreading.add(repo, ["data/b", "one", "two"], to=ORIGIN, executor=InPlace())
+        plain = repo_at(repo.root.parent / "plain")
+        shutil.copytree(repo.root, plain.root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".xver", "xver.*"))
+        add(plain, ["data", "one", "two"])
+        assert repo.lock_path.read_bytes() == plain.lock_path.read_bytes()
+        read_everything(store_at(there(repo)))
+
+
+class TestToARemote:
+    def test_content_is_there_and_not_here(self, repo: Repo) -> None:
+        done = spreading.add(repo, ["data"], to=ORIGIN)
+        assert chunk_id(b"first") not in repo.store
+        assert done.added[0].new >= len(BIG)
+        assert done.stored > 0
+        sizes = read_everything(store_at(there(repo)))
+        assert sum(sizes.values()) == len(b"first" + b"second") + len(BIG)
+        assert check(repo).problems == ()
+
+    def test_status_is_idle_and_another_add_reads_nothing(self, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+        with later(monkeypatch):
+            spreading.add(repo, ["data"], to=ORIGIN)
+            repo = reopened(repo)
+            for name in ("compare.read_fingerprint", "reading._steadily"):
+                monkeypatch.setattr(f"xver.worktree.{name}", None)
+            assert status(repo).changed == {}
+            assert add(repo, ["data"]).added[0].new == 0
+            workers = InPlace()
+            again = spreading.add(repo, ["data"], to=ORIGIN, executor=workers)
+            assert (workers.tasks, again.stored) == ([], 0)
+
+    def test_a_file_that_was_just_written_is_looked_at_again(self, repo: Repo) -> None:
+        spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace())
+        before = (repo.root / "data/a").stat()
+        (repo.root / "data/a").write_bytes(b"secon")
+        os.utime(repo.root / "data/a", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert [one.path for one in status(reopened(repo)).changed.popitem()[1].differences] == ["a"]
+
+    def test_what_is_committed_and_pushed_is_everywhere(self, repo: Repo, tmp_path: Path) -> None:
+        spreading.add(repo, ["data"], to=ORIGIN)
+        assert kept(store_at(there(repo))).keys() == {"lock"}
+        commit(repo, "sent ahead", author=SOMEBODY)
+        assert push(repo, ORIGIN).size < 1000
+        remote = store_at(there(repo))
+        assert kept(remote) == {}
+        assert HEADS + "main" in remote.log.refs
+        copy = clone(str(there(repo)), tmp_path / "copy")
+        assert read_tree(copy.root) == FILES
+        read_everything(remote)
+
+    def test_what_is_deleted_here_comes_back_by_a_pull(self, repo: Repo) -> None:
+        spreading.add(repo, ["data"], to=ORIGIN)
+        commit(repo, "sent ahead", author=SOMEBODY)
+        push(repo, ORIGIN)
+        (repo.root / "data/a").unlink()
+        pull(repo, ORIGIN, ["data/a"])
+        assert read_tree(repo.root) == FILES
+
+    def test_a_version_that_is_in_a_commit_is_kept_until_it_is_pushed(self, repo: Repo) -> None:
+        spreading.add(repo, ["data"], to=ORIGIN)
+        first = kept(store_at(there(repo)))["lock"]
+        commit(repo, "first", author=SOMEBODY)
+        (repo.root / "data/a").write_bytes(b"another")
+        spreading.add(repo, ["data"], to=ORIGIN)
+        refs = kept(store_at(there(repo)))
+        assert refs.pop("lock") != first
+        assert list(refs.values()) == [first]
+        push(repo, ORIGIN)
+        assert kept(store_at(there(repo))).keys() == {"lock"}
+        commit(repo, "second", author=SOMEBODY)
+        push(repo, ORIGIN)
+        assert kept(store_at(there(repo))) == {}
+        read_everything(store_at(there(repo)))
+
+    def test_a_version_that_was_never_committed_makes_way(self, repo: Repo) -> None:
+        spreading.add(repo, ["data"], to=ORIGIN)
+        (repo.root / "data/a").write_bytes(b"another")
+        spreading.add(repo, ["data"], to=ORIGIN)
+        assert kept(store_at(there(repo))).keys() == {"lock"}
+        write_tree(repo.root, {"more/x": b"x"})
+        spreading.add(repo, ["more"], to=ORIGIN)
+        assert kept(store_at(there(repo))).keys() == {"lock"}
+        assert chunk_id(b"another") in read_everything(store_at(there(repo)))
+
+    def test_what_was_added_here_before_goes_along(self, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+        workers = InPlace()
+        with later(monkeypatch):
+            add(repo, ["data"])
+            spreading.add(repo, ["data"], to=ORIGIN, executor=workers)
+        assert workers.tasks == []
+        assert chunk_id(b"second") in read_everything(store_at(there(repo)))
+
+    def test_two_clients_at_once_both_keep_what_they_sent(self, tmp_path: Path) -> None:
+        repos = [repo_at(tmp_path / str(number)) for number in range(2)]
+        for number, one in enumerate(repos):
+            write_tree(one.root, {**FILES, f"data/own{number}": str(number).encode() * 1000})
+        barrier = threading.Barrier(2, timeout=60)
+
+        def meet(_: Any) -> None:
+            barrier.wait()
+
+        workers = InPlace(meet)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda one: spreading.add(one, ["data"], to=ORIGIN, executor=workers), repos))
+        remote = store_at(tmp_path / "remote")
+        assert sum(name.startswith("clones/") for name in remote.log.refs) == 2
+        assert {chunk_id(str(number).encode() * 1000) for number in range(2)} <= read_everything(remote).keys()
+
+    def test_a_collection_meanwhile_makes_it_start_again(self, repo: Repo) -> None:
+        spreading.add(repo, ["data"], to=ORIGIN)
+        (repo.root / "data/a").write_bytes(b"another")
+        fences = iter([True])
+
+        def collect(_: Any) -> None:
+            if next(fences, False):
+                store = store_at(there(repo))
+                store.log.append(Change("gc", fence=store.log.n + 1))
+
+        workers = InPlace(before=collect)
+        spreading.add(repo, ["data"], to=ORIGIN, executor=workers)
+        assert len(workers.tasks) == 2
+        assert chunk_id(b"another") in read_everything(store_at(there(repo)))
+
+
+class TestFilesThatChange:
+    def test_before_its_turn_it_is_taken_as_it_is_then(self, repo: Repo) -> None:
+        spreading.add(
+            repo, ["data"], to=ORIGIN, executor=InPlace(lambda _: write_tree(repo.root, {"data/a": b"later"}))
+        )
+        assert chunk_id(b"later") in read_everything(store_at(there(repo)))
+        assert status(reopened(repo)).changed == {}
+
+    def test_again_before_the_client_looks_it_is_refused(self, repo: Repo) -> None:
+        before = repo.lock_path.read_bytes()
+
+        def write(_: Any, result: Any = None) -> Any:
+            write_tree(repo.root, {"data/a": b"seen by the worker" if result is None else b"seen by the client"})
+            os.utime(repo.root / "data/a", (1 if result is None else 2,) * 2)
+            return result
+
+        with pytest.raises(Conflict, match=r"data.a changes while it is read"):
+            spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace(write, write))
+        assert repo.lock_path.read_bytes() == before
+        assert kept(store_at(there(repo))) == {}
+
+    def test_one_that_came_after_the_tasks_were_made_is_taken_as_well(
+        self, repo: Repo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(spreading._Spread, "expect", lambda self, files: None)
+        spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace())
+        assert (repo.lock_path.read_bytes(), known(repo)) == of_plain_add(repo, "data")
+        assert chunk_id(b"second") in read_everything(store_at(there(repo)))
+
+
+class TestLies:
+    @pytest.mark.parametrize(
+        ("lie", "message"),
+        [
+            (lambda taken: replace(taken, index=None), "its index does not have it"),
+            (lambda taken: replace(taken, readings=taken.readings[1:]), "answered for 4 of 5 files"),
+            (
+                lambda taken: replace(
+                    taken,
+                    readings=tuple(one._replace(known=one.known._replace(id=bytes(32))) for one in taken.readings),
+                ),
+                "its index does not have it",
+            ),
+            (
+                lambda taken: replace(
+                    taken,
+                    index=replace(taken.index, packs={name: size + 1 for name, size in taken.index.packs.items()}),
+                ),
+                "packs that the log does not name",
+            ),
+            (lambda taken: replace(taken, index=replace(taken.index, checksum=1)), "is damaged"),
+        ],
+        ids=["no index", "too few", "another id", "a pack of another size", "another index"],
+    )
+    @pytest.mark.parametrize("to", [None, ORIGIN], ids=["into the store", "to a remote"])
+    def test_an_answer_that_does_not_hold_is_refused(
+        self, repo: Repo, lie: Callable[[Any], Any], message: str, to: Any
+    ) -> None:
+        before = repo.lock_path.read_bytes()
+        with pytest.raises(CorruptData, match=message):
+            spreading.add(repo, ["data"], to=to, executor=InPlace(after=lambda _, taken: lie(taken)))
+        assert repo.lock_path.read_bytes() == before
+        assert reopened(repo).stat_index.paths() == []
+        assert not any(name.startswith("lock/") for name in repo.store.log.refs)
+        if to is not None:
+            assert kept(store_at(there(repo))) == {}
+        spreading.add(repo, ["data"], to=to, executor=InPlace())
+        assert status(repo).changed == {}
+
+    def test_a_large_file_without_its_chunks_is_refused(self, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The node is in the worker's index, and a chunk that it names is nowhere."""
+        put = content.put_stream
+
+        class Forgets:
+            def __init__(self, packer: Any) -> None:
+                self._packer = packer
+
+            def put(self, kind: Kind, data: bytes, id: bytes | None = None) -> bytes | None:
+                return self._packer.put(kind, data, id) if kind is Kind.NODE else id
+
+        def forgetful(packer: Any, blocks: Any) -> Any:
+            return put(Forgets(packer), blocks)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("xver.worktree.reading.put_stream", forgetful)
+        with pytest.raises(CorruptData, match=r"does not hold all of .*big"):
+            spreading.add(repo, ["data/b/big"], to=ORIGIN, executor=InPlace())
+
+
+class TestFailures:
+    def test_ctrl_c_changes_nothing_and_the_next_add_works(self, repo: Repo, small_tasks: None) -> None:
+        before = repo.lock_path.read_bytes()
+        count = iter(range(10))
+
+        def interrupt(_: Any) -> None:
+            if next(count) == 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace(interrupt))
+        assert repo.lock_path.read_bytes() == before
+        spreading.add(reopened(repo), ["data"], to=ORIGIN, executor=InPlace())
+        read_everything(store_at(there(repo)))
+
+    def test_a_worker_that_sees_another_folder_says_so(self, repo: Repo, tmp_path: Path) -> None:
+        def hide(task: Any) -> None:
+            object.__setattr__(task, "client", "elsewhere")
+            (repo.root / "data").rename(tmp_path / "hidden")
+
+        with pytest.raises(InvalidInput, match=r"process \d+ on .*: cannot read .*data.a") as caught:
+            spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace(hide))
+        assert caught.value.hint == "is it on a file system that all workers share, and may they read it?"
+
+    def test_a_worker_that_writes_to_another_remote_is_found_out(self, repo: Repo, tmp_path: Path) -> None:
+        """The remote is a folder, and where the worker runs, another one is mounted there."""
+
+        def move(task: Any) -> None:
+            repo_at(tmp_path / "far" / "work")
+            shutil.copytree(tmp_path / "far" / "work" / ".xver" / "store", tmp_path / "far" / "remote")
+            object.__setattr__(task.target, "base", str(tmp_path / "far" / "work"))
+            object.__setattr__(task.target, "cache", None)
+
+        with pytest.raises(CorruptData, match=r"says that it wrote packs/.* does not hold") as caught:
+            spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace(move))
+        assert caught.value.hint == "does the worker see another folder or bucket under this address?"
+        assert kept(store_at(there(repo))) == {}
+
+    def test_a_worker_that_finds_no_remote_says_so(self, repo: Repo, tmp_path: Path) -> None:
+        def move(task: Any) -> None:
+            object.__setattr__(task, "client", "elsewhere")
+            object.__setattr__(task.target, "base", str(tmp_path / "far" / "work"))
+            object.__setattr__(task.target, "cache", None)
+
+        with pytest.raises(RepositoryNotFound, match=r"process \d+ on .*: there is no xver store at"):
+            spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace(move))
+
+    def test_the_executor_is_left_open_for_its_owner(self, repo: Repo) -> None:
+        with ProcessPoolExecutor(1) as pool:
+            with pytest.raises(InvalidInput, match="there is no nothing"):
+                spreading.add(repo, ["nothing"], to=ORIGIN, executor=pool)
+            assert pool.submit(int, "1").result() == 1
+
+    def test_one_that_is_shut_down_is_named(self, repo: Repo) -> None:
+        pool = ProcessPoolExecutor(1)
+        pool.shutdown()
+        with pytest.raises(WorkersFailed):
+            spreading.add(repo, ["data"], to=ORIGIN, executor=pool)
+
+
+class TestPush:
+    def test_workers_send_what_any_push_sends(self, repo: Repo, small_tasks: None, tmp_path: Path) -> None:
+        add(repo, ["data"])
+        commit(repo, "here", author=SOMEBODY)
+        with crew("processes:2") as workers:
+            done = push(repo, ORIGIN, copy=spread_copy(repo, ORIGIN, workers))
+        assert done.commits == 1
+        assert done.packs >= 3
+        assert read_tree(clone(str(there(repo)), tmp_path / "copy").root) == FILES
+        read_everything(store_at(there(repo)))
+
+    def test_a_worker_that_lies_moves_no_branch(self, repo: Repo) -> None:
+        add(repo, ["data"])
+        commit(repo, "here", author=SOMEBODY)
+        with (
+            crew(InPlace(after=lambda _, sent: replace(sent, index=None))) as workers,
+            pytest.raises(CorruptData, match="its index does not have it"),
+        ):
+            push(repo, ORIGIN, copy=spread_copy(repo, ORIGIN, workers))
+        assert not any(name.startswith(HEADS) for name in store_at(there(repo)).log.refs)
+
+
+def test_checkout_of_what_is_elsewhere_changes_nothing_on_the_disk(repo: Repo) -> None:
+    spreading.add(repo, ["data"], to=ORIGIN)
+    before = picture(repo.root)
+    checkout(reopened(repo))
+    assert picture(repo.root) == before
