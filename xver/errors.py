@@ -169,7 +169,7 @@ class CommandFailed(XverError):
 
 
 class WorkersFailed(XverError):
-    """The workers of an executor cannot be reached, do not fit, or died too often; nothing was changed."""
+    """The workers of an executor cannot be reached, do not fit, or died too often."""
 
 
 class Incomplete(XverError):

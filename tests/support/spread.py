@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -18,6 +19,8 @@ from xver.store.store import Store, Wanted, open_store
 
 REPOSITORY = "0c6d4c0e-6f35-4ae0-9d3b-2f0a4e6f0001"
 ORIGIN = Remote("origin", "../remote")
+BIG = random.Random(1).randbytes(768_000)
+FILES = {"data/a": b"first", "data/b/c": b"second", "data/empty": b"", "data/b/big": BIG, "data/twin": b"first"}
 
 
 def repo_at(root: Path, remote: Remote = ORIGIN) -> Repo:
@@ -26,6 +29,10 @@ def repo_at(root: Path, remote: Remote = ORIGIN) -> Repo:
     repo, _ = init_repo(root, repository=REPOSITORY)
     add_remote(repo.settings_path, remote)
     return repo
+
+
+def there(repo: Repo) -> Path:
+    return repo.root.parent / "remote"
 
 
 def store_at(storage: Storage | Path) -> Store:
