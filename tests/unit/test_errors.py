@@ -8,7 +8,16 @@ import pytest
 
 from xver import errors
 from xver.cli.failures import EXIT_CODES
-from xver.errors import CommandFailed, ContentNotFound, DirtyWorktree, Incomplete, MergeConflict, RefConflict, XverError
+from xver.errors import (
+    CommandFailed,
+    ContentNotFound,
+    DirtyWorktree,
+    Incomplete,
+    MergeConflict,
+    Purged,
+    RefConflict,
+    XverError,
+)
 from xver.store.log import Collected
 
 MADE = {
@@ -19,6 +28,7 @@ MADE = {
     CommandFailed: CommandFailed("git failed", status=3),
     Incomplete: Incomplete("part is done", ["a: no"], hint="again"),
     Collected: Collected("s3://bucket"),
+    Purged: Purged(bytes(32), entry=3, url="s3://bucket", path="data/a"),
 }
 
 

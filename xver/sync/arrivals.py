@@ -14,7 +14,7 @@ from xver.format.indexes import PackIndex
 from xver.format.log_entries import LiveIndex
 from xver.format.nodes import decode_node
 from xver.model.ids import Kind
-from xver.store.log import Change
+from xver.store.log import Change, Collected
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 
@@ -53,13 +53,27 @@ class Arrivals:
                         hint="does the worker see another folder or bucket under this address?",
                     )
         for id, what in ids:
-            if (found is None or found.find(id) is None) and id not in self._target:
+            if (found is None or found.find(id) is None) and not self.is_there(id):
                 raise CorruptData(f"{worker} says that it stored {what}, and its index does not have it")
         if index is not None:
             self._pending.append(index)
             inline = sum(len(one.inline) for one in self._pending if one.inline is not None)
             if len(self._pending) >= _TOGETHER or inline >= _INLINE:
                 self.commit()
+
+    def is_there(self, id: bytes) -> bool:
+        """Tell whether the target holds an object; also one that a worker, whose log is newer, relied on.
+
+        Raises:
+            Collected: a collection ran since the transfer began: what was relied on until now may be gone.
+        """
+        if id in self._target:
+            return True
+        before = self._target.log.collected
+        self._target.refresh()
+        if self._target.log.collected != before:
+            raise Collected(self._target.storage.url)
+        return id in self._target
 
     def commit(self) -> None:
         """Make everything accepted so far live; no ref leads to it yet. Raises `Collected`."""
@@ -72,11 +86,12 @@ class Arrivals:
         self.size += sum(sum(one.packs.values()) for one in added)
 
 
-def bring_nodes(source: Store, packer: Packer, roots: Iterable[tuple[bytes, str]]) -> None:
+def bring_nodes(source: Store, arrivals: Arrivals, packer: Packer, roots: Iterable[tuple[bytes, str]]) -> None:
     """Copy the nodes below the roots of large files, and see that the source holds each of their chunks.
 
     Raises:
         CorruptData: a node is not what its id says, or a chunk that it names is not there.
+        Collected: a collection ran at the source.
     """
     for root, what in roots:
         waiting = [root]
@@ -85,7 +100,7 @@ def bring_nodes(source: Store, packer: Packer, roots: Iterable[tuple[bytes, str]
             for id, data in source.get_many(Wanted(Kind.NODE, one) for one in batch):
                 node = decode_node(bytes(data))
                 for child, _ in node.children:
-                    if child not in source:
+                    if not arrivals.is_there(child):
                         raise CorruptData(f"{source.storage.url} does not hold all of {what}")
                 if node.level > 1:
                     waiting += [child for child, _ in node.children]

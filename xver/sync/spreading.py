@@ -205,7 +205,7 @@ class _Spread:
             continue
         self.arrivals.commit()
         if self._there is not None and self._keeper is not None:
-            bring_nodes(self._there, packer, self._large)
+            bring_nodes(self._there, self.arrivals, packer, self._large)
             self._keeper.prepare(packer, entries, fresh)
 
     def keep(self) -> None:

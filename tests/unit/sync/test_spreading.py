@@ -209,12 +209,14 @@ class TestToARemote:
         (repo.root / "data/a").write_bytes(b"another")
         fences = iter([True])
 
-        def collect(_: Any) -> None:
+        def collect(_: Any, taken: Any) -> Any:
             if next(fences, False):
+                # What was uploaded and is in no entry yet may be swept from here on.
                 store = store_at(there(repo))
                 store.log.append(Change("gc", fence=store.log.n + 1))
+            return taken
 
-        workers = InPlace(before=collect)
+        workers = InPlace(after=collect)
         spreading.add(repo, ["data"], to=ORIGIN, executor=workers)
         assert len(workers.tasks) == 2
         assert chunk_id(b"another") in read_everything(store_at(there(repo)))
