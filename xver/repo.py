@@ -35,7 +35,7 @@ from xver.worktree.ignore import Ignore
 from xver.worktree.stat_index import StatIndex
 
 OWN_FOLDER: Final = ".xver"
-_WORKTREE: Final = re.compile(r"[0-9a-f]{16}")
+_RANDOM_NAME: Final = re.compile(r"[0-9a-f]{16}")
 LOCK_TIMEOUT: Final = 60.0
 """Seconds to wait for another command that works in the same work tree."""
 
@@ -151,16 +151,12 @@ class Repo:
     @cached_property
     def lock_ref(self) -> str:
         """The ref that keeps what this work tree's `xver.lock` names: `lock/<random id>`."""
-        path = self.places.own / "worktree"
-        try:
-            name = path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            name = ""
-        if not _WORKTREE.fullmatch(name):  # none yet, or cut short by a power failure
-            name = os.urandom(8).hex()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(name + "\n", encoding="ascii")
-        return LOCK + name
+        return LOCK + _random_name(self.places.own / "worktree")
+
+    @cached_property
+    def clone(self) -> str:
+        """The random name of this clone, by which others tell it from the rest."""
+        return _random_name(self.places.shared / "clone")
 
     @contextlib.contextmanager
     def held(self, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
@@ -308,6 +304,19 @@ def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, boo
         repo.write_lock(Lock(repo.store.repository, {}))
     create_settings(repo.settings_path)
     return repo, is_new
+
+
+def _random_name(path: Path) -> str:
+    """Return the name that a file holds; one is drawn where there is none yet."""
+    try:
+        name = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        name = ""
+    if not _RANDOM_NAME.fullmatch(name):  # none yet, or cut short by a power failure
+        name = os.urandom(8).hex()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name + "\n", encoding="ascii")
+    return name
 
 
 def _who_holds(holder: Path) -> str:

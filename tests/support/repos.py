@@ -36,10 +36,15 @@ def read_tree(root: Path) -> dict[str, bytes]:
     return found
 
 
-def new_repo(root: Path, files: Mapping[str, bytes] | None = None, *, remote: str | None = None) -> Repo:
-    """Make a repository with one commit of `files`, whose first path parts are tracked; `remote` becomes origin."""
+def new_repo(
+    root: Path, files: Mapping[str, bytes] | None = None, *, remote: str | None = None, like: Repo | None = None
+) -> Repo:
+    """Make a repository with one commit of `files`, whose first path parts are tracked; `remote` becomes origin.
+
+    It has the id of the repository `like`, where one is given, as a clone has.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    repo, _ = init_repo(root)
+    repo, _ = init_repo(root, repository=None if like is None else like.lock.repository)
     if remote is not None:
         add_remote(repo.settings_path, Remote("origin", remote))
     if files:

@@ -76,6 +76,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Upkeep": {
         "fsck": Lazy("commands.checking:fsck", "Check that everything stored is whole"),
+        "evict": Lazy("commands.space:evict", "Free disk space by giving up content that a remote holds"),
     },
 }
 """The commands by family, in the order of `xver --help`."""

@@ -11,7 +11,10 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from xver.errors import InvalidInput
+
 _SIZES: Final = ("kB", "MB", "GB", "TB", "PB", "EB")
+_SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(B|[kMGTPE]B)?", re.IGNORECASE)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # C0 and C1 controls, marks and overrides of direction, the line separators, and halves of surrogate pairs.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -31,6 +34,19 @@ def size(n: int) -> str:
         if value < 999.5 or unit == _SIZES[-1]:
             break
     return f"{value:.0f} {unit}"
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a person's words mean, in decimal units: "50 GB", "1.5GB", "800MB", "12000".
+
+    Raises:
+        InvalidInput: they mean none.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidInput(f"no size: {text!r}", hint="use a number with B, kB, MB, GB or TB, as in 50GB")
+    power = ("b", *(unit.lower() for unit in _SIZES)).index((match[2] or "b").lower())
+    return int(float(match[1]) * 1000**power)
 
 
 def count(n: int) -> str:

@@ -23,6 +23,7 @@ CLONES: Final = "clones/"
 """At a remote, by work tree: what it sent there ahead of a push, and a push takes over."""
 PROMISED: Final = "promised/"
 """In a local store, by remote and work tree: what that remote keeps for it, and this store need not hold."""
+EVICTED: Final = "evicted/"
 
 _NAME_MAX: Final = 512
 # What git refuses in a branch name, and whatever else could not stand in a URL or on a command line.

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from collections.abc import Container as Ids
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -50,10 +50,19 @@ class Packer:
     exception ends the threads and leaves at most packs that no log entry names.
     """
 
-    def __init__(self, storage: Storage, index: StoreIndex, *, base: int, anew: bool = False) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        index: StoreIndex,
+        *,
+        base: int,
+        anew: bool = False,
+        is_promised: Callable[[bytes], bool] = lambda _: False,
+    ) -> None:
         self._storage = storage
         self._index = index
         self._anew = anew
+        self._is_promised = is_promised
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
         self._batches = {"data": _Batch(), "meta": _Batch()}
@@ -79,8 +88,8 @@ class Packer:
         self._closer.shutdown(wait=True, cancel_futures=True)
 
     def __contains__(self, id: bytes) -> bool:
-        """Tell whether the object need not be put: it is here, or on its way."""
-        return id in self._new or (not self._anew and id in self._index)
+        """Tell whether the object need not be put: it is here, or on its way, or a remote keeps it for this store."""
+        return id in self._new or (not self._anew and (id in self._index or self._is_promised(id)))
 
     def holds(self, id: bytes) -> bool:
         """Tell whether content that is known by its id need not be read again: it is here, on its way, or promised."""

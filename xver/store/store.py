@@ -18,25 +18,23 @@ from typing import Final
 from xver.errors import ContentNotFound, CorruptData, NotFound, RefConflict, RepositoryNotFound, UnsupportedFormat
 from xver.format.canonical import decode_json, encode_json
 from xver.format.codecs import Codec
-from xver.format.indexes import Place, merge_indexes
+from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import decode_frame, delta_bases
-from xver.model.ids import Kind, checksum
+from xver.model.ids import Kind
 from xver.model.refs import HEADS, Target
 from xver.storage.base import Part, Storage
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Collected, Log
+from xver.store.merging import merge_small
 from xver.store.packing import Packer
+from xver.store.promises import Promises
 
 MARKER: Final = "xver.json"
 _FORMAT: Final = 1
 _ALGORITHMS: Final = {"cut": "fastcdc-2020:16-64-256", "fingerprint": "xxh3-128", "id": "blake3"}
 _GAP: Final = 1024 * 1024
 _RANGE: Final = 8 * 1024 * 1024
-_MERGE_AT: Final = 16
-_MERGE_MAX: Final = 32 * 1024 * 1024
-"""Bytes of indexes merged at most: half a million rows are looked at in memory."""
-_MERGED_PACKS: Final = 4096
 _REFS_SIZE: Final = 512 * 1024
 """Bytes of refs that one log entry moves: with an index inside it stays below its limit."""
 _REF_SIZE: Final = 180
@@ -97,6 +95,7 @@ class Store:
         asked. Called only when something lacks. What it fails with is raised if nobody before had what lacks."""
         self.reaches: Callable[[Iterable[Target]], Iterable[bytes]] | None = None
         """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell."""
+        self.promises = Promises(storage)
         self.refresh()
 
     def refresh(self) -> None:
@@ -107,6 +106,10 @@ class Store:
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the object is in a live pack of this store, whoever else has it."""
         return id in self.index
+
+    def is_safe(self, id: bytes) -> bool:
+        """Tell whether the object is here, or a remote keeps it for this store, so that no other copy is needed."""
+        return id in self.index or id in self.promises
 
     def get(self, kind: Kind, id: bytes) -> bytes:
         """Return an object, verified.
@@ -136,8 +139,16 @@ class Store:
         if lacking and self.elsewhere is None:
             raise ContentNotFound(lacking[0].id)
         places.sort(key=lambda place: (place.container.name, place.offset))
-        for place, stored in self.read_frames(places):
-            yield place.id, self.decode(place, stored)
+        read: set[bytes] = set()
+        try:
+            for place, stored in self.read_frames(places):
+                yield place.id, self.decode(place, stored)
+                read.add(place.id)
+        except ContentNotFound:
+            # Somebody evicted it this moment.
+            if self.elsewhere is None:
+                raise
+            lacking = [one for one in wanted if one.id not in read]
         if lacking and self.elsewhere is not None:
             yield from _read_elsewhere(self.elsewhere(), lacking)
 
@@ -182,9 +193,19 @@ class Store:
             raise ContentNotFound(id)
         return place
 
-    def packer(self, *, anew: bool = False) -> Packer:
-        """Return a packer for one transfer; use it as a context. `anew`: also for what the store holds already."""
-        return Packer(self.storage, self.index, base=self.log.n, anew=anew)
+    def packer(self, *, anew: bool = False, fetches: bool = False) -> Packer:
+        """Return a packer for one transfer; use it as a context.
+
+        `anew`: also what the store holds already is packed. `fetches`: also what a remote keeps for it, which need not
+        be stored here otherwise.
+        """
+        return Packer(
+            self.storage,
+            self.index,
+            base=self.log.n,
+            anew=anew,
+            is_promised=(lambda _: False) if fetches else self.promises.__contains__,
+        )
 
     def commit(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
         """Append to the log, then merge small indexes where many have gathered.
@@ -198,7 +219,7 @@ class Store:
         n = -1
         for part in _entries_of(change):
             n = self.log.append(part, check=partial(self._check, part, check))
-        self._merge_indexes()
+        merge_small(self.storage, self.log, self.index)
         return n
 
     def move(self, operation: str, refs: Mapping[str, Target | None], index: LiveIndex | None = None) -> int:
@@ -225,12 +246,13 @@ class Store:
         What was live at the last `refresh` and is in a pack that was taken away since is all that can be lacking.
         """
         if taken := log.removed_since(self._basis.n):
+            self.promises.forget()
             if self.reaches is None:
                 raise Collected(self.storage.url)
             targets = [new for _, new in change.refs.values() if new is not None]
             with self.index.also(change.add_index):
                 relied = itertools.chain(self.reaches(targets), self._new_bases(change.add_index))
-                if any(id not in self.index and self._basis.held(id, self.index, taken) for id in relied):
+                if any(not self.is_safe(id) and self._basis.held(id, self.index, taken) for id in relied):
                     raise Collected(self.storage.url)
         if check is not None:
             check(log)
@@ -257,43 +279,6 @@ class Store:
             raise CorruptData(f"b3:{delta.id.hex()[:16]} is a delta of a delta")
         return self.get(delta.kind, id)
 
-    def _merge_indexes(self) -> None:
-        """Keep look-ups short: sixteen indexes of one size class (powers of four) become one.
-
-        Rows of packs that a collection took away are left out: of an object in two packs the row that stays is live.
-        """
-        classes: dict[int, list[LiveIndex]] = {}
-        for live in self.log.indexes.values():
-            classes.setdefault(live.size.bit_length() // 2, []).append(live)
-        for group in classes.values():
-            packs = {pack: size for live in group for pack, size in live.packs.items() if pack not in self.log.removed}
-            if len(group) < _MERGE_AT or sum(live.size for live in group) > _MERGE_MAX or len(packs) > _MERGED_PACKS:
-                continue
-            try:
-                merging = [self.index.open(live) for live in reversed(group)]
-            except NotFound:
-                return  # merged or collected by others since the log was read: theirs to keep short
-            data = merge_indexes(merging, without=self.log.removed)
-            name = f"index/{self.log.n}.{uuid.uuid4().hex[:16]}"
-            self.storage.put(name, data)
-            merged = LiveIndex(name, len(data), checksum(data), packs)
-            names = {live.name for live in group}
-
-            def is_still_right(
-                log: Log, names: set[str] = names, collected: tuple[int, frozenset[str]] = self.log.collected
-            ) -> None:
-                if not names <= log.indexes.keys() or log.collected != collected:
-                    raise _Superseded
-
-            try:
-                self.log.append(
-                    Change("merge indexes", add_index=(merged,), remove_index=tuple(sorted(names))),
-                    check=is_still_right,
-                )
-            except _Superseded:
-                # Another writer merged or collected first; ours is garbage that the next collection removes.
-                return
-
 
 def _checked(place: Place, kind: Kind) -> Place:
     if place.kind is not kind:
@@ -311,10 +296,6 @@ def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[
         if not lacking:
             return
     raise ContentNotFound(lacking[0].id, hint="no remote has it: xver push where it was added")
-
-
-class _Superseded(Exception):
-    """Somebody else did it."""
 
 
 def create_store(storage: Storage, *, client: str, author: str = "", repository: str | None = None) -> Store:

@@ -64,7 +64,7 @@ def copy_objects(
     try:
         parts = list(_batches(_in_order(chunks), _PART_SIZE, _PART_OBJECTS)) or [[]]
         for number, part in enumerate(parts, 1):
-            with target.packer() as packer:
+            with target.packer(fetches=True) as packer:
                 size += _copy(source, packer, part, meter)
                 if number == len(parts):
                     size += _copy(source, packer, _in_order(metadata), meter)

@@ -90,7 +90,7 @@ def _plan(repo: Repo, top: TrackedPath, entry: Entry, parts: list[str]) -> Plan:
         top,
         [name for name in names if _any_above(name, parts)],
         record=repo.stat_index.known_at(top),
-        in_store=repo.store.__contains__,
+        in_store=repo.store.is_safe,
         hint=f"xver add {top} to keep the changes, or xver rm --cached {top}",
         gone="" in parts,
     )

@@ -184,7 +184,7 @@ def _plan(
             comparison,
             rows=lambda: read_listing(repo.store, entry.id) if isinstance(entry, Dataset) else iter(()),
             record=record,
-            in_store=repo.store.__contains__,
+            in_store=repo.store.is_safe,
             chosen=lambda name: is_whole or any(is_below(name, one) for one in inner),
             force=force,
         )
@@ -248,7 +248,7 @@ def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -
         name
         for name, known in record.files()
         if name not in staying
-        and (known.id == EMPTY_ID or known.id in repo.store)
+        and (known.id == EMPTY_ID or repo.store.is_safe(known.id))
         and not any(is_below(name, one) for one in inner)
     ]
     return plan_removal(
@@ -256,7 +256,7 @@ def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -
         top,
         names,
         record=record,
-        in_store=repo.store.__contains__,
+        in_store=repo.store.is_safe,
         hint=f"xver add {top} to keep it",
         gone=True,
     )

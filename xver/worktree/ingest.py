@@ -226,7 +226,7 @@ def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
 
 
 def _holds(packer: Packer | None, id: bytes) -> bool:
-    """Tell whether content need not be stored: it is, or there is none, or nobody stores any."""
+    """Tell whether content need not be stored: it is, or a remote keeps it, or there is none, or nobody stores any."""
     return packer is None or id == EMPTY_ID or packer.holds(id)
 
 

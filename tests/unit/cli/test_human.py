@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xver.cli.human import count, duration, safe, shorten, size, when, width
+from xver.cli.human import count, duration, parse_size, safe, shorten, size, when, width
+from xver.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,25 @@ def test_width_and_shorten() -> None:
     assert shorten("写真.jpg", 5) == "写真."
     assert shorten("写真", 3) == "写"
     assert shorten("abc", 3) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ("0", 0),
+        ("12000", 12_000),
+        ("1 B", 1),
+        ("50GB", 50_000_000_000),
+        (" 1.5 gb ", 1_500_000_000),
+        ("800kB", 800_000),
+        ("2TB", 2 * 10**12),
+    ],
+)
+def test_parse_size(text: str, n: int) -> None:
+    assert parse_size(text) == n
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "1e9", "1 GiB", "GB", "1..5GB", "9" * 400, "١"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="no size"):
+        parse_size(text)

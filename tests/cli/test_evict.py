@@ -1,0 +1,44 @@
+"""What a person sees who frees disk space."""
+
+from __future__ import annotations
+
+import random
+
+from tests.cli.workplace import Workplace
+
+BIG = random.Random(5).randbytes(300_000)
+
+
+def test_evict_frees_what_was_pushed_and_cat_and_pull_bring_it_back(in_git: Workplace) -> None:
+    in_git.ok("remote", "add", "origin", "../remote")
+    in_git.save("one", d__a=BIG, e="1")
+    assert in_git.fails(4, "evict", "--all") == ["error: nothing was pushed to origin yet", "hint: xver push"]
+    in_git.ok("push")
+    assert in_git.ok("evict", "--all", "-n") == "Would free 300 kB of 303 kB: origin keeps it\n"
+    assert in_git.ok("evict", "--all") == "Freed 300 kB of 303 kB: origin keeps it\n"
+    assert in_git.json("evict", "--all")["freed"] == 0
+    assert in_git.ok("status") == "Clean\n"
+    shown = in_git("cat", "d/a")
+    assert (shown.returncode, shown.stderr) == (0, "reading from origin: not all of this is here\n")
+    (in_git.root / "d" / "a").unlink()
+    assert in_git.fails(3, "checkout")[1] == "hint: xver pull"
+    in_git.ok("pull")
+    assert in_git.read("d/a") == BIG
+    assert in_git.ok("fsck").endswith("all whole\n")
+
+
+def test_evict_to_a_size_says_when_that_cannot_be(alone: Workplace) -> None:
+    alone.ok("remote", "add", "origin", "../remote")
+    alone.save("one", d__a=BIG)
+    alone.ok("push")
+    alone.save("two", d__b=BIG[::-1])
+    done = alone("evict", "--to", "1kB")
+    assert (done.returncode, done.stdout) == (0, "Freed 300 kB of 603 kB: origin keeps it\n")
+    assert done.stderr == "warning: 302 kB stay: origin does not hold the rest, or not in packs of its own\n"
+
+
+def test_evict_has_to_be_told_what(alone: Workplace) -> None:
+    alone.ok("remote", "add", "origin", "../remote")
+    hint = "hint: xver evict --to 50GB, xver evict PATH, or xver evict --all"
+    assert alone.fails(2, "evict") == ["error: what is to go?", hint]
+    assert alone.fails(2, "evict", "--to", "much")[0] == "error: no size: 'much'"

@@ -1,0 +1,60 @@
+"""Small indexes become one, so that looking an object up never asks many."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from xver.errors import NotFound
+from xver.format.indexes import merge_indexes
+from xver.format.log_entries import LiveIndex
+from xver.model.ids import checksum
+from xver.storage.base import Storage
+from xver.store.index import StoreIndex
+from xver.store.log import Change, Log
+
+_MERGE_AT: Final = 16
+_MERGE_MAX: Final = 32 * 1024 * 1024
+"""Bytes of indexes merged at most: half a million rows are looked at in memory."""
+_MERGED_PACKS: Final = 4096
+
+
+def merge_small(storage: Storage, log: Log, index: StoreIndex) -> None:
+    """Keep look-ups short: sixteen indexes of one size class (powers of four) become one, by an entry of the log.
+
+    Rows of packs that a collection took away are left out: of an object in two packs the row that stays is live.
+    """
+    classes: dict[int, list[LiveIndex]] = {}
+    for live in log.indexes.values():
+        classes.setdefault(live.size.bit_length() // 2, []).append(live)
+    for group in classes.values():
+        packs = {pack: size for live in group for pack, size in live.packs.items() if pack not in log.removed}
+        if len(group) < _MERGE_AT or sum(live.size for live in group) > _MERGE_MAX or len(packs) > _MERGED_PACKS:
+            continue
+        try:
+            merging = [index.open(live) for live in reversed(group)]
+        except NotFound:
+            return  # merged or collected by others since the log was read: theirs to keep short
+        data = merge_indexes(merging, without=log.removed)
+        name = f"index/{log.n}.{uuid.uuid4().hex[:16]}"
+        storage.put(name, data)
+        merged = LiveIndex(name, len(data), checksum(data), packs)
+        names = {live.name for live in group}
+
+        def is_still_right(
+            now: Log, names: set[str] = names, collected: tuple[int, frozenset[str]] = log.collected
+        ) -> None:
+            if not names <= now.indexes.keys() or now.collected != collected:
+                raise _Superseded
+
+        try:
+            log.append(
+                Change("merge indexes", add_index=(merged,), remove_index=tuple(sorted(names))), check=is_still_right
+            )
+        except _Superseded:
+            # Another writer merged or collected first; ours is garbage that the next collection removes.
+            return
+
+
+class _Superseded(Exception):
+    """Somebody else did it."""
