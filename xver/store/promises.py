@@ -1,6 +1,6 @@
 """What a remote keeps for this store: ids of objects that were here and were evicted, because it provably holds them.
 
-    promised/<remote>.<random>     ids, sorted, 32 bytes each, and the XXH3-64 of all of them
+    elsewhere/<remote>.<random>     ids, sorted, 32 bytes each, and the XXH3-64 of all of them
 
 Only a local store has such files. They are written before anything is dropped and after the remote has a ref that
 keeps it. Who loses them loses no data: what is not known to be promised is treated as lost, so it is not overwritten.
@@ -17,7 +17,7 @@ from xver.errors import NotFound
 from xver.model.ids import ID_SIZE, checksum
 from xver.storage.base import Storage
 
-_PREFIX: Final = "promised/"
+_PREFIX: Final = "elsewhere/"
 _SUM: Final = 8
 
 
