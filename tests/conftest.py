@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import servers
+from tests.support import clouds, servers
 from tests.support.servers import Server
+
+if TYPE_CHECKING:
+    from tests.support.ssh import SshServer
 
 # Deadlines measure the machine, which tests share with each other.
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)
@@ -51,8 +55,57 @@ def moto(running_moto: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     return _enter(running_moto, monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def running_gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """fake-gcs-server, one for each process of the tests."""
+    reason = clouds.missing_gcs()
+    if reason is not None:
+        pytest.skip(reason)
+    with clouds.gcs(tmp_path_factory.mktemp("gcs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running_azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Azurite, one for each process of the tests."""
+    reason = clouds.missing_azurite()
+    if reason is not None:
+        pytest.skip(reason)
+    with clouds.azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(running_gcs: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """fake-gcs-server, and an environment that leads to it."""
+    return _enter(running_gcs, monkeypatch)
+
+
+@pytest.fixture
+def azurite(running_azurite: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Azurite, and an environment that leads to it."""
+    return _enter(running_azurite, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def running_ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """A server of SFTP, one for each process of the tests."""
+    if os.name == "nt":
+        pytest.skip("the server's paths are POSIX's")
+    from tests.support.ssh import ssh_server
+
+    with ssh_server(tmp_path_factory.mktemp("ssh")) as server:
+        yield server
+
+
+@pytest.fixture
+def ssh(running_ssh: SshServer, monkeypatch: pytest.MonkeyPatch) -> SshServer:
+    """A server of SFTP with a folder of its own for the test, and a home whose key it lets in."""
+    return running_ssh.entered(monkeypatch)
+
+
 def _enter(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "STORAGE_"))]:
         monkeypatch.delenv(name)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)

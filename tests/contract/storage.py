@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from typing import ClassVar
 
 import pytest
 
@@ -20,7 +21,9 @@ KEYS = ["a", "log/0000000042", "packs/0.9f3a-0.data", "deep/1/2/3/4/5/6/7/8/9/en
 
 
 class StorageContract:
-    """One writer at a time."""
+    """One writer at a time; `many` objects fill more than one page of a listing."""
+
+    many: ClassVar[int] = 1_050
 
     @pytest.fixture
     def storage(self) -> Storage:
@@ -169,8 +172,8 @@ class StorageContract:
 
     def test_a_listing_has_more_than_one_page(self, storage: Storage) -> None:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda n: self.store(storage, f"log/{n:010d}", b"x"), range(1_050)))
-        assert sorted(stat.key for stat in storage.list("log/")) == [f"log/{n:010d}" for n in range(1_050)]
+            list(pool.map(lambda n: self.store(storage, f"log/{n:010d}", b"x"), range(self.many)))
+        assert sorted(stat.key for stat in storage.list("log/")) == [f"log/{n:010d}" for n in range(self.many)]
 
     def test_a_delete_takes_one_object_and_may_be_repeated(self, storage: Storage) -> None:
         for key in ("packs/1", "packs/1.more", "packs/2"):

@@ -100,8 +100,8 @@ def moto(folder: Path) -> Iterator[Server]:
 def running(command: list[str], folder: Path, server: Server) -> Iterator[None]:
     """Run the program of a server, its log in `folder`, until the block ends; `BUCKET` is there when it begins."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _process(command, folder, server.environment) as process:
-        _wait_for(lambda: _make_bucket(server), process, folder)
+    with started(command, folder, server.environment) as process:
+        wait_for(lambda: _make_bucket(server), process, folder)
         yield
 
 
@@ -211,7 +211,7 @@ def _weed() -> str | None:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     with open(folder / "server.log", "wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, env={**os.environ, **environment}
@@ -227,7 +227,7 @@ def _process(command: list[str], folder: Path, environment: dict[str, str]) -> I
             process.wait()
 
 
-def _wait_for(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], folder: Path) -> None:
+def wait_for(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], folder: Path) -> None:
     """Wait until the server answers: there is no event of its own to wait for."""
     deadline = time.monotonic() + _START_SECONDS
     while not is_ready():

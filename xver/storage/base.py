@@ -88,6 +88,18 @@ class Storage(ABC):
         del key
         return False
 
+    def sweep(self) -> None:
+        """Remove what writers that died more than a day ago left behind, as far as we may; the rest does no harm."""
+        return
+
+    def identity(self) -> str | None:
+        """Return who the storage takes us for, without secrets; None where that is nobody's business."""
+        return None
+
+    def clock(self) -> float | None:
+        """Return the storage's time in seconds since 1970, by a request that changes nothing; None if it tells none."""
+        return None
+
     @abstractmethod
     def create(self, key: str, body: bytes) -> bool:
         """Create the object if no object has that key: True for the one winner, False for everybody else.

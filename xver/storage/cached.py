@@ -141,6 +141,15 @@ class CachedStorage(Storage):
         with self._inner.writer(key) as file:
             yield file
 
+    def sweep(self) -> None:
+        self._inner.sweep()
+
+    def identity(self) -> str | None:
+        return self._inner.identity()
+
+    def clock(self) -> float | None:
+        return self._inner.clock()
+
     def create(self, key: str, body: bytes) -> bool:
         won = self._inner.create(key, body)
         if won and key.startswith(_KEPT):

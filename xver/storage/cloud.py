@@ -1,61 +1,102 @@
-"""Storage in a bucket, through fsspec: one request an object, and never an upload in parts.
+"""Storage on a server, whichever it is: the contract, over a `Client` of five requests.
 
-    put     PUT                      the same name always means the same bytes
-    create  PUT If-None-Match: *     and whenever the answer leaves a doubt: GET, and the bytes decide
-    get     GET [Range]              get_many: eight ranges on their way at a time
+    put     write                        the same name always means the same bytes
+    create  write, if nothing is there   and whenever the answer leaves a doubt: read, and the bytes decide
+    get     read                         get_many: eight ranges on their way at a time
 
-An upload in parts would let several creators win and, killed, stay billed. fsspec and the client of the cloud are
-imported at the first request.
+Each target has a file beside this one, with its client, its form of address and the advice of its error messages.
+Clients connect, and import their libraries, at the first request.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import email.utils
 import io
 import itertools
 import os
-import re
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, BinaryIO, Final
-from urllib.parse import urlsplit
+from typing import BinaryIO, Final
 
-from xver.errors import InvalidInput, NotFound, StorageError, TransientStorageError, XverError
+from xver.errors import NotFound, StorageError, TransientStorageError, XverError
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.cloud_errors import Address, answer, broke_off, translate
 
 _IN_FLIGHT: Final = 8
 _ATTEMPTS: Final = 3
-_ONE_REQUEST: Final = 5 * 1024**3  # the largest object that one PUT may bring
-_ADDRESS: Final = re.compile(r"s3://(?P<bucket>[^/]*)(?:/(?P<prefix>.*))?", re.DOTALL)
-_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
-_BAD_PART: Final = re.compile(r"\.{0,2}", re.DOTALL)
-_BAD_TEXT: Final = re.compile(r"[\x00-\x1f\x7f?#\\]")
+
+
+class Body(io.BytesIO):
+    """Bytes to be sent bit by bit: given as plain bytes, they are copied whole into the buffer of the connection."""
+
+    def __len__(self) -> int:
+        return self.getbuffer().nbytes
+
+
+class Client(ABC):
+    """What a target's own library does, one request a call; it raises what that library raises.
+
+    `path` is the whole name below the bucket. Used from several threads; made anew in a forked process.
+    """
+
+    @abstractmethod
+    def read(self, path: str, start: int | None, end: int | None) -> bytes:
+        """Return all bytes, those of [start, end), or the last ones where `start` is negative and `end` None.
+
+        Fewer come back, or a refusal with status 416, where the object ends before.
+        """
+
+    @abstractmethod
+    def write(self, path: str, body: Body, *, is_new: bool) -> None:
+        """Store an object whole, in one step that nobody sees half of; with `is_new` only if there is none yet."""
+
+    @abstractmethod
+    def size(self, path: str) -> int | None:
+        """Return the size of an object, None for what is none; raises what the library raises for a missing one."""
+
+    @abstractmethod
+    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Yield the path and size of every object whose path starts with `prefix`."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Delete an object; one that is missing may be an error."""
+
+    def identity(self) -> str:
+        """Return who the server takes us for, as far as the library can tell; without secrets.
+
+        Sends at most a few requests, to the provider's own service for it; raises what the library raises.
+        """
+        return "unknown"
+
+    def clock(self) -> float | None:
+        """Return the server's time in seconds since 1970, by a request that changes nothing; None if it tells none."""
+        return None
+
+    def sweep(self) -> None:
+        """Remove what killed writers left behind more than a day ago; nothing, where writes leave nothing."""
+        return
 
 
 class CloudStorage(Storage):
-    """The objects below `s3://bucket/prefix`. `endpoint_url` names the server where it is not the provider's own.
+    """The objects below `address`. Nothing is contacted before the first call.
 
-    Credentials, region and proxies are those that every AWS tool uses. Nothing is contacted before the first call.
     Instances may be used from several threads, and on both sides of a fork.
-
-    Raises:
-        InvalidInput: an address that cannot be one, that holds credentials, or whose client is not installed.
     """
 
-    def __init__(self, url: str, endpoint_url: str | None = None) -> None:
-        self._bucket, self._prefix = _parse(url)
-        self._endpoint_url = _check_endpoint(endpoint_url)
-        self._by_process: dict[int, Any] = {}
-        if importlib.util.find_spec("s3fs") is None:
-            raise InvalidInput("s3:// needs the package s3fs", hint="pip install 'xver[s3]'")
+    def __init__(self, address: Address, connect: Callable[[], Client]) -> None:
+        self._address = address
+        self._root = f"{address.prefix}/" if address.prefix else ""
+        self._connect = connect
+        self._by_process: dict[int, Client] = {}
 
     @property
     def url(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        return self._address.url
 
     def get(self, key: str, part: Part | None = None) -> bytes:
         if part is None:
@@ -94,12 +135,12 @@ class CloudStorage(Storage):
                     future.cancel()
 
     def put(self, key: str, source: bytes | memoryview) -> None:
-        self._send(key, _Body(source))
+        self._send(key, Body(source))
 
     @contextlib.contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:
         """Give a buffer to write the object into; it is sent, without being copied, when the block ends well."""
-        body = _Body()
+        body = Body()
         yield body
         self._send(key, body)
 
@@ -108,7 +149,7 @@ class CloudStorage(Storage):
             raise StorageError(f"an empty object cannot be created: {key}")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                self._send(key, _Body(body), mode="create")
+                self._send(key, Body(body), is_new=True)
                 return True
             except XverError as error:
                 # "It exists" may be said of our own object, made by a request whose answer was lost, and a time-out
@@ -124,29 +165,49 @@ class CloudStorage(Storage):
     def stat(self, key: str) -> Stat | None:
         try:
             with self._translated(key):
-                found = self._files.info(self._path(key))
+                size = self.client.size(self._root + key)
         except NotFound:
             return None
-        return Stat(key, int(found["size"])) if found["type"] == "file" else None
+        return None if size is None else Stat(key, size)
 
     def list(self, prefix: str) -> Iterator[Stat]:
-        root = f"{self._prefix}/" if self._prefix else ""
+        # The pages are asked for one after the other, so what fails half way has to be caught here.
         with self._translated(prefix):
-            # Asked below the bucket with a prefix, an empty answer costs no second request.
-            found = self._files.find(self._bucket, prefix=root + prefix, detail=True)
-        start = len(self._bucket) + 1 + len(root)
-        for path, facts in found.items():
-            if facts["type"] == "file" and path.startswith(prefix, start):
-                yield Stat(path[start:], int(facts["size"]))
+            for path, size in self.client.find(self._root + prefix):
+                yield Stat(path[len(self._root) :], size)
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(NotFound), self._translated(key):
-            self._files.rm_file(self._path(key))
+            self.client.remove(self._root + key)
 
-    def _send(self, key: str, body: _Body, mode: str = "overwrite") -> None:
+    def sweep(self) -> None:
+        with self._translated(""):
+            self.client.sweep()
+
+    def identity(self) -> str:
+        with self._translated(""):
+            return self.client.identity()
+
+    def clock(self) -> float | None:
+        with self._translated(""):
+            return self.client.clock()
+
+    @property
+    def client(self) -> Client:
+        """The client of this process: its threads and connections do not survive a fork."""
+        process = os.getpid()
+        client = self._by_process.get(process)
+        if client is None:
+            if self._by_process:
+                _leave_parent()
+            # Two threads may both make one; both use the one that is kept.
+            client = self._by_process.setdefault(process, self._connect())
+        return client
+
+    def _send(self, key: str, body: Body, *, is_new: bool = False) -> None:
         body.seek(0)
         with self._translated(key):
-            self._files.pipe_file(self._path(key), body, mode=mode, chunksize=_ONE_REQUEST)
+            self.client.write(self._root + key, body, is_new=is_new)
 
     def _find(self, key: str) -> bytes | None:
         try:
@@ -158,8 +219,7 @@ class CloudStorage(Storage):
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._translated(key):
-                    data = self._files.cat_file(self._path(key), start=start, end=end)
-                return bytes(data)
+                    return bytes(self.client.read(self._root + key, start, end))
             except TransientStorageError as error:
                 # The client repeats requests, but no answer that breaks off half way.
                 if attempt == _ATTEMPTS or not broke_off(error):
@@ -175,64 +235,25 @@ class CloudStorage(Storage):
             raise StorageError(f"{key} ends before byte {offset}: it was cut short")
         return b""
 
-    def _path(self, key: str) -> str:
-        return "/".join(filter(None, (self._bucket, self._prefix, key)))
-
-    @property
-    def _files(self) -> Any:
-        """The file system of this process: its threads and connections do not survive a fork."""
-        process = os.getpid()
-        files = self._by_process.get(process)
-        if files is None:
-            if self._by_process:
-                _leave_parent()
-            # Two threads may both make one; both use the one that is kept.
-            files = self._by_process.setdefault(process, _file_system(self._endpoint_url))
-        return files
-
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
         try:
             yield
+        except (XverError, GeneratorExit):
+            raise
         except Exception as error:
             if answer(error).status == 416:
                 raise _OutOfRange(f"{key} ends before the bytes that were asked for") from error
-            raise translate(error, key, Address(self.url, self._bucket, self._endpoint_url)) from error
+            raise translate(error, key, self._address) from error
 
 
 class _OutOfRange(StorageError):
     """The object has none of the bytes that were asked for."""
 
 
-class _Body(io.BytesIO):
-    """Bytes to be sent bit by bit: given as plain bytes, they are copied whole into the buffer of the connection."""
-
-    def __len__(self) -> int:
-        return self.getbuffer().nbytes
-
-
-def _file_system(endpoint_url: str | None) -> Any:
-    import s3fs
-
-    files = s3fs.S3FileSystem(
-        endpoint_url=endpoint_url,
-        skip_instance_cache=True,
-        use_listings_cache=False,
-        # One GET an object: with more, every whole read asks for the size first. Ranges are our own to spread.
-        max_concurrency=1,
-        config_kwargs={
-            "connect_timeout": 5,
-            "read_timeout": 60,
-            "max_pool_connections": 64,
-            "retries": {"max_attempts": 3, "mode": "standard"},
-            # Other servers than Amazon's do not know the newer checksums; frames have their own.
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        },
-    )
-    # The client below repeats already; times five, a server that hangs would be waited for for an hour.
-    files.retries = 1
-    return files
+def http_time(date: str | None) -> float | None:
+    """Return what the header `Date` of an answer says, in seconds since 1970."""
+    return None if date is None else email.utils.parsedate_to_datetime(date).timestamp()
 
 
 def _leave_parent() -> None:
@@ -246,42 +267,3 @@ def _is_taken(error: XverError) -> bool:
     """Tell whether a create was refused because of another object, or of another create that goes on."""
     said = answer(error)
     return said.status in (409, 412) or isinstance(error.__cause__, FileExistsError)
-
-
-def _parse(url: str) -> tuple[str, str]:
-    """Return bucket and prefix; raises `InvalidInput`."""
-    shape = "s3://bucket/prefix"
-    found = _ADDRESS.fullmatch(url)
-    if found is None:
-        scheme = url.partition("://")[0]
-        raise InvalidInput(
-            f"xver cannot store at {scheme}:// addresses",
-            hint=f"{shape} (also of S3-compatible servers: --endpoint-url), or the path of a folder",
-        )
-    bucket, prefix = found["bucket"], (found["prefix"] or "").rstrip("/")
-    if "@" in bucket or ":" in bucket:
-        raise InvalidInput(
-            "credentials do not belong into an address, where everybody reads them",
-            hint=f"{shape}, with credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or in ~/.aws",
-        )
-    if not _BUCKET.fullmatch(bucket):
-        raise InvalidInput(f"no name of a bucket: {bucket!r}", hint=shape)
-    if _BAD_TEXT.search(prefix) or (prefix and any(_BAD_PART.fullmatch(part) for part in prefix.split("/"))):
-        raise InvalidInput(f"no prefix of a bucket: {prefix!r}", hint=shape)
-    return bucket, prefix
-
-
-def _check_endpoint(url: str | None) -> str | None:
-    if url is None:
-        return None
-    shape = "--endpoint-url https://host:port"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise InvalidInput(f"no address of a server: {url!r}", hint=shape) from error
-    if parts.username is not None or parts.password is not None:
-        raise InvalidInput("credentials do not belong into the address of a server", hint=shape)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput(f"no address of a server: {url!r}", hint=shape)
-    return url

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from xver.errors import InvalidInput
+from xver.storage.azure import locate_azure
 from xver.storage.base import Storage
-from xver.storage.cloud import CloudStorage
+from xver.storage.gcs import locate_gcs
 from xver.storage.local import LocalStorage
+from xver.storage.s3 import locate_s3
+from xver.storage.sftp import locate_sftp
 
 # Two letters at least, so that a drive of Windows is no scheme.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _DRIVE: Final = re.compile("/[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+SCHEMES: Final[Mapping[str, Callable[[str, str | None], Storage]]] = {
+    "s3": locate_s3,
+    "gs": locate_gcs,
+    "az": locate_azure,
+    "sftp": locate_sftp,
+}
+"""What opens each kind of address that is no folder's."""
+_SHAPES: Final = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, sftp://host/path, or a folder's path"
 
 
 def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
-    """Return the storage at `url`: `s3://bucket/prefix`, `file:///path`, or a path, taken from `base` if relative.
+    """Return the storage at `url`: an address of `SCHEMES`, `file:///path`, or a path, taken from `base` if relative.
 
-    Nothing is contacted yet. `endpoint_url` names the server of an S3-compatible bucket.
+    Nothing is contacted yet. `endpoint_url` names the server where it is not the provider's own.
 
     Raises:
         InvalidInput: an address that cannot be one; the hint names the forms there are, or what to install.
     """
     if not url.strip() or _CONTROL.search(url):
-        raise InvalidInput("an address is needed", hint="s3://bucket/prefix, or the path of a folder")
+        raise InvalidInput("an address is needed", hint=_SHAPES)
     scheme = _SCHEME.match(url)
     if scheme is None:
         return LocalStorage(base / Path(url).expanduser())
@@ -37,7 +49,9 @@ def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
         if parts.netloc not in ("", "localhost") or not parts.path.strip("/"):
             raise InvalidInput(f"{url} names no folder of this machine", hint="file:///path/of/a/folder")
         return LocalStorage(base / path_of(parts.path, windows=sys.platform == "win32"))
-    return CloudStorage(url, endpoint_url=endpoint_url)
+    if (open_one := SCHEMES.get(scheme[1])) is None:
+        raise InvalidInput(f"xver cannot store at {scheme[1]}:// addresses", hint=_SHAPES)
+    return open_one(url, endpoint_url)
 
 
 def path_of(quoted: str, *, windows: bool) -> str:

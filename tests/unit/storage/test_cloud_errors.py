@@ -11,8 +11,9 @@ from botocore import exceptions as boto
 
 from xver.errors import NotFound, StorageError, TransientStorageError, XverError
 from xver.storage.cloud_errors import Address, answer, broke_off, translate
+from xver.storage.s3 import _advice
 
-ADDRESS = Address("s3://bucket/a", "bucket", "http://127.0.0.1:9")
+ADDRESS = Address("s3://bucket/a", "bucket", "http://127.0.0.1:9", advice=_advice("bucket", "http://127.0.0.1:9"))
 
 
 def refused(code: str, status: int, wrapped: type[OSError] = OSError) -> OSError:
@@ -87,7 +88,7 @@ def test_only_a_missing_object_is_not_found(error: BaseException) -> None:
         (boto.NoCredentialsError(), StorageError, "there are no credentials"),
         (boto.PartialCredentialsError(provider="env", cred_var="secret"), StorageError, "there are no credentials"),
         (boto.ProfileNotFound(profile="x"), StorageError, "there are no credentials"),
-        (boto.UnauthorizedSSOTokenError(), StorageError, "there are no credentials"),
+        (boto.UnauthorizedSSOTokenError(), StorageError, "the sign-in for s3://bucket/a has expired"),
         (boto.EndpointConnectionError(endpoint_url="u"), TransientStorageError, "at http://127.0.0.1:9"),
         (boto.ConnectTimeoutError(endpoint_url="u"), TransientStorageError, "cannot be reached"),
         (boto.ProxyConnectionError(proxy_url="u"), TransientStorageError, "cannot be reached"),

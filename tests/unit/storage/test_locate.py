@@ -28,6 +28,8 @@ def test_a_path_is_a_folder_taken_from_the_base(tmp_path: Path, url: str) -> Non
         ("s3://bucket/a/b", "s3://bucket/a/b"),
         ("s3://bucket/a/b/", "s3://bucket/a/b"),
         ("s3://bucket.with.dots/a b/[c]*", "s3://bucket.with.dots/a b/[c]*"),
+        ("gs://bucket/a/b/", "gs://bucket/a/b"),
+        ("az://container/a/b/", "az://container/a/b"),
     ],
 )
 def test_a_bucket_is_shown_as_it_is_typed(tmp_path: Path, url: str, shown: str) -> None:
@@ -39,8 +41,23 @@ def test_a_bucket_is_shown_as_it_is_typed(tmp_path: Path, url: str, shown: str) 
     [
         ("", "an address is needed"),
         (" ", "an address is needed"),
-        ("gs://bucket/a", "gs:// addresses"),
-        ("sftp://host/a", "sftp:// addresses"),
+        ("S3://bucket/a", "S3:// addresses"),
+        ("abfs://container/a", "abfs:// addresses"),
+        ("gs://", "no name of a bucket"),
+        ("gs://key@bucket/a", "credentials"),
+        ("gs://bucket/a//b", "no prefix"),
+        ("az://key:secret@container/a", "credentials"),
+        ("az://container/a?sig=secret", "no prefix"),
+        ("az:///a", "no name of a container"),
+        ("sftp://host", "names no folder"),
+        ("sftp://host/", "names no folder"),
+        ("sftp://host/~", "names no folder"),
+        ("sftp:///a", "no address of a host"),
+        ("sftp://-oProxyCommand=x/a", "no address of a host"),
+        ("sftp://host:port/a", "no address of a host"),
+        ("sftp://ada:secret@host/a", "credentials"),
+        ("sftp://host/a/../b", "no prefix"),
+        ("sftp://host/a?b", "no address of a host"),
         ("memory://a", "memory:// addresses"),
         ("http://host/a", "http:// addresses"),
         ("s3://", "no name of a bucket"),
@@ -72,19 +89,47 @@ def test_a_server_that_cannot_be_one_is_refused(tmp_path: Path, endpoint: str) -
         locate("s3://bucket/a", base=tmp_path, endpoint_url=endpoint)
 
 
-def test_naming_a_bucket_loads_no_client_of_it() -> None:
+@pytest.mark.parametrize(
+    "url", ["sftp://host/a/b", "sftp://ada@host:2222/a", "sftp://host/~/a", "sftp://[::1]:22/a", "sftp://host/a/"]
+)
+def test_a_folder_on_a_host_is_shown_as_it_is_typed(tmp_path: Path, url: str) -> None:
+    assert locate(url, base=tmp_path).url == url.rstrip("/")
+
+
+def test_a_host_has_no_other_server(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="names its server itself"):
+        locate("sftp://host/a", base=tmp_path, endpoint_url="https://host")
+
+
+def test_an_account_is_spoken_to_by_https_only(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="https only"):
+        locate("az://container/a", base=tmp_path, endpoint_url="http://account.blob.core.windows.net")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a", "gs://bucket/a", "az://container/a", "sftp://host/a"])
+def test_naming_a_bucket_loads_no_client_of_it(url: str) -> None:
     code = "import sys; from pathlib import Path; from xver.storage.locate import locate\n"
-    code += "locate('s3://bucket/a', base=Path())\nprint({'fsspec', 's3fs', 'botocore', 'aiohttp'} & set(sys.modules))"
+    code += f"locate({url!r}, base=Path())\n"
+    code += "print({'fsspec', 's3fs', 'botocore', 'aiohttp', 'gcsfs', 'adlfs', 'asyncssh'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout == "set()\n"
 
 
-def test_without_the_client_the_hint_installs_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [
+        ("s3://bucket/a", "s3fs", "s3"),
+        ("gs://bucket/a", "gcsfs", "gcs"),
+        ("az://container/a", "adlfs", "azure"),
+        ("sftp://host/a", "asyncssh", "sftp"),
+    ],
+)
+def test_without_the_client_the_hint_installs_it(url: str, package: str, extra: str) -> None:
     code = "import sys; from pathlib import Path; from xver.storage.locate import locate\n"
-    code += "sys.modules['s3fs'] = None\n"
-    code += "try: locate('s3://bucket/a', base=Path())\nexcept Exception as e: print(type(e).__name__, e.hint)"
+    code += f"sys.modules[{package!r}] = None\n"
+    code += f"try: locate({url!r}, base=Path())\nexcept Exception as e: print(type(e).__name__, e.hint)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
-    assert done.stdout == "InvalidInput pip install 'xver[s3]'\n"
+    assert done.stdout == f"InvalidInput pip install 'xver[{extra}]'\n"
 
 
 @pytest.mark.parametrize(

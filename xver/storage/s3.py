@@ -1,0 +1,120 @@
+"""Buckets of S3 and of servers that speak like it (SeaweedFS, MinIO, R2), through s3fs.
+
+Credentials, region and proxies are those that every AWS tool uses. One request an object, never an upload in parts:
+it would let several creators win and, killed, stay billed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+from xver.storage.addresses import check_endpoint, need, split_bucket
+from xver.storage.cloud import Body, Client, CloudStorage, http_time
+from xver.storage.cloud_errors import Address, Advice
+
+SHAPE: Final = "s3://bucket/prefix"
+_ONE_REQUEST: Final = 5 * 1024**3  # the largest object that one PUT may bring
+
+
+def locate_s3(url: str, endpoint_url: str | None = None) -> CloudStorage:
+    """Return the storage at `s3://bucket/prefix`; `endpoint_url` names the server where it is not Amazon's.
+
+    Raises:
+        InvalidInput: an address that cannot be one, that holds credentials, or whose client is not installed.
+    """
+    bucket, prefix = split_bucket(
+        url, shape=SHAPE, bucket="bucket", credentials="in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or in ~/.aws"
+    )
+    server = check_endpoint(endpoint_url)
+    need("s3fs", scheme="s3", extra="s3")
+    where = f"s3://{bucket}/{prefix}".rstrip("/")
+    address = Address(where, bucket, server, prefix=prefix, advice=_advice(bucket, server))
+    return CloudStorage(address, lambda: S3Client(bucket, server))
+
+
+def _advice(bucket: str, endpoint_url: str | None) -> Advice:
+    server = f" --endpoint-url {endpoint_url}" if endpoint_url else ""
+    profile = f" --profile {os.environ['AWS_PROFILE']}" if os.environ.get("AWS_PROFILE") else ""
+    return Advice(
+        make_bucket=f"aws s3 mb s3://{bucket}{server}",
+        credentials="aws configure, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        refused="check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws configure list",
+        renew=f"aws sso login{profile}, or renew them",
+        region="export AWS_DEFAULT_REGION=…, the bucket's region",
+        certificate="export AWS_CA_BUNDLE=…, the file of its authority",
+    )
+
+
+class S3Client(Client):
+    """One bucket, through s3fs."""
+
+    def __init__(self, bucket: str, endpoint_url: str | None) -> None:
+        import s3fs
+
+        self._bucket = bucket
+        self._is_amazon = endpoint_url is None
+        self._files: Any = s3fs.S3FileSystem(
+            endpoint_url=endpoint_url,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+            # One GET an object: with more, every whole read asks for the size first. Ranges are our own to spread.
+            max_concurrency=1,
+            config_kwargs={
+                "connect_timeout": 5,
+                "read_timeout": 60,
+                "max_pool_connections": 64,
+                "retries": {"max_attempts": 3, "mode": "standard"},
+                # Other servers than Amazon's do not know the newer checksums; frames have their own.
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
+            },
+        )
+        # The client below repeats already; times five, a server that hangs would be waited for for an hour.
+        self._files.retries = 1
+
+    def read(self, path: str, start: int | None, end: int | None) -> bytes:
+        return bytes(self._files.cat_file(f"{self._bucket}/{path}", start=start, end=end))
+
+    def write(self, path: str, body: Body, *, is_new: bool) -> None:
+        mode = "create" if is_new else "overwrite"
+        self._files.pipe_file(f"{self._bucket}/{path}", body, mode=mode, chunksize=_ONE_REQUEST)
+
+    def size(self, path: str) -> int | None:
+        found = self._files.info(f"{self._bucket}/{path}")
+        return int(found["size"]) if found["type"] == "file" else None
+
+    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
+        # Asked below the bucket with a prefix, an empty answer costs no second request.
+        found = self._files.find(self._bucket, prefix=prefix, detail=True)
+        for path, facts in found.items():
+            name = path[len(self._bucket) + 1 :]
+            if facts["type"] == "file" and name.startswith(prefix):
+                yield name, int(facts["size"])
+
+    def remove(self, path: str) -> None:
+        self._files.rm_file(f"{self._bucket}/{path}")
+
+    def identity(self) -> str:
+        from fsspec.asyn import sync
+
+        self._files.connect()
+        return str(sync(self._files.loop, self._who))
+
+    def clock(self) -> float | None:
+        found = self._files.call_s3("list_objects_v2", Bucket=self._bucket, MaxKeys=1)
+        return http_time(found["ResponseMetadata"]["HTTPHeaders"].get("date"))
+
+    async def _who(self) -> str:
+        session = self._files.session
+        if self._is_amazon:
+            async with session.create_client("sts") as sts:
+                return str((await sts.get_caller_identity())["Arn"])
+        credentials = await session.get_credentials()
+        if credentials is None:
+            from botocore.exceptions import NoCredentialsError
+
+            raise NoCredentialsError
+        key = (await credentials.get_frozen_credentials()).access_key
+        return f"access key …{key[-4:]}"
