@@ -96,16 +96,19 @@ def reach_ids(
     mark: Callable[[Sequence[bytes]], Iterable[bool]],
     *,
     missing: Callable[[Kind, bytes], None] | None = None,
+    bounds: Bounds | None = None,
 ) -> None:
     """Mark every object reachable from `start`: for counting millions, as nothing is kept of an object but its mark.
 
     `mark` is given ids, in the order of paths, and tells of each whether it is new; what is below one that is not is
-    not looked at. Metadata that the store itself lacks is handed to `missing` (default: raises `ContentNotFound`),
-    unless it was erased for good; chunks are not looked for.
+    not looked at. Metadata that the store itself lacks is handed to `missing` (default: raises `ContentNotFound`);
+    chunks are not looked for. What lies behind `bounds` (the store's own where none are given) is not reached.
     """
+    ends = bounds_of(store) if bounds is None else bounds
     waiting: list[tuple[Kind, bytes]] = []
 
     def push(found: list[tuple[Kind, bytes]]) -> None:
+        found = [one for one in found if one[1] not in ends.purged] if ends.purged else found
         pairs = zip(found, mark([id for _, id in found]), strict=True)
         waiting.extend(reversed([one for one, is_new in pairs if is_new and one[0] is not Kind.CHUNK]))
 
@@ -116,30 +119,33 @@ def reach_ids(
         here = [one for one in batch if one[1] in store]
         data = dict(store.get_many(Wanted(kind, id) for kind, id in here))
         for kind, id in batch:
-            if id not in data and id.hex() not in store.log.tombstones:
+            if id not in data:
                 if missing is None:
                     raise ContentNotFound(id)
                 missing(kind, id)
-        push([below for kind, id in reversed(here) for below in _below(kind, data[id])])
+        push([below for kind, id in reversed(here) for below in _below(kind, id, data[id], ends)])
 
 
-def reached(store: Store, targets: Iterable[Target]) -> set[bytes]:
-    """Return the ids of all that targets reach, also of what the store lacks; nothing below its own refs' targets.
+def reached(store: Store, targets: Iterable[Target], *, holder: Store | None = None) -> set[bytes]:
+    """Return the ids of all that targets reach, read from `store`, also of what it lacks.
 
-    What a ref reaches no collection takes (rule R2): so this tells what a change of refs relies on besides.
+    Nothing below what the refs of the `holder` (default: the store itself) name: what a ref reaches no collection
+    takes (rule R2), so this tells what a change of its refs relies on besides. Nor what either of them forgot.
     """
-    found = {target.id for target in store.log.refs.values()}
+    holder = holder or store
+    found = {target.id for target in holder.log.refs.values()}
 
     def mark(ids: Sequence[bytes]) -> Iterator[bool]:
         for id in ids:
             yield id not in found
             found.add(id)
 
-    reach_ids(store, map(target_edge, targets), mark, missing=lambda _kind, _id: None)
+    bounds = bounds_of(store, holder)
+    reach_ids(store, map(target_edge, targets), mark, missing=lambda _kind, _id: None, bounds=bounds)
     return found
 
 
-def _below(kind: Kind, data: bytes | memoryview) -> Iterator[tuple[Kind, bytes]]:
+def _below(kind: Kind, id: bytes, data: bytes | memoryview, bounds: Bounds) -> Iterator[tuple[Kind, bytes]]:
     if kind is Kind.BLOCK:
         for _, entry in decode_block(data):
             if isinstance(entry, Dataset):
@@ -149,11 +155,12 @@ def _below(kind: Kind, data: bytes | memoryview) -> Iterator[tuple[Kind, bytes]]
     elif kind is Kind.NODE:
         node = decode_node(data)
         child = Kind.CHUNK if node.level == 1 else Kind.NODE
-        for id, _ in node.children:
-            yield child, id
-    else:
+        for below, _ in node.children:
+            yield child, below
+    elif id not in bounds.shallow:
         for edge in strong_edges(Edge(kind, b""), bytes(data)):
-            yield edge.kind, edge.id
+            if edge.kind is Kind.SNAPSHOT or id not in bounds.forgotten:
+                yield edge.kind, edge.id
 
 
 def _children(

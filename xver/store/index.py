@@ -73,6 +73,10 @@ class StoreIndex:
             lacking = [id for id in lacking if id not in found]
         return found
 
+    def is_listed(self, id: bytes) -> bool:
+        """Tell whether a live index lists the object, were it in a pack that was removed."""
+        return any(index.find(id) is not None for index in self._whole_ones())
+
     def bases(self, delta: Place) -> tuple[bytes, ...]:
         """Return the ids of a delta's bases."""
         return self._following(lambda: self._bases(delta))
@@ -121,7 +125,7 @@ class StoreIndex:
         known = self._known
         if known is not None and known[0] == self._log.n:
             return id in known[1]
-        if self._asked > _SET_AFTER and self._is_plain and self.rows() <= _SET_ROWS:
+        if self._asked > _SET_AFTER and self._whole is None and self.rows() <= _SET_ROWS:
             # Two microseconds a bisection, a tenth of that a set: pays from a few thousand questions on.
             self._known = (self._log.n, frozenset(self.ids()))
             return id in self._known[1]
@@ -132,9 +136,12 @@ class StoreIndex:
         return self._following(lambda: sum(index.count for index in self._live()))
 
     def ids(self) -> Iterator[bytes]:
-        """Yield the id of every row."""
+        """Yield the id of every row whose pack is there."""
         for index in self._whole_ones():
-            yield from index.ids()
+            gone = {one.name for one in index.containers if one.name in self._log.removed or one.name in self._lost}
+            yield from (
+                (place.id for place in index.places() if place.container.name not in gone) if gone else index.ids()
+            )
 
     def open(self, live: LiveIndex) -> PackIndex:
         """Return one index, checked against the log when it is first read."""
@@ -152,10 +159,6 @@ class StoreIndex:
 
     def _holds(self, place: Place) -> bool:
         return place.container.name not in self._log.removed and place.container.name not in self._lost
-
-    @property
-    def _is_plain(self) -> bool:
-        return self._whole is None and not (self._log.removed or self._lost)
 
     def _following(self, ask: Callable[[], _Answer]) -> _Answer:
         """Ask; once more of the present state where an index was merged or collected since the log was read."""

@@ -86,7 +86,8 @@ class Log:
         self.tombstones: set[str] = set()
         self.require: set[str] = set()
         self.moved_to: str | None = None
-        self._removals: list[tuple[int, frozenset[str]]] = []
+        self._collections: list[int] = []
+        self._dropped: list[tuple[int, LiveIndex]] = []
 
     def refresh(self) -> None:
         """Read the entries created since the last time.
@@ -148,9 +149,13 @@ class Log:
         """Tell whether any collection ever ran: since then an object may be here without what is below it."""
         return self.fence > 0 or bool(self.removed)
 
-    def removed_since(self, n: int) -> frozenset[str]:
-        """Return the packs that entries from `n` on took away, as far as this instance has read them."""
-        return frozenset(pack for number, packs in self._removals if number >= n for pack in packs)
+    def is_collected_since(self, n: int) -> bool:
+        """Tell whether an entry from `n` on took packs away, as far as this instance has read them."""
+        return bool(self._collections) and self._collections[-1] >= n
+
+    def dropped_since(self, n: int) -> list[LiveIndex]:
+        """Return the indexes that were live at some moment since entry `n` and are not any more, newest first."""
+        return [live for number, live in reversed(self._dropped) if number >= n]
 
     def verify(self) -> list[str]:
         """Read the whole log again from its first entry; return what is wrong with it, a line each.
@@ -267,12 +272,13 @@ class Log:
             else:
                 self.refs[name] = new
         for gone in entry.remove_index:
-            self.indexes.pop(gone, None)
+            if (dropped := self.indexes.pop(gone, None)) is not None:
+                self._dropped.append((entry.n, dropped))
         for index in entry.add_index:
             self.indexes[index.name] = index
         self.removed.update(entry.remove_packs)
         if entry.remove_packs:
-            self._removals.append((entry.n, frozenset(entry.remove_packs)))
+            self._collections.append(entry.n)
         self.tombstones.update(entry.tombstones)
         self.require.update(entry.require)
         self.moved_to = entry.moved_to or self.moved_to

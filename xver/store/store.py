@@ -29,6 +29,7 @@ from xver.store.log import Change, Collected, Log
 from xver.store.merging import merge_small
 from xver.store.packing import Packer
 from xver.store.promises import Promises
+from xver.store.relied import is_any_lost, new_bases, still_good
 
 MARKER: Final = "xver.json"
 _FORMAT: Final = 1
@@ -50,28 +51,6 @@ content, frames are raw, zstd, or zstd against up to three other objects. The fu
 sources, and tests/format/second_reader.py there, a reader in one file that needs nothing of xver.
 Do not delete, rename or edit single files here: `xver gc` removes what is no longer needed.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Basis:
-    """The state that decisions rely on: entries read, live indexes, packs that were gone already."""
-
-    n: int
-    indexes: tuple[LiveIndex, ...]
-    removed: frozenset[str]
-
-    def held(self, id: bytes, index: StoreIndex, packs: frozenset[str]) -> bool:
-        """Tell whether the object was live, and then in one of `packs`; what cannot be known counts as yes."""
-        for live in self.indexes:
-            if packs.isdisjoint(live.packs):
-                continue
-            try:
-                place = index.open(live).find(id)
-            except NotFound:
-                return True
-            if place is not None and place.container.name in packs and place.container.name not in self.removed:
-                return True
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +80,7 @@ class Store:
     def refresh(self) -> None:
         """Read what others did since; what is decided from here on relies on the state this gives."""
         self.log.refresh()
-        self._basis = _Basis(self.log.n, tuple(self.log.indexes.values()), frozenset(self.log.removed))
+        self._basis = self.log.n
 
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the object is in a live pack of this store, whoever else has it."""
@@ -222,15 +201,20 @@ class Store:
         merge_small(self.storage, self.log, self.index)
         return n
 
-    def move(self, operation: str, refs: Mapping[str, Target | None], index: LiveIndex | None = None) -> int:
-        """Point refs to new targets whatever they are now, making `index` live in the same entry."""
+    def still_good(self, uploaded: Iterable[LiveIndex]) -> list[LiveIndex]:
+        """Return those of finished uploads that may still become live, after `Collected`; `refresh` first."""
+        return still_good(self.log, self.index, uploaded)
+
+    def move(self, operation: str, refs: Mapping[str, Target | None], *indexes: LiveIndex | None) -> int:
+        """Point refs to new targets whatever they are now, making `indexes` live in the same entry."""
+        added = tuple(index for index in indexes if index is not None)
         while True:
             changes = {name: (self.log.refs.get(name), new) for name, new in refs.items()}
             changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
-            if not changes and index is None:
+            if not changes and not added:
                 return self.log.n - 1
             try:
-                return self.commit(Change(operation, refs=changes, add_index=() if index is None else (index,)))
+                return self.commit(Change(operation, refs=changes, add_index=added))
             except RefConflict:
                 # Somebody else moved one at the same moment; the log has been read again by now.
                 continue
@@ -243,26 +227,19 @@ class Store:
     def _check(self, change: Change, check: Callable[[Log], None] | None, log: Log) -> None:
         """Apply rule R1: what the new refs reach, and the bases of new deltas, are live or become so in this entry.
 
-        What was live at the last `refresh` and is in a pack that was taken away since is all that can be lacking.
+        What was live at some moment since the last `refresh` is all that can be lacking.
         """
-        if taken := log.removed_since(self._basis.n):
+        if log.is_collected_since(self._basis):
             self.promises.forget()
             if self.reaches is None:
                 raise Collected(self.storage.url)
             targets = [new for _, new in change.refs.values() if new is not None]
             with self.index.also(change.add_index):
-                relied = itertools.chain(self.reaches(targets), self._new_bases(change.add_index))
-                if any(not self.is_safe(id) and self._basis.held(id, self.index, taken) for id in relied):
+                relied = itertools.chain(self.reaches(targets), new_bases(self.index, change.add_index))
+                if is_any_lost(log, self.index, (id for id in relied if not self.is_safe(id)), since=self._basis):
                     raise Collected(self.storage.url)
         if check is not None:
             check(log)
-
-    def _new_bases(self, added: Iterable[LiveIndex]) -> Iterator[bytes]:
-        for live in added:
-            index = self.index.open(live)
-            for place in index.places():
-                if place.codec is Codec.DELTA:
-                    yield from index.bases(place.id)
 
     def decode(self, place: Place, stored: memoryview) -> bytes | memoryview:
         """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
