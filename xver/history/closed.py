@@ -60,25 +60,23 @@ def _ancestors(
 
 def _tree(readers: Sequence[Store], root: bytes) -> Iterator[bytes]:
     """Yield the indexes and blocks of a root listing and of the datasets in it; no dataset's block is opened."""
-    for block in _indexes(readers, root):
-        yield block
-        data = _read(readers, Kind.BLOCK, block)
+    for kind, part in _parts(readers, root):
+        yield part
+        data = _read(readers, kind, part) if kind is Kind.BLOCK else None
         for _, entry in decode_block(data) if data is not None else ():
             if isinstance(entry, Dataset):
-                yield from _indexes(readers, entry.id)
-    yield root
+                yield from (id for _, id in _parts(readers, entry.id))
 
 
-def _indexes(readers: Sequence[Store], listing: bytes) -> Iterator[bytes]:
+def _parts(readers: Sequence[Store], listing: bytes) -> Iterator[tuple[Kind, bytes]]:
+    yield Kind.LISTING, listing
     data = _read(readers, Kind.LISTING, listing)
-    if data is None:
-        return
-    node = decode_index(data)
-    for child in node.children:
-        if node.level > 1:
-            yield from _indexes(readers, child.id)
-        yield child.id
-    yield listing
+    node = decode_index(data) if data is not None else None
+    for child in () if node is None else node.children:
+        if node is not None and node.level > 1:
+            yield from _parts(readers, child.id)
+        else:
+            yield Kind.BLOCK, child.id
 
 
 def _read(readers: Sequence[Store], kind: Kind, id: bytes) -> bytes | None:

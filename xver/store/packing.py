@@ -58,11 +58,13 @@ class Packer:
         base: int,
         anew: bool = False,
         is_promised: Callable[[bytes], bool] = lambda _: False,
+        holds_whole: Callable[[bytes], bool],
     ) -> None:
         self._storage = storage
         self._index = index
         self._anew = anew
         self._is_promised = is_promised
+        self._holds_whole = holds_whole
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
         self._batches = {"data": _Batch(), "meta": _Batch()}
@@ -91,9 +93,12 @@ class Packer:
         """Tell whether the object need not be put: it is here, or on its way, or a remote keeps it for this store."""
         return id in self._new or (not self._anew and (id in self._index or self._is_promised(id)))
 
-    def holds(self, id: bytes) -> bool:
-        """Tell whether content that is known by its id need not be read again: it is here, on its way, or promised."""
-        return id in self or id in self.promised
+    def holds(self, id: bytes, *, whole: bool = False) -> bool:
+        """Tell whether content that is known by its id need not be read again: it is here, on its way, or promised.
+
+        `whole`: it has more than one chunk, so what is below its node counts as well.
+        """
+        return id in self._new or id in self.promised or (self._holds_whole(id) if whole else id in self)
 
     def put(self, kind: Kind, data: bytes | memoryview, id: bytes | None = None) -> bytes:
         """Add an object unless it is known; return its id, which the caller may hand in.

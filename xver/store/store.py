@@ -20,6 +20,7 @@ from xver.format.canonical import decode_json, encode_json
 from xver.format.codecs import Codec
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
+from xver.format.nodes import decode_node
 from xver.format.packs import decode_frame, delta_bases
 from xver.model.ids import Kind
 from xver.model.refs import HEADS, Target
@@ -89,6 +90,13 @@ class Store:
     def is_safe(self, id: bytes) -> bool:
         """Tell whether the object is here, or a remote keeps it for this store, so that no other copy is needed."""
         return id in self.index or id in self.promises
+
+    def holds_whole(self, id: bytes) -> bool:
+        """Tell whether content is safe to its last chunk: a collection may leave a node without what it names."""
+        place = self.index.find(id)
+        if place is None or place.kind is not Kind.NODE or not self.log.was_collected:
+            return self.is_safe(id)
+        return all(map(self.holds_whole, (child for child, _ in decode_node(self.get(Kind.NODE, id)).children)))
 
     def get(self, kind: Kind, id: bytes) -> bytes:
         """Return an object, verified.
@@ -183,6 +191,7 @@ class Store:
             self.index,
             base=self.log.n,
             anew=anew,
+            holds_whole=self.holds_whole,
             is_promised=(lambda _: False) if fetches else self.promises.__contains__,
         )
 

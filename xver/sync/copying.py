@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
+from xver.format.log_entries import LiveIndex
 from xver.history.reach import Edge
 from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
@@ -23,7 +24,15 @@ def spread_copy(repo: Repo, remote: Remote, workers: Crew) -> CopyObjects:
     Raises, when it is called, `WorkersFailed`, and `CorruptData` where a worker's answer does not hold.
     """
 
-    def spread(source: Store, target: Store, edges: Iterable[Edge], *, operation: str, meter: Meter = SILENT) -> Copied:
+    def spread(
+        source: Store,
+        target: Store,
+        edges: Iterable[Edge],
+        *,
+        operation: str,
+        uploaded: list[LiveIndex] | None = None,
+        meter: Meter = SILENT,
+    ) -> Copied:
         edges = list(edges)
         chunks = [edge for edge in edges if edge.kind is Kind.CHUNK and edge.id not in target]
         places = {edge.id: source.locate(edge.id) for edge in chunks}
@@ -44,7 +53,7 @@ def spread_copy(repo: Repo, remote: Remote, workers: Crew) -> CopyObjects:
             meter.finish()
         arrivals.commit()
         # What names content always comes last, and so does what workers left.
-        rest = copy_objects(source, target, edges, operation=operation, meter=meter)
+        rest = copy_objects(source, target, edges, operation=operation, uploaded=uploaded, meter=meter)
         return Copied(rest.size + sizes, rest.packs + arrivals.packs, rest.index)
 
     return spread

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from xver.errors import ContentNotFound, CorruptData, RefConflict
+from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
+from xver.history.closed import closed_in
 from xver.history.diff import Entries
 from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, ListingId
@@ -18,7 +20,7 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.cached import CachedStorage
 from xver.store.listings import rows_below
-from xver.store.log import Change
+from xver.store.log import Change, Collected
 from xver.store.store import Store
 from xver.sync.remotes import open_remote
 from xver.sync.transfer import copy_objects
@@ -53,24 +55,27 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
     if is_first and isinstance(there.storage, CachedStorage):
         there.storage.prefetch(there.log.live_packs())
     size = 0
+    uploaded: list[LiveIndex] = []
     while True:
         changed = _changed(here, there, remote)
         targets = [target for _, target in changed.values() if target is not None]
-        edges = _metadata(there, here, map(target_edge, targets))
-        copied = copy_objects(there, here, edges, operation=f"fetch {remote.name}", meter=meter)
+        with here.index.also(uploaded):
+            edges = _metadata(there, here, list(map(target_edge, targets)), targets)
+            copied = copy_objects(there, here, edges, operation=f"fetch {remote.name}", uploaded=uploaded, meter=meter)
         size += copied.size
         purged = [id for id in there.log.tombstones if id not in here.log.tombstones]
         learned = tuple(id for id in purged if bytes.fromhex(id) not in here)
-        if not changed and copied.index is None and not learned:
+        if not changed and not uploaded and not learned:
             break
         refs = {**changed, **{name: (None, target) for name, target in _ends(there, here, edges).items()}}
         try:
-            added = () if copied.index is None else (copied.index,)
-            here.commit(Change(f"fetch {remote.name}", refs=refs, add_index=added, tombstones=learned))
+            change = Change(f"fetch {remote.name}", refs=refs, add_index=tuple(uploaded), tombstones=learned)
+            here.commit(change)
             break
-        except RefConflict:
-            # Another fetch, or a new tag, was faster: what is to be moved is judged anew.
-            continue
+        except (RefConflict, Collected):
+            # Another fetch, a new tag or a collection was faster: what is to be moved, and lacks, is judged anew.
+            here.refresh()
+            uploaded = here.still_good(uploaded)
     if isinstance(there.storage, CachedStorage):
         there.storage.drop_packs()
     prefix = f"{TRACKING}{remote.name}/"
@@ -178,11 +183,15 @@ def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
         ContentNotFound: neither side has it.
     """
     purged = bounds_of(repo.store, there).purged
+    # In a store that was collected a listing may be without what is below it: then we look.
+    looks = repo.store.log.was_collected
     wanted = [
-        edge for edge in edges if edge.kind is not Kind.CHUNK and edge.id not in repo.store and edge.id not in purged
+        edge
+        for edge in edges
+        if edge.kind is not Kind.CHUNK and (looks or edge.id not in repo.store) and edge.id not in purged
     ]
     for edge in wanted:
-        if edge.id not in there:
+        if edge.id not in repo.store and edge.id not in there:
             raise ContentNotFound(
                 edge.id, hint=f"{edge.where} was not pushed: xver push where it was added, then xver pull here"
             )
@@ -193,10 +202,17 @@ def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
     repo.store.move("fetch", _ends(there, repo.store, brought), copied.index)
 
 
-def _metadata(there: Store, here: Store, edges: Iterable[Edge]) -> list[Edge]:
+def _metadata(there: Store, here: Store, edges: Sequence[Edge], targets: Iterable[Target] = ()) -> list[Edge]:
     """Return every object but file content that `here` lacks; of runs also what is attached to them."""
-    edges = list(edges)
     bounds = replace(bounds_of(there), purged=bounds_of(here, there).purged)
-    found = reach(there, [one for one in edges if one.kind is not Kind.RUN], skip=here.__contains__, bounds=bounds)
-    attached = reach(there, [one for one in edges if one.kind is Kind.RUN], skip=here.__contains__, bounds=bounds)
-    return [*(edge for edge in found.values() if edge.kind is not Kind.CHUNK), *attached.values()]
+    skip = closed_in(here, targets, (here, there))
+    # What is here is read here, where it may be here without what is below it.
+    first, *beside = (here, there) if here.log.was_collected else (there,)
+
+    def below(chosen: list[Edge]) -> Iterator[Edge]:
+        yield from reach(first, chosen, skip=skip, bounds=bounds, beside=beside).values()
+
+    found = [*below([one for one in edges if one.kind is not Kind.RUN])]
+    attached = [*below([one for one in edges if one.kind is Kind.RUN])]
+    wanted = [*(edge for edge in found if edge.kind is not Kind.CHUNK), *attached]
+    return [edge for edge in wanted if edge.id not in here]

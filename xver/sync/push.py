@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from xver.errors import Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict
 from xver.format.log_entries import LiveIndex
 from xver.git import history as git_history
 from xver.history.bounds import Bounds, bounds_of, forgotten_ref, forgotten_runs
+from xver.history.closed import closed_in
 from xver.history.graph import is_ancestor
-from xver.history.reach import Edge, reach, target_edge
+from xver.history.reach import Edge, reach, reached, target_edge
 from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import FORGOTTEN, HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
@@ -67,6 +69,7 @@ def push(
     there = open_or_create_remote(repo, remote)
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
+    there.reaches = partial(reached, repo.store, holder=there)
     wish = _wish_beside_git(repo, there) if repo.git is not None else _wish_outside_git(repo)
     refs = dict(wish.refs)
     if runs:
@@ -115,26 +118,34 @@ def _send(
     copy: CopyObjects,
     meter: Meter,
 ) -> _Sent:
-    """Upload and append, again from the start when a collection at the remote took something we relied on."""
+    """Upload and append; where a collection at the remote took something we relied on, send that and try again.
+
+    What was uploaded before stays good (rule R1, pack by pack), unless the collection's fence passed it.
+    """
     operation = f"push {wish.branch or ''}".strip()
     sent = _Sent()
+    uploaded: list[LiveIndex] = []
     for attempt in range(_ATTEMPTS):
         if attempt:
             there.refresh()
+            uploaded = there.still_good(uploaded)
         behind, tags, targets = _targets(repo, there, wish, refs)
         if behind and repo.git is None:
             return replace(sent, behind=True)
         if not targets and not heals:
             return replace(sent, behind=behind, tags=tags)
-        reached = [one for one in ({**refs, **targets} if heals else targets).values() if one is not None]
+        wanted = [one for one in ({**refs, **targets} if heals else targets).values() if one is not None]
         if heals and wish.head is not None:
-            reached.append(wish.head)
+            wanted.append(wish.head)
         try:
-            lacking, ends = _lacking(repo, there, reached, _revived(repo, there, targets))
-            copied = copy(repo.store, there, lacking.values(), operation=operation, meter=meter)
-            commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
+            with there.index.also(uploaded):
+                lacking, ends = _lacking(repo, there, wanted, _revived(repo, there, targets))
+                commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
+                copied = copy(
+                    repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter
+                )
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
-            behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, copied.index, operation, ends.tombstones)
+            behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, uploaded, operation, ends.tombstones)
         except Collected:
             continue
         return replace(sent, behind=behind, tags=tags)
@@ -146,7 +157,7 @@ def _move(
     there: Store,
     wish: _Wish,
     refs: Mapping[str, Target],
-    index: LiveIndex | None,
+    uploaded: Sequence[LiveIndex],
     operation: str,
     tombstones: tuple[str, ...],
 ) -> tuple[bool, tuple[str, ...]]:
@@ -156,11 +167,10 @@ def _move(
         if behind and repo.git is None:
             return True, ()
         changes = {name: (there.log.refs.get(name), one) for name, one in targets.items()}
-        if not changes and index is None:
+        if not changes and not uploaded:
             return behind, tags
         try:
-            added = () if index is None else (index,)
-            there.commit(Change(operation, refs=changes, add_index=added, tombstones=tombstones))
+            there.commit(Change(operation, refs=changes, add_index=tuple(uploaded), tombstones=tombstones))
             return behind, tags
         except RefConflict:
             continue
@@ -254,8 +264,8 @@ def _lacking(
 ) -> tuple[dict[bytes, Edge], _Ends]:
     """Return what the remote has not of everything that the targets reach, and what it will not get.
 
-    What is there has everything below it there (rule R1 of every push before), unless something was collected or
-    lost, or the other side is a work tree's own store, which need not hold all content: then each object is asked for.
+    What its refs reach is there whole, unless something was lost, or the other side is a work tree's own store, which
+    need not hold all content: then each object is asked for.
     What was forgotten on either side is not sent, but for the data of what is `revived`; nor is what was purged.
     """
     here = repo.store
@@ -269,11 +279,13 @@ def _lacking(
             raise error
         gone[edge.id] = edge
 
+    is_closed = closed_in(there, targets, (here,)) if _is_whole(there) else None
+
     def skip(id: bytes) -> bool:
-        return id in there and id not in again
+        return is_closed is not None and is_closed(id) and id not in again
 
     edges = [target_edge(target) for target in targets]
-    found = reach(here, edges, skip=skip if _is_closed(there) else None, missing=note, bounds=bounds)
+    found = reach(here, edges, skip=skip, missing=note, bounds=bounds)
     lacking = {id: edge for id, edge in found.items() if id not in there and id not in gone}
     for id, edge in list(lacking.items()):
         if id in ours.purged:
@@ -290,8 +302,8 @@ def _lacking(
     return lacking, _Ends({forgotten_ref(one): one for one in bare}, tuple(id.hex() for id in gone))
 
 
-def _is_closed(there: Store) -> bool:
-    return there.log.collected == (0, frozenset()) and there.index.is_whole and not _is_work_tree(there)
+def _is_whole(there: Store) -> bool:
+    return there.index.is_whole and not _is_work_tree(there)
 
 
 def _is_work_tree(there: Store) -> bool:

@@ -35,13 +35,26 @@ class CopyObjects(Protocol):
     """What copies objects from store to store, as `copy_objects` does."""
 
     def __call__(
-        self, source: Store, target: Store, edges: Iterable[Edge], *, operation: str, meter: Meter = SILENT
+        self,
+        source: Store,
+        target: Store,
+        edges: Iterable[Edge],
+        *,
+        operation: str,
+        uploaded: list[LiveIndex] | None = None,
+        meter: Meter = SILENT,
     ) -> Copied:
-        """Copy what lacks; return what was copied, the last index still to be made live."""
+        """Copy what lacks; return what was copied, the last index still to be made live, also in `uploaded`."""
 
 
 def copy_objects(
-    source: Store, target: Store, edges: Iterable[Edge], *, operation: str, meter: Meter = SILENT
+    source: Store,
+    target: Store,
+    edges: Iterable[Edge],
+    *,
+    operation: str,
+    uploaded: list[LiveIndex] | None = None,
+    meter: Meter = SILENT,
 ) -> Copied:
     """Copy the objects that `target` lacks; the caller makes the index live in the entry that moves its refs.
 
@@ -51,8 +64,10 @@ def copy_objects(
     Raises:
         ContentNotFound: the source does not hold one.
         CorruptData: an object's bytes are not its id's.
-        Collected: a collection ran at the target; ask anew what it lacks.
+        Collected: a collection ran at the target; ask anew what it lacks. `uploaded` gets the index of what was
+            finished and is not live, so that it need not be sent again; also when all went well.
     """
+    uploaded = [] if uploaded is None else uploaded
     chunks: list[Place] = []
     metadata: list[Place] = []
     for edge in edges:
@@ -70,8 +85,10 @@ def copy_objects(
                     size += _copy(source, packer, _in_order(metadata), meter)
                 index = packer.finish()
             packs += 0 if index is None else len(index.packs)
-            if number < len(parts) and index is not None:
-                target.commit(Change(f"{operation}, part {number}", add_index=(index,)))
+            uploaded += [] if index is None else [index]
+            if number < len(parts) and uploaded:
+                target.commit(Change(f"{operation}, part {number}", add_index=tuple(uploaded)))
+                uploaded.clear()
     finally:
         meter.finish()
     return Copied(size, packs, index)

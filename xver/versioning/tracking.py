@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
-from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
+from xver.errors import Conflict, ContentNotFound, DirtyWorktree, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
+from xver.format.log_entries import LiveIndex
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
@@ -24,6 +25,7 @@ from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.content import is_here
 from xver.store.listings import put_listing, read_listing
+from xver.store.log import Collected
 from xver.store.packing import Packer
 from xver.versioning.promised import Promised
 from xver.versioning.versions import put_local_root
@@ -33,6 +35,7 @@ from xver.worktree.ingest import Ingested, Read, ingest, ingest_parts, unread
 from xver.worktree.reading import Reading, read_file
 from xver.worktree.stat_index import TreeRecord
 
+_ATTEMPTS: Final = 10
 _OWN_FILES: Final = frozenset({LOCK_NAME, SETTINGS_NAME, GIT_IGNORE, ".gitattributes", IGNORE_NAME})
 
 
@@ -100,16 +103,32 @@ def add(
         DirtyWorktree: files that were never on this disk would leave a dataset.
     """
     with repo.held():
-        return _add(repo, paths, rehash=rehash, reader=reader or Here(), meter=meter)
+        if reader is not None:
+            return _add_once(repo, paths, [], rehash=rehash, reader=reader, meter=meter)
+        return _add(repo, paths, rehash=rehash, meter=meter)
 
 
-def _add(repo: Repo, paths: Sequence[str], *, rehash: bool, reader: Reader, meter: Meter) -> AddResult:
+def _add(repo: Repo, paths: Sequence[str], *, rehash: bool, meter: Meter) -> AddResult:
+    """Take in; where another process' collection took what was here already, take that in again."""
+    uploaded: list[LiveIndex] = []
+    for _ in range(_ATTEMPTS):
+        try:
+            return _add_once(repo, paths, uploaded, rehash=rehash, reader=Here(), meter=meter)
+        except Collected:
+            repo.store.refresh()
+            uploaded = repo.store.still_good(uploaded)
+    raise Conflict("the store is collected faster than this adds", hint="xver add again")
+
+
+def _add_once(
+    repo: Repo, paths: Sequence[str], uploaded: list[LiveIndex], *, rehash: bool, reader: Reader, meter: Meter
+) -> AddResult:
     lock = repo.lock
     entries = dict(lock.entries)
     wanted = _targets(repo, paths, entries)
     added: list[Added] = []
     records: dict[TrackedPath, TreeRecord] = {}
-    with repo.store.packer() as packer:
+    with repo.store.index.also(uploaded), repo.store.packer() as packer:
         packer.promised = Promised(repo)
         reader.expect(_unread(repo, wanted, packer, rehash=rehash))
         meter.start("Adding", None, "files")
@@ -123,7 +142,7 @@ def _add(repo: Repo, paths: Sequence[str], *, rehash: bool, reader: Reader, mete
             records[top] = taken.record
             added.append(Added(top, before, taken.entry, packer.added - new, taken.special))
         reader.settle(packer, entries, records.keys())
-        stored = _keep(repo, packer, entries, reader)
+        stored = _keep(repo, packer, entries, reader, uploaded)
         meter.finish()
     # Only now: what the stat index says is stored, is.
     for top, record in records.items():
@@ -152,18 +171,21 @@ def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, 
         with repo.store.packer() as packer:
             entries[top] = put_listing(packer, rows(packer))
             reader.settle(packer, entries, [top])
-            stored = _keep(repo, packer, entries, reader)
+            stored = _keep(repo, packer, entries, reader, [])
         write_tracked(repo, Lock(lock.repository, entries))
     return AddResult((Added(top, before, entries[top], packer.added, ()),), stored)
 
 
-def _keep(repo: Repo, packer: Packer, entries: Mapping[TrackedPath, Entry], reader: Reader) -> int:
-    """Let the log keep what is about to be tracked; return the bytes as stored."""
+def _keep(
+    repo: Repo, packer: Packer, entries: Mapping[TrackedPath, Entry], reader: Reader, uploaded: list[LiveIndex]
+) -> int:
+    """Let the log keep what is about to be tracked; return the bytes as stored, with what is `uploaded` already."""
     root = put_local_root(packer, entries)
     index = packer.finish()
-    repo.store.move("add", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
+    uploaded += [] if index is None else [index]
+    repo.store.move("add", {repo.lock_ref: Target(TargetKind.LISTING, root)}, *uploaded)
     reader.keep()
-    return sum(index.packs.values()) if index is not None else 0
+    return sum(size for one in uploaded for size in one.packs.values())
 
 
 def move_lock(repo: Repo, entries: dict[TrackedPath, Entry]) -> None:

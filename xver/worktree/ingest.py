@@ -11,7 +11,7 @@ from typing import Protocol
 
 from xver.errors import InvalidInput
 from xver.format.listings import Row
-from xver.model.entries import Entry, entry_id
+from xver.model.entries import CHUNK_MAX, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ID_SIZE
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.progress import SILENT, Meter
@@ -199,7 +199,7 @@ def _take(
     count = 0
     for name, stat in zip(directory.names, directory.stats, strict=True):
         seen, known = recorded.get(name, (NO_STAT, None))
-        if known is not None and seen == stat and _holds(packer, known.id):
+        if known is not None and seen == stat and _holds(packer, known.id, known.size):
             fresh.add(name, stat, known)
             continue
         reading = read(_file(top, folder, name), packer, stat=stat)
@@ -221,13 +221,14 @@ def _file(top: str, folder: str, name: bytes) -> str:
 
 def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
     return packer is None or all(
-        _holds(packer, record.ids[at : at + ID_SIZE]) for at in range(0, len(record.ids), ID_SIZE)
+        _holds(packer, record.ids[ID_SIZE * at : ID_SIZE * (at + 1)], size)
+        for at, size in enumerate(record.each_size())
     )
 
 
-def _holds(packer: Packer | None, id: bytes) -> bool:
+def _holds(packer: Packer | None, id: bytes, size: int) -> bool:
     """Tell whether content need not be stored: it is, or a remote keeps it, or there is none, or nobody stores any."""
-    return packer is None or id == EMPTY_ID or packer.holds(id)
+    return packer is None or id == EMPTY_ID or packer.holds(id, whole=size > CHUNK_MAX)
 
 
 def _whole_names(folder: str, record: DirectoryRecord) -> Iterator[tuple[bytes, Known]]:

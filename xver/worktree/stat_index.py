@@ -101,6 +101,10 @@ class DirectoryRecord:
         """Return the recorded stat of the file at a position."""
         return self.stats[at * STAT_SIZE : (at + 1) * STAT_SIZE]
 
+    def each_size(self) -> Iterator[int]:
+        """Yield the size of every file, in bytes."""
+        return (size for (size,) in _SIZE.iter_unpack(self.sizes))
+
     def known(self, at: int) -> Known:
         """Return what is known of the file at a position."""
         return Known(
