@@ -75,6 +75,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "runs": Lazy("commands.runs:runs", "List, query and compare runs"),
     },
     "Upkeep": {
+        "gc": Lazy("commands.gc:gc", "Free the space of what nothing needs any more"),
         "fsck": Lazy("commands.checking:fsck", "Check that everything stored is whole"),
         "evict": Lazy("commands.space:evict", "Free disk space by giving up content that a remote holds"),
     },

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from xver.history.bounds import bounds_of
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.kept import Kept
@@ -72,10 +73,11 @@ def collect(
     mark: Callable[[Kept], None],
     patience: Patience,
     *,
+    outlook: Outlook | None = None,
     now: float | None = None,
     meter: Meter = SILENT,
 ) -> Collection:
-    """Collect: whatever others do meanwhile, nothing that a ref reaches is lost (rules R1 to R3).
+    """Collect, as `outlook` says: whatever others do meanwhile, nothing that a ref reaches is lost (rules R1 to R3).
 
     Raises:
         ContentNotFound: what a ref needs is missing; nothing was changed.
@@ -84,15 +86,18 @@ def collect(
     """
     moment = time.time() if now is None else now
     before = moment - patience.grace if patience.grace else None
-    outlook = look(store, mark, patience, now=moment)
+    outlook = outlook or look(store, mark, patience, now=moment)
+    ends = bounds_of(store)
     left = probes(store)
     lost = store.lost_packs()
 
     def again(older: Kept) -> Kept:
+        nonlocal ends
         store.refresh()
-        fresh = Kept(store, lost=lost)
-        # What is marked has everything below it marked, but for what was not here then and may be now.
-        if not older.absent:
+        fresh, before = Kept(store, lost=lost), ends
+        ends = bounds_of(store)
+        # What is marked has everything below it marked, but for what was not here, or behind a bound, and is no more.
+        if not older.absent and before.forgotten <= ends.forgotten and before.shallow <= ends.shallow:
             fresh.take_over(older)
         mark(fresh)
         fresh.mark_bases()

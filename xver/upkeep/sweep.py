@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import CorruptData
+from xver.errors import CorruptData, StorageError, TransientStorageError
 from xver.storage.base import Stat
 from xver.store.log import CHECKPOINTS_KEPT, pack_base
 from xver.store.store import Store
@@ -47,7 +47,15 @@ def sweepable(store: Store, *, fence: int | None = None, removed_before: float |
 def sweep(store: Store, found: Sweepable) -> int:
     """Delete; return the bytes. What was not live and below the fence, or removed, can never become live again."""
     for stat in found.now:
-        store.storage.delete(stat.key)
+        try:
+            store.storage.delete(stat.key)
+        except TransientStorageError:
+            raise
+        except StorageError as error:
+            raise StorageError(
+                f"{stat.key} cannot be deleted: {error.message}",
+                hint="deleting needs rights of its own there; all that is needed is untouched, and gc may be repeated",
+            ) from error
     return sum(stat.size for stat in found.now)
 
 
