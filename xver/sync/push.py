@@ -141,9 +141,7 @@ def _send(
             with there.index.also(uploaded):
                 lacking, ends = _lacking(repo, there, wanted, _revived(repo, there, targets))
                 commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
-                copied = copy(
-                    repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter
-                )
+                copied = copy(repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter)
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
             behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, uploaded, operation, ends.tombstones)
         except Collected:
