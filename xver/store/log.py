@@ -190,6 +190,24 @@ class Log:
             problems.append(f"{entry_key(self.n)} is missing: {len(beyond)} later entries are not read")
         return problems
 
+    def mend_checkpoints(self) -> list[str]:
+        """Write again each checkpoint that is damaged, from the entries before it; return their keys.
+
+        A checkpoint is a function of these entries, and its name is the digest of its bytes: no other can take its
+        place. One that a collection took away stays away. Raises `CorruptData` where the log itself is damaged.
+        """
+        mended = []
+        whole = Log(self._storage, client=self._client)
+        while whole.n < self.n and (data := self._read(whole.n)) is not None:
+            named = decode_entry(data).checkpoint
+            if named is not None and self._check_checkpoint(*named, may_be_gone=True) is not None:
+                body = encode_checkpoint(whole._state())
+                if digest_hex(body) == named[1]:
+                    self._storage.put(_checkpoint_key(*named), body)
+                    mended.append(_checkpoint_key(*named))
+            whole._fold(data)
+        return mended
+
     def live_packs(self) -> dict[str, int]:
         """Return the live packs with their sizes in bytes."""
         packs = {name: size for index in self.indexes.values() for name, size in index.packs.items()}
@@ -307,10 +325,7 @@ class Log:
             except NotFound:
                 continue  # a collection was faster: the log has all that it says
             if digest_hex(body) != found[n]:
-                raise CorruptData(
-                    f"{_checkpoint_key(n, found[n])} of {self._storage.url} is damaged",
-                    hint="delete this file: the log has all that it says",
-                )
+                continue  # the log has all that it says; `verify` tells of it and `mend_checkpoints` makes it anew
             state = decode_checkpoint(body)
             self.n, self.digest = state.n + 1, state.digest
             self.refs, self.indexes = dict(state.refs), dict(state.indexes)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Container as Ids
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -59,12 +59,14 @@ class Packer:
         anew: bool = False,
         is_promised: Callable[[bytes], bool] = lambda _: False,
         holds_whole: Callable[[bytes], bool],
+        only: Collection[bytes] | None = None,
     ) -> None:
         self._storage = storage
         self._index = index
         self._anew = anew
         self._is_promised = is_promised
         self._holds_whole = holds_whole
+        self._only = only
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
         self._batches = {"data": _Batch(), "meta": _Batch()}
@@ -90,7 +92,12 @@ class Packer:
         self._closer.shutdown(wait=True, cancel_futures=True)
 
     def __contains__(self, id: bytes) -> bool:
-        """Tell whether the object need not be put: it is here, or on its way, or a remote keeps it for this store."""
+        """Tell whether the object need not be put.
+
+        It is here, or on its way, or a remote keeps it for this store, or it is none of those that are wanted.
+        """
+        if self._only is not None and id not in self._only:
+            return True
         return id in self._new or (not self._anew and (id in self._index or self._is_promised(id)))
 
     def holds(self, id: bytes, *, whole: bool = False) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -180,11 +180,11 @@ class Store:
             raise ContentNotFound(id)
         return place
 
-    def packer(self, *, anew: bool = False, fetches: bool = False) -> Packer:
+    def packer(self, *, anew: bool = False, fetches: bool = False, only: Collection[bytes] | None = None) -> Packer:
         """Return a packer for one transfer; use it as a context.
 
         `anew`: also what the store holds already is packed. `fetches`: also what a remote keeps for it, which need not
-        be stored here otherwise.
+        be stored here otherwise. `only`: of all that is put it takes these ids alone.
         """
         return Packer(
             self.storage,
@@ -193,6 +193,7 @@ class Store:
             anew=anew,
             holds_whole=self.holds_whole,
             is_promised=(lambda _: False) if fetches else self.promises.__contains__,
+            only=only,
         )
 
     def commit(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from xver.errors import NotFound, XverError
@@ -47,7 +48,8 @@ class Findings:
 
     `promised` counts objects that a remote holds and we do not, `unread` the bytes as stored of the live packs whose
     content was not read, `packs` the live packs, and `sampled` how many of them were read where a share was asked
-    for. `damage` is what is wrong, `damaged` the packs in which something is.
+    for. `damage` is what is wrong, `damaged` the packs in which something is, `lost` what a ref leads to and no pack
+    has. `unindexed`: an index cannot be used, so what refs lead to was not followed.
     """
 
     objects: int
@@ -58,6 +60,8 @@ class Findings:
     sampled: int
     damage: tuple[Damage, ...]
     damaged: frozenset[str] = frozenset()
+    lost: Mapping[bytes, Kind] = field(default_factory=dict)
+    unindexed: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:

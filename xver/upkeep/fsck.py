@@ -116,7 +116,9 @@ def _check(
         len(packs.names),
         packs.sampled,
         tuple(sorted(set(damage), key=str)),
-        frozenset(packs.damaged),
+        frozenset(packs.damaged | reached.damaged),
+        {id: edge.kind for id, edge in reached.lost.items()},
+        unindexed=len(indexes) < len(store.log.indexes),
     )
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from xver.cli.command import Command
 from xver.cli.human import count, plural, size
 from xver.cli.output import Output, pass_output
-from xver.errors import CorruptData, InvalidInput, NotFound, StorageError, TransientStorageError
+from xver.errors import CorruptData, InvalidInput, NotFound, StorageError, TransientStorageError, XverError
 from xver.progress import Meter
 from xver.repo import Repo, open_repo
+from xver.store.store import Store
 from xver.upkeep.findings import Findings
 from xver.upkeep.fsck import Sample, check, check_remote
 
-_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
+if TYPE_CHECKING:
+    from xver.upkeep.repair import Source
+
+_NO_LOG: Final = "the log cannot be made anew: "
+_BESIDE_GIT: Final = "move {folder} away, then xver pull for what a remote has, xver add for what is here"
+_OUTSIDE: Final = "xver clone a remote into a new folder; without one move {folder} away, then xver init, xver add"
+_SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 
 @click.command(cls=Command, exits=(CorruptData, NotFound, StorageError, TransientStorageError))
@@ -29,39 +40,128 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
     help="Read the content, too: of all packs, or of a random share of them (5%).",
 )  # fmt: skip
 @click.option("--seed", type=int, default=None, metavar="N", help="Choose the share as the check that printed N did.")
+@click.option("--repair", is_flag=True, help="Mend what is wrong, from verified copies.")
+@click.option("--from", "sources", multiple=True, metavar="NAME", help="Take copies from this remote [default: all].")
+@click.option("--rebuild-index", is_flag=True, help="Make all indexes anew from the packs' own tables first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
-def fsck(out: Output, name: str | None, data: str | None, seed: int | None, as_json: bool) -> int:
+def fsck(
+    out: Output,
+    name: str | None,
+    data: str | None,
+    seed: int | None,
+    repair: bool,
+    sources: tuple[str, ...],
+    rebuild_index: bool,
+    as_json: bool,
+) -> int:
     """Check that everything stored is whole.
 
     Checks the log's chain, the size of every pack and index, every pack's table of objects against the indexes, and
     that all that a ref leads to is there. With --data also reads every object and compares its bytes with its id.
     Names the paths, commits and runs that something damaged belongs to. Ends with 1 when anything is wrong.
 
+    --repair brings what is damaged or missing from the remotes and from the files of the work tree (a remote's from the
+    local store), each object verified, and moves what is whole out of damaged packs. What nobody has stays listed. The
+    log itself cannot be made anew. Nothing is changed without --repair or --rebuild-index.
+
     Examples:
       xver fsck
       xver fsck --data
       xver fsck --remote --data=5%
+      xver fsck --data --repair
     """
     sample = _sample(data, seed)
+    if sources and not repair:
+        raise InvalidInput("--from says where --repair takes copies from", hint="xver fsck --repair --from NAME")
     repo = open_repo()
-    found = _check(repo, name, sample, out.meter())
+    with contextlib.ExitStack() as stack:
+        store = _open(repo, name, stack)
+        look = partial(_check, repo, store, name, sample, out.meter())
+        if rebuild_index:
+            _rebuild(store, out)
+        found = _repair(repo, store, name, look, sources, out) if repair else look()
     if as_json:
         out.json(_document(found, sample))
     else:
         for problem in found.problems:
             out.line(problem)
-        out.note(_verdict(found, sample, name))
+        out.note(_verdict(found, sample, name, repair=repair))
     return 1 if found.damage else 0
 
 
-def _check(repo: Repo, name: str | None, sample: Sample, meter: Meter) -> Findings:
+def _open(repo: Repo, name: str | None, stack: contextlib.ExitStack) -> Store:
     from xver.sync.remotes import choose_remote, open_remote_afresh
 
+    if name is not None:
+        return stack.enter_context(open_remote_afresh(repo, choose_remote(repo, name or None)))
+    try:
+        return repo.store
+    except CorruptData as error:
+        way = _OUTSIDE if repo.git is None else _BESIDE_GIT
+        raise CorruptData(error.message, hint=_NO_LOG + way.format(folder=repo.storage.url)) from error
+
+
+def _check(repo: Repo, store: Store, name: str | None, sample: Sample, meter: Meter) -> Findings:
+    return check(repo, sample=sample, meter=meter) if name is None else check_remote(store, sample=sample, meter=meter)
+
+
+def _rebuild(store: Store, out: Output) -> None:
+    from xver.upkeep.rebuild import rebuild_index
+
+    made = rebuild_index(store, meter=out.meter())
+    out.note(f"Indexes made anew: {count(made.rows)} objects in {plural(made.packs, 'pack')}")
+
+
+def _repair(
+    repo: Repo,
+    store: Store,
+    name: str | None,
+    look: Callable[[], Findings],
+    sources: tuple[str, ...],
+    out: Output,
+) -> Findings:
+    from xver.upkeep.own_files import take_files
+    from xver.upkeep.repair import Source, repair
+
     if name is None:
-        return check(repo, sample=sample, meter=meter)
-    with open_remote_afresh(repo, choose_remote(repo, name or None)) as there:
-        return check_remote(there, sample=sample, meter=meter)
+        copies = _remotes(repo, sources or tuple(repo.settings.remotes), out, must=bool(sources))
+        done, found = repair(
+            store,
+            look,
+            copies,
+            may_be_elsewhere=bool(repo.settings.remotes),
+            files=partial(take_files, repo),
+            meter=out.meter(),
+        )
+    else:
+        copies = [Source("this clone", repo.store), *_remotes(repo, sources, out, must=True)]
+        done, found = repair(store, look, copies, meter=out.meter())
+    for source, number in done.brought.items():
+        out.note(f"Brought {plural(number, 'object')} from {source}")
+    if done.packs:
+        out.note(f"Moved {plural(done.moved, 'object')} out of {plural(done.packs, 'damaged pack')}")
+    if done.rebuilt:
+        out.note("Indexes made anew")
+    if done.checkpoints:
+        out.note(f"Wrote {plural(done.checkpoints, 'checkpoint')} again")
+    return found
+
+
+def _remotes(repo: Repo, names: Iterable[str], out: Output, *, must: bool) -> list[Source]:
+    """Open the remotes to take copies from; one that cannot be opened is told, unless it was asked for."""
+    from xver.sync.remotes import choose_remote, open_remote
+    from xver.upkeep.repair import Source
+
+    found = []
+    for name in names:
+        try:
+            found.append(Source(name, open_remote(repo, choose_remote(repo, name))))
+        except XverError as error:
+            if must:
+                raise
+            out.warn(f"{name} is left out: {error.message}")
+    return found
 
 
 def _sample(data: str | None, seed: int | None) -> Sample:
@@ -73,7 +173,7 @@ def _sample(data: str | None, seed: int | None) -> Sample:
     return Sample(float(share[1]) / 100, secrets.randbelow(1 << 32) if seed is None else seed)
 
 
-def _verdict(found: Findings, sample: Sample, remote: str | None) -> str:
+def _verdict(found: Findings, sample: Sample, remote: str | None, *, repair: bool) -> str:
     verdict = "all whole" if not found.damage else plural(len(found.damage), "problem")
     parts = [f"{plural(found.packs, 'pack')}: {verdict}"]
     if found.objects:
@@ -82,9 +182,13 @@ def _verdict(found: Findings, sample: Sample, remote: str | None) -> str:
         parts.append(f"{count(found.promised)} not fetched yet")
     if 0 < sample.share < 1:
         parts.append(f"read {plural(found.sampled, 'pack')} of {count(found.packs)}: --seed {sample.seed}")
+    here = "" if remote is None else f" --remote {remote}".rstrip()
     if found.unread:
-        again = "xver fsck --data" if remote is None else f"xver fsck --data --remote {remote}".strip()
-        parts.append(f"{size(found.unread)} of content not read: {again}")
+        parts.append(f"{size(found.unread)} of content not read: xver fsck --data{here}")
+    if any(one.key.startswith("log/") for one in found.damage):
+        parts.append("the log cannot be made anew: what it reached is whole where nothing else is named")
+    elif found.damage and not repair:
+        parts.append(f"xver fsck{' --data' if sample.share else ''}{here} --repair mends what others have")
     return "; ".join(parts)
 
 

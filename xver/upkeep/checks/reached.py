@@ -50,6 +50,8 @@ class Reached:
     bad: set[bytes] = field(default_factory=set)
     lost: dict[bytes, Edge] = field(default_factory=dict)
     """What the store does not hold at all, and should."""
+    damaged: set[str] = field(default_factory=set)
+    """Packs in which something that was read is not what its id says."""
 
     def note(self, edge: Edge, what: str, key: str = "") -> None:
         """Record that an object is not as it should be, where it is met first; of many of one path one is named."""
@@ -75,7 +77,7 @@ def walk(
 ) -> Reached:
     """Follow every strong edge from `start`; `bad` says of objects known to be damaged what is wrong, and where.
 
-    `may_be_elsewhere`: content of files need not be here, nor what is in `optional`. What lies behind the bounds of the
+    `may_be_elsewhere`: content of files need not be here, nor what is in `optional`, nor what a remote promised. What lies behind the bounds of the
     store need not be anywhere.
 
     Raises:
@@ -121,7 +123,7 @@ def _is_here(
         return False
     place = store.index.find(edge.id)
     if place is None:
-        if may_be_elsewhere and (edge.kind in _CONTENT or edge.id in optional):
+        if (may_be_elsewhere and (edge.kind in _CONTENT or edge.id in optional)) or edge.id in store.promises:
             found.promised.add(edge.id)
         else:
             found.lost[edge.id] = edge
@@ -142,7 +144,7 @@ def _children(store: Store, parents: list[Edge], found: Reached, bounds: Bounds)
         try:
             below += (child for child in edges_within(edge, bytes(data[edge.id]), bounds) if child.id != EMPTY_ID)
         except DAMAGE as error:
-            found.note(edge, harm_of(error), _home(store, edge))
+            found.note(edge, harm_of(error), store.locate(edge.id).container.name)
     return below
 
 
@@ -159,10 +161,7 @@ def _read(store: Store, edges: list[Edge], found: Reached) -> dict[bytes, bytes 
         except TransientStorageError:
             raise
         except DAMAGE as error:
-            found.note(edge, harm_of(error), _home(store, edge))
+            home = store.locate(edge.id).container.name
+            found.note(edge, harm_of(error), home)
+            found.damaged.add(home)
     return data
-
-
-def _home(store: Store, edge: Edge) -> str:
-    place = store.index.find(edge.id)
-    return "" if place is None else place.container.name
