@@ -194,18 +194,21 @@ class Log:
         """Write again each checkpoint that is damaged, from the entries before it; return their keys.
 
         A checkpoint is a function of these entries, and its name is the digest of its bytes: no other can take its
-        place. One that a collection took away stays away. Raises `CorruptData` where the log itself is damaged.
+        place. An old one that a collection took away stays away. Raises `CorruptData` where the log itself is damaged.
         """
-        mended = []
+        bodies: list[tuple[int, str, bytes]] = []
         whole = Log(self._storage, client=self._client)
         while whole.n < self.n and (data := self._read(whole.n)) is not None:
-            named = decode_entry(data).checkpoint
-            if named is not None and self._check_checkpoint(*named, may_be_gone=True) is not None:
-                body = encode_checkpoint(whole._state())
-                if digest_hex(body) == named[1]:
-                    self._storage.put(_checkpoint_key(*named), body)
-                    mended.append(_checkpoint_key(*named))
+            if (named := decode_entry(data).checkpoint) is not None:
+                bodies.append((*named, encode_checkpoint(whole._state())))
             whole._fold(data)
+        mended = []
+        for number, (n, digest, body) in enumerate(bodies):
+            may_be_gone = number < len(bodies) - CHECKPOINTS_KEPT
+            is_bad = self._check_checkpoint(n, digest, may_be_gone=may_be_gone) is not None
+            if is_bad and digest_hex(body) == digest:
+                self._storage.put(_checkpoint_key(n, digest), body)
+                mended.append(_checkpoint_key(n, digest))
         return mended
 
     def live_packs(self) -> dict[str, int]:

@@ -177,15 +177,20 @@ class TestCheckpoints:
         storage.put("checkpoints/²³.x", b"lie")
         assert log_on(storage).refs == log.refs
 
-    def test_a_damaged_one_is_named_with_the_way_out(self, storage: MemoryStorage) -> None:
-        filled(storage, CHECKPOINT_EVERY + 5)
-        (stat,) = storage.list("checkpoints/")
-        storage.put(stat.key, storage.get(stat.key).replace(b"heads/main", b"heads/evil"))
-        with pytest.raises(CorruptData, match="is damaged") as caught:
-            log_on(storage)
-        assert "delete this file" in str(caught.value.hint)
-        storage.delete(stat.key)
-        assert log_on(storage).n == CHECKPOINT_EVERY + 5
+    def test_a_damaged_one_is_passed_over_named_and_made_anew(self, storage: MemoryStorage) -> None:
+        log = filled(storage, 3 * CHECKPOINT_EVERY + 5)
+        keys = sorted(stat.key for stat in storage.list("checkpoints/"))
+        bodies = {key: storage.get(key) for key in keys}
+        storage.put(keys[0], b"")
+        storage.put(keys[1], bodies[keys[1]].replace(b"heads/main", b"heads/evil"))
+        storage.delete(keys[2])
+        again = log_on(storage)
+        assert (again.n, again.refs) == (log.n, log.refs)
+        assert len(again.verify()) == 3
+        assert again.mend_checkpoints() == keys
+        assert {key: storage.get(key) for key in keys} == bodies
+        assert again.verify() == []
+        assert again.mend_checkpoints() == []
 
     def test_an_older_one_that_is_damaged_is_found_by_verify(self, storage: MemoryStorage) -> None:
         filled(storage, 2 * CHECKPOINT_EVERY + 5)

@@ -88,17 +88,11 @@ def without_remote(repo: Repo) -> Repo:
 def both_versions(repo: Repo) -> None:
     """Both commits can be checked out, byte by byte."""
     again = reopened(repo)
-    first, second = FIRST, FIRST | SECOND
-    old = next(iter(_parents(again.store)))
-    switch(again, old)
-    assert read_tree(again.root) == first
+    head = read_snapshot(again.store, SnapshotId(again.store.log.refs["heads/main"].id))
+    switch(again, head.parents[0].hex())
+    assert read_tree(again.root) == FIRST
     switch(again, "main")
-    assert read_tree(again.root) == second
-
-
-def _parents(store: Store) -> list[str]:
-    head = read_snapshot(store, SnapshotId(store.log.refs["heads/main"].id))
-    return [id.hex() for id in head.parents]
+    assert read_tree(again.root) == FIRST | SECOND
 
 
 def flipped(at: int) -> Callable[[bytes], bytes]:
@@ -117,7 +111,6 @@ HARM: dict[str, tuple[str, Callable[[bytes], bytes | None]]] = {
     "all indexes are flipped": ("index/* *", flipped(-1)),
     "all indexes and a pack are gone": ("[ip]*/* *", lambda body: None),
     "a checkpoint is flipped": ("checkpoints/*", flipped(-1)),
-    "a checkpoint is emptied": ("checkpoints/*", lambda body: b""),
 }
 
 
@@ -139,7 +132,6 @@ def test_the_local_store_is_mended_from_a_remote(repo: Repo, name: str) -> None:
     refs = dict(repo.store.log.refs)
     assert harm(repo.root / ".xver" / "store", *HARM[name])
     assert check(reopened(repo)).damage != ()
-    repo.settings_path.write_text('[remotes.origin]\nurl = "../remote"\n')
     done, left = mend(reopened(repo))
     assert left.damage == ()
     assert done.lost == {}

@@ -77,8 +77,8 @@ def walk(
 ) -> Reached:
     """Follow every strong edge from `start`; `bad` says of objects known to be damaged what is wrong, and where.
 
-    `may_be_elsewhere`: content of files need not be here, nor what is in `optional`, nor what a remote promised. What lies behind the bounds of the
-    store need not be anywhere.
+    `may_be_elsewhere`: content of files need not be here, nor what is in `optional`, nor what a remote promised. What
+    lies behind the bounds of the store need not be anywhere.
 
     Raises:
         TransientStorageError: the storage cannot be asked now.
