@@ -15,7 +15,8 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "finish": "xver.experiments.api:finish",
     "init": "xver.experiments.api:init",
-    "open_repo": "xver.repo:open_repo",
+    "open": "xver.filesystem.api:open_file",
+    "open_repo": "xver.filesystem.api:open_repo",
     "run": "xver.experiments.api:run",
 }
 

@@ -1,8 +1,7 @@
-"""Bytes of a file into objects, and back: streams in, seekable files out, in memory that does not grow."""
+"""Bytes of a file into objects, and back as a stream, in memory that does not grow."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
@@ -14,7 +13,6 @@ from xver.format.nodes import NodeBuilder, decode_node
 from xver.model.entries import CHUNK_MAX, File, Link
 from xver.model.ids import (
     EMPTY_ID,
-    ChunkId,
     ContentId,
     Kind,
     NodeId,
@@ -104,20 +102,23 @@ def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | mem
         ContentNotFound: the store does not hold all of it.
         CorruptData: an object's bytes are not its id's, or sizes do not add up.
     """
-    yield from _read_from(store, id, size, 0)
+    batch: list[tuple[bytes, int]] = []
+    waiting = 0
+    for chunk, length in _leaves(store, id, size):
+        batch.append((chunk, length))
+        waiting += length
+        if waiting >= _AHEAD:
+            yield from _chunks(store, batch)
+            batch, waiting = [], 0
+    yield from _chunks(store, batch)
 
 
 def is_here(store: Store, id: ContentId, size: int) -> bool:
     """Tell whether the store holds all of the content itself, to the last chunk: it may have been fetched in part."""
     try:
-        return all(chunk in store for _, chunk, _ in _leaves(store, id, size, 0))
+        return all(chunk in store for chunk, _ in _leaves(store, id, size))
     except ContentNotFound:
         return False
-
-
-def open_content(store: Store, id: ContentId, size: int) -> io.BufferedReader:
-    """Return the content as a seekable binary file, read as needed."""
-    return io.BufferedReader(_ContentFile(store, id, size), buffer_size=256 * 1024)
 
 
 def read_all(store: Store, id: ContentId, size: int) -> bytes:
@@ -165,27 +166,6 @@ def _content_id(row: Row) -> ContentId:
     return row.entry.id
 
 
-def _read_from(store: Store, id: ContentId, size: int, start: int) -> Iterator[bytes | memoryview]:
-    batch: list[tuple[bytes, int]] = []
-    waiting = 0
-    skip = None
-    for offset, chunk, length in _leaves(store, id, size, start):
-        if skip is None:
-            skip = start - offset
-        batch.append((chunk, length))
-        waiting += length
-        if waiting >= _AHEAD:
-            yield from _skipped(_chunks(store, batch), skip)
-            batch, waiting, skip = [], 0, 0
-    yield from _skipped(_chunks(store, batch), skip or 0)
-
-
-def _skipped(parts: Iterator[bytes | memoryview], skip: int) -> Iterator[bytes | memoryview]:
-    for part in parts:
-        yield part[skip:] if skip else part
-        skip = 0
-
-
 def _chunks(store: Store, batch: list[tuple[bytes, int]]) -> Iterator[bytes | memoryview]:
     found = dict(store.get_many(Wanted(Kind.CHUNK, id) for id in dict.fromkeys(id for id, _ in batch)))
     for id, length in batch:
@@ -194,73 +174,24 @@ def _chunks(store: Store, batch: list[tuple[bytes, int]]) -> Iterator[bytes | me
         yield found[id]
 
 
-def _leaves(store: Store, id: ContentId, size: int, start: int) -> Iterator[tuple[int, bytes, int]]:
-    """Yield (offset, chunk, size) of every chunk that ends after `start`."""
+def _leaves(store: Store, id: ContentId, size: int) -> Iterator[tuple[bytes, int]]:
+    """Yield every chunk and its size, in order."""
     if size == 0:
         if id != EMPTY_ID:
             raise CorruptData("content of no bytes has another id")
         return
     if size <= CHUNK_MAX:
-        yield 0, id, size
+        yield id, size
         return
-    yield from _below(store, NodeId(id), size, 0, start, None)
+    yield from _below(store, NodeId(id), size, None)
 
 
-def _below(
-    store: Store, id: NodeId, size: int, offset: int, start: int, level: int | None
-) -> Iterator[tuple[int, bytes, int]]:
+def _below(store: Store, id: NodeId, size: int, level: int | None) -> Iterator[tuple[bytes, int]]:
     node = decode_node(store.get(Kind.NODE, id))
     if node.size != size or (level is not None and node.level != level):
         raise CorruptData(f"node b3:{id.hex()[:16]} is not what its parent says")
     for child, length in node.children:
-        if offset + length > start:
-            if node.level == 1:
-                yield offset, ChunkId(child), length
-            else:
-                yield from _below(store, NodeId(child), length, offset, start, node.level - 1)
-        offset += length
-
-
-class _ContentFile(io.RawIOBase):
-    """A raw seekable file over content; keeps the stream it is reading until somebody seeks."""
-
-    def __init__(self, store: Store, id: ContentId, size: int) -> None:
-        super().__init__()
-        self._store = store
-        self._id = id
-        self._size = size
-        self._position = 0
-        self._stream: Iterator[bytes | memoryview] | None = None
-        self._rest: bytes | memoryview = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        target = base + offset
-        if target < 0:
-            raise ValueError(f"negative position {target}")
-        if target != self._position:
-            self._position, self._stream, self._rest = target, None, b""
-        return target
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        if self._position >= self._size or not len(view):
-            return 0
-        if self._stream is None:
-            self._stream = _read_from(self._store, self._id, self._size, self._position)
-        if not len(self._rest):
-            self._rest = next(self._stream)
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        self._position += count
-        return count
+        if node.level == 1:
+            yield child, length
+        else:
+            yield from _below(store, NodeId(child), length, node.level - 1)

@@ -99,6 +99,11 @@ class StoreIndex:
             if place.container.name in packs and self.find(place.id) is None
         }
 
+    def share(self, other: StoreIndex) -> None:
+        """Use what another one has opened: indexes are never changed."""
+        self._opened |= other._opened
+        self._ranged |= other._ranged
+
     @property
     def is_whole(self) -> bool:
         """Tell whether nothing that the log says is live has to be avoided."""

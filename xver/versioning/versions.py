@@ -179,7 +179,7 @@ def resolve(repo: Repo, rev: str) -> Version:
         commit = git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
         return Version(commit.id, commit.parents, commit.author, commit.time, commit.offset, commit.message)
     id = resolve_snapshot(repo.store, rev, head=head_id(repo))
-    return _version(id, read_snapshot(repo.store, id), bounds_of(repo.store))
+    return version_of(id, read_snapshot(repo.store, id), bounds_of(repo.store))
 
 
 def head_id(repo: Repo) -> SnapshotId | None:
@@ -226,7 +226,8 @@ def branch_name(repo: Repo) -> str | None:
     return word.removeprefix(HEADS) if word.startswith(HEADS) else None
 
 
-def _version(id: SnapshotId, one: Snapshot, bounds: Bounds) -> Version:
+def version_of(id: SnapshotId, one: Snapshot, bounds: Bounds) -> Version:
+    """Return a snapshot as a version, its parents as far as the store has them."""
     parents = tuple(parent.hex() for parent in bounds.parents(id, one))
     return Version(id.hex(), parents, one.author, one.time, one.offset, one.message)
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.faulty import FaultyStorage
 from xver.errors import ContentNotFound, CorruptData
 from xver.format.chunks import CHUNK_MIN
 from xver.format.listings import Row
@@ -20,7 +19,6 @@ from xver.storage.memory import MemoryStorage
 from xver.store.content import (
     Content,
     content_kind,
-    open_content,
     put_bytes,
     put_stream,
     read_all,
@@ -28,7 +26,7 @@ from xver.store.content import (
     read_rows,
 )
 from xver.store.log import Change
-from xver.store.store import Store, create_store, open_store
+from xver.store.store import Store, create_store
 
 BIG = random.Random(1).randbytes(3_000_000)
 SIZES = [0, 1, CHUNK_MIN, CHUNK_MAX - 1, CHUNK_MAX, CHUNK_MAX + 1, 1_000_000, 3_000_000]
@@ -64,7 +62,6 @@ def test_content_is_read_back(store: Store, size: int) -> None:
     assert (content.size, content.fingerprint) == (size, fingerprint(data))
     assert (content.sha256 is None) == (size <= CHUNK_MAX)
     assert read_all(store, content.id, size) == data
-    assert open_content(store, content.id, size).read() == data
     if size <= CHUNK_MAX:
         assert content.id == chunk_id(data)
 
@@ -84,41 +81,6 @@ def test_identifying_gives_what_storing_gives(store: Store, size: int) -> None:
 def test_nothing_is_stored_of_an_empty_file(store: Store) -> None:
     assert stored(store, b"").id == EMPTY_ID
     assert store.log.n == 0
-
-
-@given(moves=st.lists(st.tuples(st.integers(0, 3_100_000), st.integers(0, 700_000)), min_size=1, max_size=6))
-@settings(max_examples=40)
-def test_any_part_is_the_bytes_of_that_part(big: tuple[Store, Content], moves: list[tuple[int, int]]) -> None:
-    store, content = big
-    with open_content(store, content.id, content.size) as file:
-        for offset, length in moves:
-            assert file.seek(offset) == offset
-            assert file.read(length) == BIG[offset : offset + length]
-            assert file.tell() == max(offset, min(offset + length, content.size))
-
-
-def test_a_small_part_reads_little(big: tuple[Store, Content]) -> None:
-    store, content = big
-    faulty = FaultyStorage(store.storage)
-    watched = open_store(faulty, client="test")
-    with open_content(watched, content.id, content.size) as file:
-        file.seek(2_990_000)
-        assert file.read(100) == BIG[2_990_000:2_990_100]
-    # Two nodes' worth of metadata at most, then the chunks from there on in one request.
-    assert len([key for _, key in faulty.calls if key.startswith("packs/")]) <= 3
-
-
-def test_a_file_reads_and_seeks_as_python_expects(big: tuple[Store, Content]) -> None:
-    store, content = big
-    with open_content(store, content.id, content.size) as file:
-        assert file.readable()
-        assert file.seekable()
-        assert not file.writable()
-        assert file.seek(-10, 2) == 2_999_990
-        assert file.read() == BIG[-10:]
-        assert file.read(5) == b""
-        with pytest.raises(ValueError, match="negative"):
-            file.seek(-1)
 
 
 def test_an_edit_shares_all_chunks_but_a_few(store: Store) -> None:
