@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 _HOMES: Final = {
     "finish": "xver.experiments.api:finish",
     "init": "xver.experiments.api:init",
-    "open": "xver.filesystem.api:open_file",
-    "open_repo": "xver.filesystem.api:open_repo",
+    "open": "xver.filesystem.opening:open_file",
+    "open_repo": "xver.filesystem.repositories:open_repo",
     "run": "xver.experiments.api:run",
 }
 

@@ -4,7 +4,7 @@
     sources     stores opened for reading, one for each thread and process
     trees       the files of one version: look up, list, follow links inside a dataset
     files       the fsspec filesystem over them: pandas, polars, pyarrow, duckdb, dask and torch read through it
-    api         `xver.open` and `xver.open_repo`
+    opening     `xver.open`          repositories   `xver.open_repo`
 
 Read-only: nothing here writes to a store, a work tree or a remote. Only what is needed is fetched, and every byte is
 verified from the id down. The one home of fsspec outside of `storage`, and a reader of XVER_CACHE.

@@ -57,6 +57,8 @@ def parse_address(text: str, *, is_remote: bool) -> Address:
     store, below = "", text
     if is_remote or _ROOTED.match(text):
         store, _, below = text.partition("//")
+        if below and not store:
+            raise InvalidInput(f"{text!r} names no store", hint="as in bucket/prefix//data/labels.csv@v1.0")
         store = store.rstrip("/") or store
     if below.startswith("@") and not below.startswith("@@"):
         word, _, path = below[1:].partition("/")

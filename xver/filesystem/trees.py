@@ -132,7 +132,7 @@ class Tree:
                 above = self._literal([f"{top}/{part}" for part in _above(inner)])
                 links = {place: one for place, one in above.items() if isinstance(one, Link)}
                 if not links:
-                    return None
+                    return found
                 place, link = next(iter(links.items()))
                 rest = path[len(place) :]
             else:

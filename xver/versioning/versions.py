@@ -166,7 +166,7 @@ def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Versi
             return []
         start = resolve_snapshot(repo.store, rev, head=head_id(repo))
         bounds = bounds_of(repo.store)
-        versions = [_version(id, one, bounds) for id, one in history(repo.store, start)]
+        versions = [version_of(id, one, bounds) for id, one in history(repo.store, start)]
     if path is None:
         return versions
     with many_entries(repo) as at:

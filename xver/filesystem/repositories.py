@@ -1,4 +1,4 @@
-"""`xver.open` and `xver.open_repo`: a file of any version, and a repository here or at a remote, without a checkout."""
+"""`xver.open_repo`: a repository here, or one at a remote, read-only and without a clone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from xver.errors import InvalidInput, NotFound
-from xver.filesystem.addresses import Address, parse_address
-from xver.filesystem.files import KINDS, RemoteFiles, VersionedFiles
 from xver.filesystem.sources import RemoteSource, default_branch
 from xver.filesystem.trees import Folder, Tree
+from xver.history.bounds import bounds_of
 from xver.history.graph import history
 from xver.model.entries import External, File, Link
 from xver.model.refs import HEADS, TAGS
@@ -24,38 +23,7 @@ from xver.store.store import MARKER
 from xver.versioning.versions import Version, version_of
 
 _SCHEME: Final = re.compile(r"(?:xver\+)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-_MODES: Final = ("r", "rt", "rb")
-
-
-def open_file(
-    path: str | os.PathLike[str],
-    *,
-    rev: str | None = None,
-    mode: str = "r",
-    encoding: str = "utf-8",
-    endpoint_url: str | None = None,
-) -> IO[Any]:
-    """Open a file of a version for reading, without checking anything out; `xver.open` is this.
-
-    `path` is one of this repository, from the current folder, or an address: `xver://data/labels.csv@v1.0`,
-    `xver+s3://bucket/prefix//data/labels.csv@v1`. `rev` is the version where the address names none; without either
-    it is HEAD, or a remote's default branch. Only what is read is fetched; the file can be sought in.
-
-    Raises:
-        FileNotFoundError: nothing of that path, or no such version.
-        InvalidInput: a mode other than "r" and "rb".
-    """
-    if mode not in _MODES:
-        raise InvalidInput(f"mode {mode!r}: versions are only read", hint='mode="r" for text, mode="rb" for bytes')
-    files, inner = _files_of(os.fspath(path), endpoint_url)
-    files.invalidate_cache()
-    address = parse_address(inner, is_remote=files.is_remote)
-    if rev is not None:
-        if address.rev is not None and address.rev != rev:
-            raise InvalidInput(f"{os.fspath(path)} names a version, and rev={rev!r} another one")
-        address = Address(address.store, rev, address.path)
-    file = files.open(str(address), "rb")
-    return file if mode == "rb" else io.TextIOWrapper(file, encoding=encoding)
+MODES: Final = ("r", "rt", "rb")
 
 
 def open_repo(address: str | os.PathLike[str] = ".", *, endpoint_url: str | None = None) -> Repo | RemoteRepo:
@@ -115,7 +83,8 @@ class RemoteRepo:
     def log(self, rev: str | None = None) -> list[Version]:
         """Return a version and all before it, newest first."""
         store = self._source.store
-        return [version_of(id, one) for id, one in history(store, self._source.resolve(rev))]
+        bounds = bounds_of(store)
+        return [version_of(id, one, bounds) for id, one in history(store, self._source.resolve(rev))]
 
     def ls(self, path: str = "", *, rev: str | None = None) -> list[str]:
         """Return the paths directly below a folder, folders with a slash behind."""
@@ -129,7 +98,7 @@ class RemoteRepo:
 
     def open(self, path: str, *, rev: str | None = None, mode: str = "r", encoding: str = "utf-8") -> IO[Any]:
         """Open a file for reading; raises `NotFound` if nothing of that path is in the version."""
-        if mode not in _MODES:
+        if mode not in MODES:
             raise InvalidInput(f"mode {mode!r}: a remote is only read", hint='mode="r" for text, mode="rb" for bytes')
         tree = self._source.tree(rev)
         found = self._file(tree, path)
@@ -143,20 +112,3 @@ class RemoteRepo:
         kinds = {Folder: "a folder", Link: "a link that leads out of its dataset", External: "not stored"}
         what = "not in this version" if found is None else kinds[type(found)]
         raise NotFound(f"{path} is {what}", hint=f'open_repo("{self.url}").ls() shows what is there')
-
-
-def is_address(text: str) -> bool:
-    """Tell whether a text is an address of versioned files, and no path."""
-    return any(text.startswith(f"{kind.protocol}://") for kind in KINDS)
-
-
-def _files_of(text: str, endpoint_url: str | None) -> tuple[VersionedFiles, str]:
-    for kind in KINDS:
-        if text.startswith(f"{kind.protocol}://"):
-            options = {"endpoint_url": endpoint_url} if issubclass(kind, RemoteFiles) else {}
-            return kind(**options), kind._strip_protocol(text)  # noqa: SLF001
-    if _SCHEME.fullmatch(text):
-        raise InvalidInput(f"{text} is no address of a versioned file", hint="xver+s3://bucket/prefix//path@version")
-    repo = open_local_repo()
-    inner = repo.relative(text, start=Path.cwd())
-    return VersionedFiles(), str(Address("", None, inner))
