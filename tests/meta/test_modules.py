@@ -15,7 +15,7 @@ MAX_LINES = 400
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.
 _DEMO = {"xver/cli/demo/scripts/prepare.py", "xver/cli/demo/scripts/train.py"}  # programs of the demo's user
 HEAVY = {
-    "fsspec": set[str](),
+    "fsspec": {"xver/filesystem/files.py"},  # loaded by fsspec itself, or by who opens an address
     "networkx": set[str](),
     # What only collections import: arrays are all that they are made of.
     "numpy": _DEMO | {"xver/format/columns.py", "xver/store/kept.py"},

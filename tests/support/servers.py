@@ -116,11 +116,13 @@ class Loss(enum.Enum):
 class LossyProxy:
     """A proxy in front of a server that loses what `loses` says of a method and path; a context.
 
-    `seen` lists every request as it came. `endpoint_url` is the proxy's own address.
+    `seen` lists every request as it came, `bytes` counts those of all answers. `endpoint_url` is the proxy's own
+    address.
     """
 
     def __init__(self, server: Server, loses: Callable[[str, str], Loss | None] = lambda _method, _path: None) -> None:
         self.seen: list[tuple[str, str]] = []
+        self._sizes: list[int] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -137,6 +139,7 @@ class LossyProxy:
                 if loss is Loss.ANSWER:
                     self.hang_up()
                     return
+                outer._sizes.append(len(data))
                 self.send_response_only(status)
                 for name, value in headers:
                     self.send_header(name, value)
@@ -160,6 +163,10 @@ class LossyProxy:
         self._http = _Quiet(("127.0.0.1", 0), Handler)
         self.endpoint_url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def bytes(self) -> int:
+        return sum(self._sizes)
 
     def __enter__(self) -> Self:
         self._thread.start()

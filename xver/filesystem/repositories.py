@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from xver.errors import InvalidInput, NotFound
+from xver.filesystem.addresses import parse_address
 from xver.filesystem.sources import RemoteSource, default_branch
 from xver.filesystem.trees import Folder, Tree
 from xver.history.bounds import bounds_of
@@ -40,6 +41,22 @@ def open_repo(address: str | os.PathLike[str] = ".", *, endpoint_url: str | None
     if (Path(text) / MARKER).is_file():
         return RemoteRepo(Path(text).resolve().as_uri(), endpoint_url=endpoint_url)
     return open_local_repo(text)
+
+
+def look_up(text: str, rev: str | None) -> tuple[Tree, str]:
+    """Return the files of the version that an address of a remote names, or else `rev`, and the path in it.
+
+    Raises:
+        InvalidInput: it is no address of a remote.
+        RepositoryNotFound: there is none at that address.
+        RevisionNotFound: there is no such version.
+    """
+    scheme, _, below = text.partition("://")
+    if not scheme.startswith("xver+"):
+        raise InvalidInput(f"{text} is no address of a versioned file", hint="xver+s3://bucket/prefix//path@version")
+    address = parse_address(below, is_remote=True)
+    source = RemoteSource(f"{scheme.removeprefix('xver+')}://{address.store}")
+    return source.tree(rev if address.rev is None else address.rev), address.path
 
 
 class RemoteRepo:

@@ -36,6 +36,11 @@ class Tree:
         self.store = store
         self._entries = cast("Mapping[str, Entry]", entries)
 
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """What was tracked."""
+        return self._entries
+
     def find(self, path: str) -> Found | None:
         """Return what is at a path, None if nothing. Links that lead to something in the same dataset are followed.
 

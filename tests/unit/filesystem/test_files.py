@@ -226,9 +226,9 @@ if __name__ == "__main__":
 def test_processes_read_what_their_parent_had_open(
     place: tuple[Any, str], method: str, tmp_path: Path, home: Home
 ) -> None:
+    files, prefix = place
     if method == "fork" and sys.platform == "win32":
         pytest.skip("Windows cannot fork")
-    files, prefix = place
     script = tmp_path / "read.py"
     script.write_text(_IN_PROCESSES, encoding="utf-8")
     given = pickle.dumps((files, f"{prefix}data/labels.csv", SECOND["data/labels.csv"]))

@@ -90,6 +90,7 @@ def test_one_row_is_one_part_of_each_level(many: tuple[MemoryStorage, Dataset], 
 
 
 @given(st.lists(st.integers(0, 20_100), max_size=30))
+@settings(max_examples=20)
 def test_many_rows_are_found_in_as_few_round_trips_as_one(
     many: tuple[MemoryStorage, Dataset], numbers: list[int]
 ) -> None:

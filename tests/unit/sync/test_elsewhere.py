@@ -18,7 +18,8 @@ from xver.repo import Repo
 from xver.settings import Remote, add_remote
 from xver.storage.base import Storage
 from xver.storage.locate import locate
-from xver.store.content import open_content, read_content
+from xver.store.content import read_content
+from xver.store.ranges import open_content
 from xver.store.store import Wanted
 from xver.sync import remotes
 from xver.sync.elsewhere import read_through
