@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from xver.errors import ContentNotFound, CorruptData, RefConflict
@@ -23,6 +23,7 @@ from xver.store.listings import rows_below
 from xver.store.log import Change, Collected
 from xver.store.store import Store
 from xver.sync.remotes import open_remote
+from xver.sync.shallow import WHOLE, Extent, extent
 from xver.sync.transfer import copy_objects
 
 TRACKING = "remotes/"
@@ -43,31 +44,47 @@ class Fetched:
     purged: int = 0
 
 
-def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Meter = SILENT) -> Fetched:
+def fetch(
+    repo: Repo,
+    remote: Remote,
+    *,
+    there: Store | None = None,
+    branches: Collection[str] | None = None,
+    depth: int | None = None,
+    unshallow: bool = False,
+    meter: Meter = SILENT,
+) -> Fetched:
     """Bring a remote's refs with their snapshots, listings and runs; the content of files stays there.
 
-    A branch `main` of the remote `origin` becomes `remotes/origin/main`.
+    A branch `main` of the remote `origin` becomes `remotes/origin/main`. With `depth` only that many versions of
+    `branches` (default: those fetched before) come; what was left out stays out until `unshallow`.
+
+    Raises:
+        InvalidInput: a depth, where the whole history is here already.
     """
     there = there or open_remote(repo, remote)
     here = repo.store
     here.refresh()
-    is_first = not here.log.refs_under(f"{TRACKING}{remote.name}/")
-    if is_first and isinstance(there.storage, CachedStorage):
-        there.storage.prefetch(there.log.live_packs())
+    prefix = f"{TRACKING}{remote.name}/"
     size = 0
     uploaded: list[LiveIndex] = []
     while True:
-        changed = _changed(here, there, remote)
+        tracked = here.log.refs_under(prefix)
+        scope = extent(here, there, tracked=tracked, branches=branches, depth=depth, unshallow=unshallow)
+        if not tracked and not scope.is_part and isinstance(there.storage, CachedStorage):
+            there.storage.prefetch(there.log.live_packs())
+        changed = _changed(here, there, remote, scope)
         targets = [target for _, target in changed.values() if target is not None]
+        start = [*map(target_edge, targets), *_deeper(scope)]
         with here.index.also(uploaded):
-            edges = _metadata(there, here, list(map(target_edge, targets)), targets)
+            edges = _metadata(there, here, start, targets, scope)
             copied = copy_objects(there, here, edges, operation=f"fetch {remote.name}", uploaded=uploaded, meter=meter)
         size += copied.size
         purged = [id for id in there.log.tombstones if id not in here.log.tombstones]
         learned = tuple(id for id in purged if bytes.fromhex(id) not in here)
-        if not changed and not uploaded and not learned:
+        if not changed and not uploaded and not learned and not scope.lifted:
             break
-        refs = {**changed, **{name: (None, target) for name, target in _ends(there, here, edges).items()}}
+        refs = {**changed, **_ends(there, here, edges, scope)}
         try:
             change = Change(f"fetch {remote.name}", refs=refs, add_index=tuple(uploaded), tombstones=learned)
             here.commit(change)
@@ -78,7 +95,6 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
             uploaded = here.still_good(uploaded)
     if isinstance(there.storage, CachedStorage):
         there.storage.drop_packs()
-    prefix = f"{TRACKING}{remote.name}/"
     return Fetched(
         tuple(name.removeprefix(prefix) for name in changed if name.startswith(prefix)),
         len({one.id for one in targets if one.kind is TargetKind.SNAPSHOT}),
@@ -88,22 +104,37 @@ def fetch(repo: Repo, remote: Remote, *, there: Store | None = None, meter: Mete
     )
 
 
-def _ends(there: Store, here: Store, edges: Iterable[Edge]) -> dict[str, Target]:
-    """Return the refs that say of what is brought where its history or data ends, as it does at the remote."""
-    bounds = bounds_of(there)
+def _deeper(scope: Extent) -> list[Edge]:
+    """Return the snapshots that no ref leads to, because history ended before them so far."""
+    return [Edge(Kind.SNAPSHOT, id) for id in scope.fresh | scope.lifted]
+
+
+def _ends(
+    there: Store, here: Store, edges: Iterable[Edge], scope: Extent
+) -> dict[str, tuple[Target | None, Target | None]]:
+    """Return the refs that say of what is brought where its history or data ends, and those that no longer do."""
+    bounds = scope.bounds(here, there)
     kinds = {Kind.SNAPSHOT: TargetKind.SNAPSHOT, Kind.RUN: TargetKind.RUN}
     found = [Target(kinds[edge.kind], edge.id) for edge in edges if edge.kind in kinds]
     ends = {forgotten_ref(one): one for one in found if one.id in bounds.forgotten}
     ends |= {shallow_ref(one): one for one in found if one.id in bounds.shallow}
-    return {name: one for name, one in ends.items() if name not in here.log.refs}
+    lifted = [Target(TargetKind.SNAPSHOT, id) for id in scope.lifted]
+    return {
+        **{name: (None, one) for name, one in ends.items() if name not in here.log.refs},
+        **{name: (one, None) for one in lifted if (name := shallow_ref(one)) in here.log.refs},
+    }
 
 
-def _changed(here: Store, there: Store, remote: Remote) -> dict[str, tuple[Target | None, Target | None]]:
+def _changed(
+    here: Store, there: Store, remote: Remote, scope: Extent
+) -> dict[str, tuple[Target | None, Target | None]]:
     """Return our refs that a fetch moves, each with its value now and the one it gets."""
     wanted: dict[str, Target | None] = {}
     forgotten = forgotten_runs(here)
     prefix = f"{TRACKING}{remote.name}/"
     for name, target in there.log.refs.items():
+        if not scope.wants(name, target, here):
+            continue
         if name.startswith(HEADS):
             wanted[prefix + name.removeprefix(HEADS)] = target
         elif name.startswith(KEPT) and name.removeprefix(KEPT) in forgotten:
@@ -199,15 +230,21 @@ def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
         return
     brought = _metadata(there, repo.store, wanted)
     copied = copy_objects(there, repo.store, brought, operation="fetch")
-    repo.store.move("fetch", _ends(there, repo.store, brought), copied.index)
+    ends = _ends(there, repo.store, brought, WHOLE)
+    repo.store.move("fetch", {name: new for name, (_, new) in ends.items()}, copied.index)
 
 
-def _metadata(there: Store, here: Store, edges: Sequence[Edge], targets: Iterable[Target] = ()) -> list[Edge]:
+def _metadata(
+    there: Store, here: Store, edges: Sequence[Edge], targets: Iterable[Target] = (), scope: Extent = WHOLE
+) -> list[Edge]:
     """Return every object but file content that `here` lacks; of runs also what is attached to them."""
-    bounds = replace(bounds_of(there), purged=bounds_of(here, there).purged)
-    skip = closed_in(here, targets, (here, there))
+    bounds = scope.bounds(here, there)
+    closed = closed_in(here, targets, (here, there))
     # What is here is read here, where it may be here without what is below it.
     first, *beside = (here, there) if here.log.was_collected else (there,)
+
+    def skip(id: bytes) -> bool:
+        return id not in scope.lifted and closed(id)
 
     def below(chosen: list[Edge]) -> Iterator[Edge]:
         yield from reach(first, chosen, skip=skip, bounds=bounds, beside=beside).values()

@@ -17,7 +17,7 @@ from xver.repo import Repo, client_name, places_outside
 from xver.settings import Remote, add_remote
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
-from xver.store.store import create_store, repository_at
+from xver.store.store import Store, create_store, repository_at
 from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
 from xver.sync.remotes import open_remote
 from xver.versioning.merging import merge_snapshot
@@ -75,12 +75,14 @@ def clone(
     endpoint_url: str | None = None,
     branch: str | None = None,
     paths: Sequence[str] = (),
+    depth: int | None = None,
     checks_out: bool = True,
     meter: Meter = SILENT,
 ) -> Repo:
     """Make a repository without git in a new folder from a remote; what was begun is removed when it fails.
 
-    With `paths` only the data at or below them is brought and checked out.
+    With `paths` only the data at or below them is brought and checked out. With `depth` only that many versions of the
+    branch come, and no other branch.
 
     Raises:
         NotFound: the remote has no such branch, or the branch no such path.
@@ -97,8 +99,8 @@ def clone(
         repo = _clone_into(folder.resolve(), _absolute(url, storage), endpoint_url, repository)
         remote = repo.settings.remotes["origin"]
         there = open_remote(repo, remote)
-        fetch(repo, remote, there=there, meter=meter)
-        name = _choose_branch(repo, branch)
+        name = _choose_branch(there, branch)
+        fetch(repo, remote, there=there, branches=[name] if name else [], depth=depth, meter=meter)
         if name is None:
             return repo
         target = repo.store.log.refs[f"{TRACKING}origin/{name}"]
@@ -134,8 +136,8 @@ def _absolute(url: str, storage: object) -> str:
     return storage.url if isinstance(storage, LocalStorage) else url
 
 
-def _choose_branch(repo: Repo, wanted: str | None) -> str | None:
-    names = list(repo.store.log.refs_under(f"{TRACKING}origin/"))
+def _choose_branch(there: Store, wanted: str | None) -> str | None:
+    names = list(there.log.refs_under(HEADS))
     if wanted is not None:
         if wanted not in names:
             raise NotFound(f"the remote has no branch {wanted}", hint=f"it has {', '.join(names) or 'none'}")

@@ -12,6 +12,7 @@ from xver.format.lockfile import Lock, decode_lock
 from xver.git.command import GitCommand
 from xver.git.commit import stage, unmerged
 from xver.git.ignore_block import FILE as GIT_IGNORE
+from xver.history.bounds import bounds_of
 from xver.history.diff import Entries
 from xver.history.graph import is_ancestor, merge_base, read_snapshot
 from xver.history.merge import Side, merge_entries
@@ -72,6 +73,9 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
             write_head(repo, theirs.hex())
         return Merged("forward")
     base = merge_base(store, ours, theirs)
+    shallow = bounds_of(store).shallow
+    if shallow and (base is None or base in shallow):
+        raise InvalidInput("the two histories meet before what is here of them", hint="xver fetch --unshallow")
     common = {} if base is None else root_entries(store, read_snapshot(store, base).root)
     hint = f"xver merge {label} --ours, or --theirs, takes one side's"
     switch_to(repo, _merge(repo, common, before, there, prefer, hint=hint), meter=meter)

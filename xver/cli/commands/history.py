@@ -29,6 +29,7 @@ def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) ->
       xver log main data/raw
     """
     from xver.cli.views.entries import split_revisions
+    from xver.history.bounds import bounds_of
     from xver.versioning.state import changes_to
     from xver.versioning.versions import log as versions
     from xver.versioning.versions import many_entries
@@ -52,6 +53,8 @@ def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) ->
                 continue
             for change in changes:
                 out.line("    ", *staged_line(change))
+    if repo.git is None and any(bytes.fromhex(one.id) in bounds_of(repo.store).shallow for one in found):
+        out.note("What came before is not here: xver fetch --unshallow")
 
 
 @click.command(cls=Command, exits=(RevisionNotFound,))

@@ -92,8 +92,12 @@ def remove(out: Output, name: str) -> None:
 @click.command(cls=Command, exits=(NotFound, StorageError, TransientStorageError))
 @click.argument("name", required=False)
 @click.option("--data", "paths", multiple=True, metavar="PATH", help="Get the data at PATH too (may be repeated).")
+@click.option(
+    "--depth", type=click.IntRange(1), default=None, metavar="N", help="Deepen a shallow clone to N versions."
+)
+@click.option("--unshallow", is_flag=True, help="Get the whole history of a shallow clone, and all branches.")
 @pass_output
-def fetch(out: Output, name: str | None, paths: tuple[str, ...]) -> None:
+def fetch(out: Output, name: str | None, paths: tuple[str, ...], depth: int | None, unshallow: bool) -> None:
     """Get the history of a remote, and no data.
 
     Brings snapshots, listings and runs, so that log, diff, ls and lineage work; the content of files stays there.
@@ -102,6 +106,7 @@ def fetch(out: Output, name: str | None, paths: tuple[str, ...]) -> None:
     Examples:
       xver fetch
       xver fetch --data data/train
+      xver fetch --unshallow
     """
     from xver.sync.fetch import fetch as bring
     from xver.sync.pull import pull as bring_data
@@ -110,7 +115,7 @@ def fetch(out: Output, name: str | None, paths: tuple[str, ...]) -> None:
 
     repo = open_repo()
     remote = choose_remote(repo, name)
-    done = bring(repo, remote, meter=out.meter())
+    done = bring(repo, remote, depth=depth, unshallow=unshallow, meter=out.meter())
     if paths:
         got = bring_data(repo, remote, expand(repo, paths, start=Path.cwd()), checks_out=False, meter=out.meter())
         out.note(f"Fetched {', '.join(paths)}  {size(got.size)}" if got.size else "The data is here already")

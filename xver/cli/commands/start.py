@@ -44,6 +44,7 @@ def init(out: Output, folder: Path) -> None:
 @click.option("-b", "--branch", default=None, metavar="NAME", help="The branch to check out.")
 @click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket.")
 @click.option("--no-checkout", is_flag=True, help="Bring history only; `xver pull PATH` brings data.")
+@click.option("--depth", type=click.IntRange(1), default=None, metavar="N", help="Bring only the last N versions.")
 @click.option("--path", "paths", multiple=True, metavar="PATH", help="Bring only the data at PATH (may be repeated).")
 @pass_output
 def clone(
@@ -53,16 +54,18 @@ def clone(
     branch: str | None,
     endpoint_url: str | None,
     no_checkout: bool,
+    depth: int | None,
     paths: tuple[str, ...],
 ) -> None:
     """Copy a repository from a remote.
 
     The copy has no git: its history is that of the data. To work on the code too, use `git clone`, then `xver pull`.
+    With --depth only the last versions of one branch come; `xver fetch --unshallow` brings the rest.
 
     Examples:
       xver clone s3://team-bucket/survey
       xver clone /mnt/share/survey elsewhere
-      xver clone s3://team-bucket/survey --path data/raw/2024
+      xver clone s3://team-bucket/survey --depth 1 --path data/raw/2024
     """
     from xver.model.paths import parse_path
     from xver.sync.pull import clone as copy
@@ -75,6 +78,7 @@ def clone(
         endpoint_url=endpoint_url,
         branch=branch,
         paths=[parse_path(path.rstrip("/")) for path in paths],
+        depth=depth,
         checks_out=not no_checkout,
         meter=out.meter(),
     )
