@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,15 +32,32 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """What `xver forget` keeps of each branch: the newest versions, and the last of the newest days, weeks and so on.
+
+    Numbers count what there is: a day without a version is none. `keep_tags`: also what a tag names.
+    """
+
+    keep_last: int = 0
+    keep_daily: int = 0
+    keep_weekly: int = 0
+    keep_monthly: int = 0
+    keep_yearly: int = 0
+    keep_tags: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set: remotes by name, which outputs of runs are kept (gitignore patterns).
 
-    `store_untracked` is the size in bytes up to which a run's untracked inputs are stored with it.
+    `store_untracked` is the size in bytes up to which a run's untracked inputs are stored with it. `retention` is
+    None where the file has no such table.
     """
 
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     store_untracked: int = 10_000_000
+    retention: Retention | None = None
 
 
 def read_settings(path: Path) -> Settings:
@@ -67,7 +85,7 @@ def read_settings(path: Path) -> Settings:
     limit = run.get("store_untracked", Settings().store_untracked)
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
         raise InvalidInput(f"{NAME}: run.store_untracked is a number of bytes")
-    return Settings(remotes, tuple(keep), limit)
+    return Settings(remotes, tuple(keep), limit, _read_retention(record))
 
 
 def create_settings(path: Path) -> bool:
@@ -111,6 +129,26 @@ def remove_remote(path: Path, name: str) -> None:
     if not remotes:
         del document["remotes"]
     _write(path, document)
+
+
+def _read_retention(record: dict[str, Any]) -> Retention | None:
+    if "retention" not in record:
+        return None
+    table = _table(record, "retention")
+    names = [one.name for one in fields(Retention)]
+    for name, value in table.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1) or [", ".join(names)]
+            raise InvalidInput(f"{NAME}: retention.{name} is no setting", hint=f"did you mean {near[0]}?")
+        if name == "keep_tags":
+            if not isinstance(value, bool):
+                raise InvalidInput(f"{NAME}: retention.keep_tags is true or false")
+        elif not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise InvalidInput(f"{NAME}: retention.{name} is a number, as in {name} = 10")
+    found = Retention(**table)
+    if found == Retention(keep_tags=found.keep_tags):
+        raise InvalidInput(f"{NAME}: retention keeps nothing", hint="keep_last = 10 below [retention]")
+    return found
 
 
 def _check_name(name: str) -> None:

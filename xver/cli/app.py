@@ -76,6 +76,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     },
     "Upkeep": {
         "gc": Lazy("commands.gc:gc", "Free the space of what nothing needs any more"),
+        "forget": Lazy("commands.erasing:forget", "Give up the data of old versions or runs"),
         "fsck": Lazy("commands.checking:fsck", "Check that everything stored is whole"),
         "evict": Lazy("commands.space:evict", "Free disk space by giving up content that a remote holds"),
     },

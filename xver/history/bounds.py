@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from xver.model.ids import SnapshotId
-from xver.model.refs import FORGOTTEN, RUNS, SHALLOW, Target
+from xver.model.refs import FORGOTTEN, RUNS, SHALLOW, SNAPSHOTS, Target
 from xver.model.snapshots import Snapshot
 from xver.store.store import Store
 
@@ -62,4 +62,13 @@ def forgotten_runs(store: Store) -> set[str]:
         name.removeprefix(RUNS)
         for name, target in store.log.refs.items()
         if name.startswith(RUNS) and forgotten_ref(target) in store.log.refs
+    }
+
+
+def forgotten_commits(store: Store) -> set[str]:
+    """Return git's ids of the commits of which a store need not have the data that their `xver.lock` names."""
+    forgotten = bounds_of(store).forgotten
+    refs = store.log.refs.items()
+    return {
+        name.removeprefix(SNAPSHOTS) for name, target in refs if name.startswith(SNAPSHOTS) and target.id in forgotten
     }

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xver.errors import InvalidInput
+from xver.errors import ContentNotFound, InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
-from xver.git.history import Commit, lock_commits, shallow_commits
+from xver.git.history import Commit, lock_commits, refs, shallow_commits
 from xver.history.reach import Edge, entry_edges, target_edge
 from xver.model.ids import Kind, ListingId, SnapshotId
-from xver.model.refs import SNAPSHOTS, Target
+from xver.model.refs import SNAPSHOTS, Target, TargetKind
 from xver.model.snapshots import Snapshot
+from xver.repo import Repo
 from xver.store.packing import Packer
 from xver.versioning.versions import put_root
 
@@ -67,6 +68,33 @@ def derive(git: GitCommand, rev: str, *, known: Mapping[str, Target], packer: Pa
             found[commit.id] = SnapshotId(packer.put(Kind.SNAPSHOT, encode_snapshot(snapshot)))
             new.append(commit.id)
     return Derived(found[commits[0].id] if commits else None, found, tuple(new), tuple(named.values()))
+
+
+def derive_all(repo: Repo, git: GitCommand, *, keeps: bool) -> dict[str, SnapshotId]:
+    """Return the snapshots of all commits that a branch or tag of git leads to, by git id.
+
+    With `keeps` those that are new are stored, as a push does it, each with the ref `snapshots/<commit>`.
+
+    Raises:
+        ContentNotFound: what a new one leads to is not here, so it cannot be kept.
+        InvalidInput: the clone is shallow, and a commit's ancestors cannot be told.
+    """
+    known = {name: target for name, target in repo.store.log.refs.items() if name.startswith(SNAPSHOTS)}
+    fresh: dict[str, Target] = {}
+    with repo.store.packer() as packer:
+        named: list[Edge] = []
+        for tip in dict.fromkeys(refs(git).values()):
+            derived = derive(git, tip, known={**known, **fresh}, packer=packer)
+            fresh |= {
+                SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, derived.by_commit[commit]) for commit in derived.new
+            }
+            named += [edge for edge in derived.named if derived.new and edge.kind is not Kind.SNAPSHOT]
+        if keeps and fresh:
+            for edge in named:
+                if edge.kind is not Kind.CHUNK and edge.id not in repo.store:
+                    raise ContentNotFound(edge.id, hint=f"{edge.where} is not here: xver fetch, then try again")
+            repo.store.move("derive snapshots", fresh, packer.finish())
+    return {name.removeprefix(SNAPSHOTS): SnapshotId(target.id) for name, target in {**known, **fresh}.items()}
 
 
 def _snapshot(commit: Commit, found: Mapping[str, SnapshotId], root: ListingId) -> Snapshot:

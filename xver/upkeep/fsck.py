@@ -21,6 +21,7 @@ from xver.format.lockfile import decode_lock
 from xver.git.command import CatFile
 from xver.git.history import head as git_head
 from xver.git.history import lock_commits
+from xver.history.bounds import forgotten_commits
 from xver.history.reach import Edge, entry_edges, target_edge
 from xver.model.ids import short_id
 from xver.model.refs import LOCK, TargetKind
@@ -206,11 +207,12 @@ def _check_index_sizes(store: Store) -> list[Damage]:
 
 
 def _git_commits(repo: Repo) -> list[Commit]:
-    """Return the commits up to HEAD whose `xver.lock` git has, with what it names."""
+    """Return the commits up to HEAD whose `xver.lock` git has, with what it names; not those that were forgotten."""
     if repo.git is None:
         return []
     found = []
-    commits = lock_commits(repo.git, "HEAD") if git_head(repo.git) else []
+    forgotten = forgotten_commits(repo.store)
+    commits = [one for one in lock_commits(repo.git, "HEAD") if one.id not in forgotten] if git_head(repo.git) else []
     with CatFile(repo.git) as files:
         for commit in commits:
             data = files.read(f"{commit.id}:{LOCK_NAME}")

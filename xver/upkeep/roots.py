@@ -8,6 +8,7 @@ from typing import Final
 
 from xver.errors import ContentNotFound
 from xver.git.locks import reachable_locks
+from xver.history.bounds import forgotten_commits
 from xver.history.reach import Edge, reach_ids
 from xver.model.ids import Kind
 from xver.model.refs import Target
@@ -51,9 +52,12 @@ def ref_ids(store: Store) -> Iterator[bytes]:
 def lock_ids(repo: Repo) -> Iterator[bytes]:
     """Yield what in any `xver.lock` of this repository could be an id, and is one of an object here.
 
-    Also a lock with conflict markers, or of a later format, keeps what it names.
+    Also a lock with conflict markers, or of a later format, keeps what it names. That of a commit whose version was
+    forgotten counts only while somebody names that very commit.
     """
-    texts = reachable_locks(repo.git) if repo.git is not None else iter(_own_lock(repo))
+    texts = (
+        iter(_own_lock(repo)) if repo.git is None else reachable_locks(repo.git, without=forgotten_commits(repo.store))
+    )
     seen: set[bytes] = set()
     for text in texts:
         for digits in _ID.findall(text):

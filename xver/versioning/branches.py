@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from xver.errors import AlreadyExists, InvalidInput, RefNotFound
 from xver.history.graph import read_snapshot
-from xver.history.revisions import resolve_snapshot, snapshot_target
+from xver.history.revisions import resolve_snapshot
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, TAGS, parse_ref
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
+from xver.versioning.keeping import naming
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
 from xver.versioning.versions import head_id, keep_snapshot, read_head, root_entries, write_head
@@ -32,7 +33,7 @@ def create(repo: Repo, prefix: str, name: str, rev: str = "HEAD") -> SnapshotId:
         word = "tag" if prefix == TAGS else "branch"
         raise AlreadyExists(f"there is a {word} {name} already", hint=f"xver {word} -d {name} deletes it")
     found = resolve_snapshot(repo.store, rev, head=head_id(repo))
-    repo.store.move(f"create {prefix}{name}", {prefix + name: snapshot_target(found)})
+    repo.store.move(f"create {prefix}{name}", naming(repo.store, prefix + name, found))
     return found
 
 

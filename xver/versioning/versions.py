@@ -24,13 +24,14 @@ from xver.history.revisions import resolve_snapshot
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
 from xver.model.paths import TrackedPath, is_below
-from xver.model.refs import HEADS, SNAPSHOTS, Target, TargetKind
+from xver.model.refs import HEADS, SNAPSHOTS, TargetKind
 from xver.model.snapshots import Author, Snapshot
 from xver.patience import replace
 from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.store import Store
+from xver.versioning.keeping import naming
 
 DEFAULT_BRANCH: Final = "main"
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
@@ -215,7 +216,7 @@ def write_head(repo: Repo, word: str) -> None:
 
 def keep_snapshot(repo: Repo, id: SnapshotId) -> None:
     """Let a ref keep a snapshot that a detached HEAD is to name: HEAD alone is no root."""
-    repo.store.move("detach HEAD", {SNAPSHOTS + id.hex(): Target(TargetKind.SNAPSHOT, id)})
+    repo.store.move("detach HEAD", naming(repo.store, SNAPSHOTS + id.hex(), id))
 
 
 def branch_name(repo: Repo) -> str | None:

@@ -1,0 +1,172 @@
+"""Forgetting: what was forgotten can be collected, and nothing else ever is."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.support.repos import new_repo, save
+from xver.errors import Conflict, ContentNotFound
+from xver.history.bounds import bounds_of
+from xver.history.graph import read_snapshot
+from xver.history.reach import Edge, reach
+from xver.history.revisions import snapshot_target
+from xver.model.ids import Kind, SnapshotId, chunk_id
+from xver.model.refs import HEADS, TAGS, TargetKind
+from xver.repo import Repo
+from xver.settings import Retention
+from xver.store.log import Change
+from xver.upkeep.forget import Plan, Rule, forget, plan_by_name, plan_by_rule
+from xver.upkeep.fsck import check
+from xver.upkeep.gc import NONE, collect_here
+from xver.upkeep.past import History, past_in_store, tips
+from xver.versioning import branches
+from xver.versioning.commits import commit_merge
+from xver.versioning.versions import entries_at, log
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    return new_repo(tmp_path / "work")
+
+
+def past(repo: Repo) -> History:
+    return past_in_store(repo, repo.store, tips(repo))
+
+
+def give_up(repo: Repo, plan: Plan) -> None:
+    forget(repo.store, plan, TargetKind.SNAPSHOT, by_rule=True)
+
+
+def versions(repo: Repo, count: int) -> list[str]:
+    return [save(repo, {"data/a": f"version {n}".encode(), "data/same": b"same"}) for n in range(count)]
+
+
+def holds(repo: Repo, text: str) -> bool:
+    return chunk_id(text.encode()) in repo.store
+
+
+def test_what_only_a_forgotten_version_has_is_collected_and_nothing_else(repo: Repo) -> None:
+    ids = versions(repo, 4)
+    give_up(repo, plan_by_name(past(repo).versions, [ids[1]]))
+    assert holds(repo, "version 1")
+    collect_here(repo, NONE)
+    assert [holds(repo, f"version {n}") for n in range(4)] == [True, False, True, True]
+    assert holds(repo, "same")
+    assert check(repo).problems == ()
+    assert [one.id for one in log(repo)] == ids[::-1]
+    with pytest.raises(ContentNotFound) as caught:
+        entries_at(repo, ids[1])
+    assert ids[1][:7] in (caught.value.hint or "")
+
+
+def test_a_rule_spares_what_is_named_and_takes_the_rest(repo: Repo) -> None:
+    ids = versions(repo, 4)
+    branches.create(repo, TAGS, "v1", ids[1])
+    plan = plan_by_rule(past(repo), Rule(before=1 << 40))
+    assert {one.label for one in plan.forget} == {ids[0], ids[2]}
+    assert {one.label: one.tag for one in plan.spared if one.tag} == {ids[1]: "v1"}
+    assert ids[3] in {one.label for one in plan.spared}
+    assert plan.left == 2
+
+
+def test_a_version_with_the_data_of_a_tip_is_needed_by_it(repo: Repo) -> None:
+    ids = versions(repo, 2)
+    again = save(repo, {"data/a": b"version 0"})
+    plan = plan_by_rule(past(repo), Rule(before=1 << 40))
+    assert {one.label for one in plan.forget} == {ids[1]}
+    assert {one.label for one in plan.spared} == {ids[0], again}
+
+
+@pytest.mark.parametrize("keep_tags", [True, False])
+def test_a_retention_table_is_asked_of_each_branch(repo: Repo, keep_tags: bool) -> None:
+    trunk = versions(repo, 3)
+    branches.create(repo, TAGS, "v0", trunk[0])
+    branches.switch(repo, "side", new=True)
+    side = [save(repo, {"data/a": f"side {n}".encode()}) for n in range(3)]
+    plan = plan_by_rule(past(repo), Rule(retention=Retention(keep_last=2, keep_tags=keep_tags)))
+    # main keeps its last two, side its own last two; of all three that v0 could save it saves one.
+    expected = {side[0]} | (set() if keep_tags else {trunk[0]})
+    assert {one.label for one in plan.forget} == expected
+
+
+def test_what_was_forgotten_once_is_not_counted_again(repo: Repo) -> None:
+    ids = versions(repo, 4)
+    give_up(repo, plan_by_name(past(repo).versions, ids[:1]))
+    assert set(past(repo).versions) == set(ids[1:])
+    assert plan_by_rule(past(repo), Rule(before=1 << 40)).left == 1
+
+
+def test_a_tag_that_comes_meanwhile_stops_a_rule(repo: Repo) -> None:
+    ids = versions(repo, 3)
+    plan = plan_by_rule(past(repo), Rule(before=1 << 40))
+    other = Repo(repo.places)
+    branches.create(other, TAGS, "v0", ids[0])
+    with pytest.raises(Conflict, match="named one of these"):
+        give_up(repo, plan)
+    assert bounds_of(Repo(repo.places).store).forgotten == set()
+
+
+def test_a_branch_at_a_forgotten_version_brings_it_back_while_it_is_there(repo: Repo) -> None:
+    ids = versions(repo, 3)
+    give_up(repo, plan_by_name(past(repo).versions, ids[:2]))
+    branches.create(repo, HEADS, "back", ids[0])
+    collect_here(repo, NONE)
+    assert [holds(repo, f"version {n}") for n in range(3)] == [True, False, True]
+    branches.create(repo, TAGS, "gone", ids[1])  # too late for its data; the name still tells which version it was
+    assert bounds_of(repo.store).forgotten == {bytes.fromhex(ids[1])}
+    assert check(repo).problems == ()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_that_is_kept_is_ever_lost(repo: Repo, seed: int) -> None:
+    rng = random.Random(seed)
+    ids: list[str] = []
+    for n in range(12):
+        if ids and rng.random() < 0.3:
+            branches.switch(repo, rng.choice(ids), force=True)
+        contents = {f"data/{rng.randrange(4)}": rng.choice([f"{n}".encode(), rng.randbytes(300_000), b"again"])}
+        if len(ids) > 2 and rng.random() < 0.2:
+            one, other = rng.sample(ids, 2)
+            ids.append(commit_merge(repo, "join", (_id(one), _id(other))).id)
+        else:
+            ids.append(save(repo, {**contents, "data/n": f"version {n}".encode()}))
+        repo.store.move("keep", {f"snapshots/{ids[-1]}": snapshot_target(_id(ids[-1]))})
+    doomed = rng.sample(ids[:-1], 5)
+    give_up(repo, plan_by_name(past(repo).versions, [one for one in doomed if one in past(repo).versions]))
+    collect_here(repo, NONE)
+    fresh = Repo(repo.places)
+    for one in {*ids} - {*doomed}:
+        root = read_snapshot(fresh.store, _id(one)).root
+        for edge in reach(fresh.store, [Edge(Kind.LISTING, root)]).values():
+            fresh.store.get(edge.kind, edge.id)
+    assert check(fresh).problems == ()
+
+
+def _id(text: str) -> SnapshotId:
+    return SnapshotId(bytes.fromhex(text))
+
+
+def test_many_versions_are_forgotten_in_entries_that_are_not_too_large(repo: Repo) -> None:
+    ids = versions(repo, 1)
+    with repo.store.packer() as packer:
+        from xver.format.snapshots import encode_snapshot
+
+        one = read_snapshot(repo.store, _id(ids[0]))
+        many = [
+            packer.put(Kind.SNAPSHOT, encode_snapshot(type(one)(one.root, (), one.author, n, 0, "x")))
+            for n in range(4000)
+        ]
+        index = packer.finish()
+    assert index is not None
+    refs = {f"snapshots/{id.hex()}": (None, snapshot_target(SnapshotId(id))) for id in many}
+    repo.store.commit(Change("many", refs=refs, add_index=(index,)))
+    forget(
+        repo.store,
+        plan_by_name(past(repo).versions, [id.hex() for id in many]),
+        TargetKind.SNAPSHOT,
+        by_rule=True,
+    )
+    assert bounds_of(Repo(repo.places).store).forgotten == set(many)

@@ -1,0 +1,186 @@
+"""The commands that let go of data: forget."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from xver.cli.command import Command
+from xver.cli.human import plural, when
+from xver.cli.opening import opened
+from xver.cli.output import Output, Styled, pass_output
+from xver.errors import Conflict, InvalidInput, RevisionNotFound, RunNotFound, StorageError
+from xver.model.refs import TargetKind
+from xver.repo import Repo
+from xver.store.store import Store
+from xver.upkeep.past import Past, Tip
+
+_AGE: Final = re.compile(r"([0-9]{1,6})\s*([hdwy])")
+_SECONDS: Final = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
+
+
+def _seconds(_: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """Return the seconds of an age."""
+    if value is None:
+        return None
+    match = _AGE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no age: hours, days, weeks or years, as in 36h, 90d", param=parameter)
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+@click.command(cls=Command, exits=(RevisionNotFound, RunNotFound, Conflict, StorageError))
+@click.argument("names", nargs=-1, metavar="[REV|RUN...]")
+@click.option(
+    "--older-than", "age", callback=_seconds, default=None, metavar="AGE", help="What is older: 36h, 90d, 12w, 2y."
+)
+@click.option("--not-in-git", is_flag=True, help="Versions whose commit git does not reach any more.")
+@click.option("--runs", is_flag=True, help="Runs, not versions: what they kept and stored with themselves.")
+@click.option("-r", "--remote", "remote_name", default=None, metavar="NAME", help="At a remote, not here.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be forgotten.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def forget(
+    out: Output,
+    names: tuple[str, ...],
+    age: int | None,
+    not_in_git: bool,
+    runs: bool,
+    remote_name: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Give up the data of old versions or runs.
+
+    Deletes nothing: the next `xver gc` takes what no other version needs. Who made a version, when and why stays, so
+    log, diff of others, merges and lineage go on as before. With --older-than and --not-in-git everything that both
+    hold for is forgotten; without either, what the table [retention] of xver.toml does not keep (keep_last, keep_daily,
+    keep_weekly, keep_monthly, keep_yearly: of each branch; keep_tags). What xver.lock, HEAD, a branch or a tag names is
+    spared, unless you name it.
+
+    Examples:
+      xver forget -n
+      xver forget --older-than 90d
+      xver forget --not-in-git --remote origin
+      xver forget v0.1 3f9a01c
+      xver forget --runs --older-than 1y
+    """
+    from xver.upkeep.forget import Rule, plan_by_name, plan_by_rule, plan_runs
+    from xver.upkeep.forget import forget as give_up
+    from xver.upkeep.past import past_runs, tips
+
+    repo = opened(out)
+    rule = Rule(None if age is None else int(time.time()) - age, not_in_git, None)
+    by_rule = age is not None or not_in_git
+    if names and by_rule:
+        raise InvalidInput("names and a rule at once", hint="name what to forget, or give a rule")
+    if not names and not by_rule:
+        if runs or repo.settings.retention is None:
+            raise InvalidInput(
+                "forget what? There is no table [retention] in xver.toml" if not runs else "forget which runs?",
+                hint=f"xver forget{' --runs' if runs else ''} --older-than 90d",
+            )
+        rule = Rule(retention=repo.settings.retention)
+    store, where = _store(out, repo, remote_name)
+    known = tips(repo, None if store is repo.store else store)
+    if runs:
+        past: Mapping[str, Past] = past_runs(repo, store, known)
+        plan = plan_by_name(past, _runs(past, names)) if names else plan_runs(past, rule)
+    else:
+        history = _history(repo, store, known, keeps=not dry_run)
+        past = history.versions
+        plan = plan_by_name(past, _versions(repo, past, names)) if names else plan_by_rule(history, rule)
+    kind = TargetKind.RUN if runs else TargetKind.SNAPSHOT
+    if plan.forget and not dry_run:
+        give_up(store, plan, kind, by_rule=not names)
+    if as_json:
+        out.json(
+            {
+                "forgotten": [_json(one) for one in plan.forget],
+                "spared": [{**_json(one), "needed_by": one.needed or one.tag} for one in plan.spared],
+                "left": plan.left,
+                "done": not dry_run,
+            }
+        )
+        return
+    digits = 26 if runs else 7
+    for one in plan.forget:
+        out.line(Styled(one.label[:digits], "id"), f"  {when(one.time, one.offset)}  ", one.title)
+    for one in plan.spared:
+        out.note(Styled(f"spared {one.label[:digits]} {one.needed or one.tag} needs it", "faint"))
+    word = "run" if runs else "version"
+    if not plan.forget:
+        out.note(f"No {word} to forget{where}: {plural(plan.left, word)} kept")
+        return
+    verb = "Would forget" if dry_run else "Forgot"
+    out.note(f"{verb} {plural(len(plan.forget), word)}{where}, {plural(plan.left, word)} kept")
+    command = f"xver gc --remote {remote_name}" if remote_name else "xver gc"
+    out.note(f"Nothing is deleted by this: {command} takes the data that nothing else needs")
+
+
+def _store(out: Output, repo: Repo, remote_name: str | None) -> tuple[Store, str]:
+    """Return the store to forget in, and how to say it; the records of a remote are brought here to be read."""
+    if remote_name is None:
+        return repo.store, ""
+    from xver.sync.fetch import fetch
+    from xver.sync.remotes import choose_remote, open_remote
+
+    remote = choose_remote(repo, remote_name)
+    there = open_remote(repo, remote)
+    fetch(repo, remote, there=there, meter=out.meter())
+    return there, f" at {remote.name}"
+
+
+def _history(repo: Repo, store: Store, known: Sequence[Tip], *, keeps: bool) -> Any:
+    from xver.upkeep.past import past_in_git, past_in_store
+
+    if repo.git is None or store is not repo.store:
+        return past_in_store(repo, store, known)
+    from xver.sync.snapshots import derive_all
+
+    return past_in_git(repo, repo.git, derive_all(repo, repo.git, keeps=keeps), known)
+
+
+def _versions(repo: Repo, past: Mapping[str, Past], names: Sequence[str]) -> list[str]:
+    """Return the versions that were named: revisions, or the beginning of an id that only the store knows."""
+    from xver.git.history import lock_commits
+    from xver.versioning.versions import resolve
+
+    found = []
+    for name in names:
+        fitting = [label for label in past if len(name) >= 4 and label.startswith(name.removeprefix("b3:"))]
+        if len(fitting) == 1:
+            found += fitting
+            continue
+        if repo.git is None:
+            label = resolve(repo, name).id
+        else:
+            # A commit that changed code alone has the data of the nearest that changed data.
+            label = next((one.id for one in lock_commits(repo.git, name)), "")
+        if label not in past:
+            raise RevisionNotFound(f"the data of {name} is not kept there, or was forgotten", hint="xver log")
+        found.append(label)
+    return found
+
+
+def _runs(past: Mapping[str, Past], names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        word = name.removeprefix("run:")
+        fitting = [
+            ulid
+            for ulid, one in past.items()
+            if ulid.startswith(word.upper()) or one.title.partition("  ")[0] == word.lower()
+        ]
+        if len(fitting) != 1:
+            raise RunNotFound(f"{name} is {'several runs' if fitting else 'no run'} there", hint="xver runs lists them")
+        found += fitting
+    return found
+
+
+def _json(one: Past) -> dict[str, Any]:
+    return {"id": one.label, "time": one.time, "title": one.title, "in_git": one.is_in_git}
