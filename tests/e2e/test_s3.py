@@ -193,6 +193,10 @@ def test_a_server_without_atomic_creates_is_refused(seaweedfs: Server, tmp_path:
         root = ada.repository(git=False)
         fails(ada.run("push", at=root), 12, "lets several writers create the same object", "conditional writes")
         assert objects(ada) == {}
+        # Who knows that nobody else writes there may go on, and says so each time.
+        ada.ok("push", "--single-writer", "--verify", at=root)
+        fails(ada.run("push", at=root), 12, "for a single writer", "xver push --single-writer")
+        ada.ok("fsck", "--remote", "--data", at=root)
 
 
 def fails(done: subprocess.CompletedProcess[str], code: int, words: str, hint: str) -> None:

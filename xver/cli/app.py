@@ -65,7 +65,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "remote": Lazy("commands.share:remote", "List, add and remove remotes"),
         "fetch": Lazy("commands.share:fetch", "Get the history of a remote, and no data"),
         "pull": Lazy("commands.share:pull", "Get data from a remote and check it out"),
-        "push": Lazy("commands.share:push", "Send history, data and runs to a remote"),
+        "push": Lazy("commands.pushing:push", "Send history, data and runs to a remote"),
     },
     "Provenance": {
         "run": Lazy("commands.provenance:run", "Run a command and record what it read and wrote"),

@@ -285,16 +285,24 @@ def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[
     raise ContentNotFound(lacking[0].id, hint="no remote has it: xver push where it was added")
 
 
-def create_store(storage: Storage, *, client: str, author: str = "", repository: str | None = None) -> Store:
+def create_store(
+    storage: Storage,
+    *,
+    client: str,
+    author: str = "",
+    repository: str | None = None,
+    single_writer: bool = False,
+) -> Store:
     """Make a store where there is none, or open the one that somebody made first.
 
-    `repository` is the id it shall have: a new one is drawn where none is given.
+    `repository` is the id it shall have: a new one is drawn where none is given. `single_writer` marks a store whose
+    storage cannot tell two writers apart.
     """
     marker = {
         "algorithms": dict(_ALGORITHMS),
         "format": _FORMAT,
         "repository": repository or str(uuid.uuid4()),
-    }
+    } | ({"writers": "one"} if single_writer else {})
     if storage.create(MARKER, encode_json(marker)):  # type: ignore[arg-type]
         storage.put("README.txt", _README.encode())
     return open_store(storage, client=client, author=author)
@@ -303,6 +311,11 @@ def create_store(storage: Storage, *, client: str, author: str = "", repository:
 def open_store(storage: Storage, *, client: str, author: str = "") -> Store:
     """Open a store; raises like `repository_at`."""
     return Store(storage, repository=repository_at(storage), client=client, author=author)
+
+
+def is_for_single_writer(storage: Storage) -> bool:
+    """Tell whether the marker of a store says that it is safe only as long as nobody else writes to it."""
+    return "writers" in decode_json(storage.get(MARKER), MARKER)
 
 
 def repository_at(storage: Storage) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from xver.errors import Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict
+from xver.errors import Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict, RepositoryNotFound
 from xver.format.log_entries import LiveIndex
+from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.git import history as git_history
 from xver.history.bounds import Bounds, bounds_of, forgotten_ref, forgotten_runs
 from xver.history.closed import closed_in
@@ -16,13 +17,14 @@ from xver.history.reach import Edge, reach, reached, target_edge
 from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import FORGOTTEN, HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
-from xver.repo import Repo
+from xver.repo import Repo, client_name
 from xver.settings import Remote
+from xver.storage.memory import MemoryStorage
 from xver.store.log import Change, Collected
-from xver.store.store import Store
+from xver.store.store import Store, create_store
 from xver.sync.clones import release
 from xver.sync.fetch import TRACKING, bring_metadata
-from xver.sync.remotes import open_or_create_remote
+from xver.sync.remotes import open_or_create_remote, open_remote
 from xver.sync.snapshots import derive
 from xver.sync.transfer import CopyObjects, copy_objects
 from xver.versioning.versions import branch_name
@@ -32,7 +34,10 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push sent: the branch (None: none moved) and its new head, commits, runs, stored bytes, packs."""
+    """What a push sent: the branch (None: none moved) and its new head, commits, runs, stored bytes, packs.
+
+    `targets` is what the remote's refs name now of all that was to be pushed.
+    """
 
     branch: str | None
     head: str | None
@@ -40,6 +45,24 @@ class Pushed:
     runs: int
     size: int
     packs: int
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a push would send: whether it makes the remote, refs (name, value now and then), objects, bytes, packs.
+
+    Bytes are as stored here and packs an estimate from them. `behind`: the branch would be refused; `taken` names tags
+    that are other versions there.
+    """
+
+    creates: bool
+    refs: tuple[tuple[str, Target | None, Target | None], ...]
+    objects: int
+    size: int
+    packs: int
+    behind: bool
+    taken: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +75,43 @@ class _Wish:
     refs: Mapping[str, Target] = field(default_factory=dict)
 
 
+def foresee(repo: Repo, remote: Remote, *, runs: bool = True) -> Outlook:
+    """Tell what `push` would send, and write nothing at the remote: not even the remote itself. Raises like `push`."""
+    try:
+        there, creates = open_remote(repo, remote), False
+    except RepositoryNotFound:
+        nowhere = MemoryStorage(remote.url)
+        there, creates = create_store(nowhere, client=client_name(), repository=repo.store.repository), True
+    lost = frozenset(there.lost_packs())
+    there.index.avoid(lost)
+    wish, refs = _wish(repo, there, runs=runs)
+    behind, taken, targets = _targets(repo, there, wish, refs)
+    if behind and repo.git is None:
+        return Outlook(creates, (), 0, 0, 0, behind, taken)
+    heals = bool(lost) or _is_work_tree(there)
+    lacking, _ = _lacking(repo, there, _wanted(wish, refs, targets, heals=heals), _revived(repo, there, targets))
+    places = [repo.store.locate(id) for id in lacking]
+    data = sum(place.stored for place in places if place.kind is Kind.CHUNK)
+    size = sum(place.stored for place in places)
+    packs = -(-data // DATA_PACK_SIZE) + -(-(size - data) // META_PACK_SIZE)
+    moves = tuple((name, there.log.refs.get(name), targets[name]) for name in sorted(targets))
+    return Outlook(creates, moves, len(places), size, packs, behind, taken)
+
+
 def push(
-    repo: Repo, remote: Remote, *, runs: bool = True, copy: CopyObjects = copy_objects, meter: Meter = SILENT
+    repo: Repo,
+    remote: Remote,
+    *,
+    runs: bool = True,
+    single_writer: bool = False,
+    copy: CopyObjects = copy_objects,
+    meter: Meter = SILENT,
 ) -> Pushed:
     """Send the current branch's history, its data, tags and runs to a remote.
 
     When it returns, the remote provably holds everything reachable from the refs it moved. What somebody deleted or
-    cut short there is sent again, as far as our refs reach it. `copy` does the heavy loop.
+    cut short there is sent again, as far as our refs reach it. `copy` does the heavy loop. `single_writer`: the caller
+    knows that nobody else writes there, so that a storage will do that cannot tell two writers apart.
 
     Raises:
         Conflict: the remote's branch has what we do not have, or a tag is another version there; inside git our
@@ -66,14 +119,11 @@ def push(
         ContentNotFound: a commit names data that neither side holds.
         Incomplete: the remote lost what others pushed, and we have not all of it.
     """
-    there = open_or_create_remote(repo, remote)
+    there = open_or_create_remote(repo, remote, single_writer=single_writer)
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
     there.reaches = partial(reached, repo.store, holder=there)
-    wish = _wish_beside_git(repo, there) if repo.git is not None else _wish_outside_git(repo)
-    refs = dict(wish.refs)
-    if runs:
-        refs |= {name: one for name, one in repo.store.log.refs.items() if name.startswith((RUNS, KEPT))}
+    wish, refs = _wish(repo, there, runs=runs)
     before = dict(there.log.refs)
     heals = bool(lost) or _is_work_tree(there)
     sent = _send(repo, there, wish, refs, heals=heals, remote=remote, copy=copy, meter=meter)
@@ -95,7 +145,11 @@ def push(
     moved = wish.branch if wish.head is not None and before.get(HEADS + (wish.branch or "")) != wish.head else None
     fresh = [name for name, one in refs.items() if before.get(name) != one]
     commits = sum(name.startswith(SNAPSHOTS) for name in fresh) if repo.git is not None else sent.commits
-    return Pushed(moved, wish.label, commits, sum(name.startswith(RUNS) for name in fresh), sent.size, sent.packs)
+    now = there.log.refs
+    names = [*refs, *([] if wish.head is None else [HEADS + (wish.branch or "")])]
+    targets = tuple(dict.fromkeys(now[name] for name in names if name in now))
+    fresh_runs = sum(name.startswith(RUNS) for name in fresh)
+    return Pushed(moved, wish.label, commits, fresh_runs, sent.size, sent.packs, targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +188,7 @@ def _send(
             return replace(sent, behind=True)
         if not targets and not heals:
             return replace(sent, behind=behind, tags=tags)
-        wanted = [one for one in ({**refs, **targets} if heals else targets).values() if one is not None]
-        if heals and wish.head is not None:
-            wanted.append(wish.head)
+        wanted = _wanted(wish, refs, targets, heals=heals)
         try:
             with there.index.also(uploaded):
                 lacking, ends = _lacking(repo, there, wanted, _revived(repo, there, targets))
@@ -202,6 +254,21 @@ def _revived(repo: Repo, there: Store, targets: Mapping[str, Target | None]) -> 
     """Return the refs `forgotten/…` to delete at the remote: of what a branch or tag will name, and we have."""
     named = {forgotten_ref(one) for name, one in targets.items() if one is not None and name.startswith((HEADS, TAGS))}
     return [name for name in named if name in there.log.refs and name not in repo.store.log.refs]
+
+
+def _wanted(
+    wish: _Wish, refs: Mapping[str, Target], targets: Mapping[str, Target | None], *, heals: bool
+) -> list[Target]:
+    """Return what the remote is to hold whole: what its refs will newly name, or all of it where something was lost."""
+    wanted = [one for one in ({**refs, **targets} if heals else targets).values() if one is not None]
+    return [*wanted, wish.head] if heals and wish.head is not None else wanted
+
+
+def _wish(repo: Repo, there: Store, *, runs: bool) -> tuple[_Wish, dict[str, Target]]:
+    """Return what is to be pushed, and the refs that are only added, those of runs included."""
+    wish = _wish_beside_git(repo, there) if repo.git is not None else _wish_outside_git(repo)
+    kept = {name: one for name, one in repo.store.log.refs.items() if runs and name.startswith((RUNS, KEPT))}
+    return wish, {**wish.refs, **kept}
 
 
 def _wish_beside_git(repo: Repo, there: Store) -> _Wish:

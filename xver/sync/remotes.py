@@ -18,7 +18,7 @@ from xver.storage.base import Storage
 from xver.storage.cached import CachedStorage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
-from xver.store.store import Store, create_store, open_store
+from xver.store.store import Store, create_store, is_for_single_writer, open_store
 
 _RACERS: Final = 3
 _RACES: Final = 3
@@ -78,19 +78,38 @@ def open_remote_afresh(repo: Repo, remote: Remote) -> Iterator[Store]:
         yield open_at(fresh, remote, repository=repo.store.repository)
 
 
-def open_or_create_remote(repo: Repo, remote: Remote) -> Store:
-    """Open the store at a remote, made if there is none; its storage is tried before anything is entrusted to it.
+def open_or_create_remote(repo: Repo, remote: Remote, *, single_writer: bool = False) -> Store:
+    """Open the store at a remote to write there, made if there is none; its storage is tried before it is trusted.
+
+    One that fails the trial is refused, unless the caller knows of a `single_writer`: then the marker of the remote
+    says so, and every later writer has to say the same.
 
     Raises:
         StorageError: two writers could both believe that they won there.
     """
     try:
-        return open_remote(repo, remote, ahead=("packs/",))
+        there = open_remote(repo, remote, ahead=("packs/",))
     except RepositoryNotFound:
         storage = _storage(repo, remote)
-        probe(storage)
-        create_store(storage, client=client_name(), repository=repo.store.repository)
-        return open_remote(repo, remote)
+        try:
+            probe(storage)
+            is_atomic = True
+        except Unfit:
+            if not single_writer:
+                raise
+            is_atomic = False
+        create_store(storage, client=client_name(), repository=repo.store.repository, single_writer=not is_atomic)
+        there = open_remote(repo, remote)
+    if not single_writer and is_for_single_writer(there.storage):
+        raise Unfit(
+            f"{remote.name} is for a single writer: its storage lets two win the same race, so a push could be lost",
+            hint="when you know that nobody else pushes there now: xver push --single-writer",
+        )
+    return there
+
+
+class Unfit(StorageError):
+    """A storage that cannot tell two writers apart."""
 
 
 def probe(storage: Storage) -> None:
@@ -107,7 +126,7 @@ def probe(storage: Storage) -> None:
         results = [[racer.result() for racer in race] for race in races]
         is_atomic = all(_has_one_winner(storage, *one) for one in zip(names, results, strict=True))
         if not is_atomic or storage.create(names[0], b"late " + urandom(8)):
-            raise StorageError(
+            raise Unfit(
                 f"{storage.url} lets several writers create the same object, so pushes could be lost",
                 hint="use a bucket with conditional writes (S3, SeaweedFS, MinIO) or a folder",
             )

@@ -10,7 +10,7 @@ Memory does not grow with the store: packs are looked at one by one, of file con
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,7 @@ from xver.git.history import lock_commits
 from xver.history.bounds import forgotten_commits
 from xver.history.reach import Edge, entry_edges, target_edge
 from xver.model.ids import short_id
-from xver.model.refs import LOCK, TargetKind
+from xver.model.refs import LOCK, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.store import Store
@@ -84,6 +84,37 @@ def check_remote(there: Store, *, sample: Sample = NOTHING, meter: Meter = SILEN
     return _check(there, [], commits, [], sample=sample, may_be_elsewhere=is_work_tree, meter=meter)
 
 
+def verify(there: Store, targets: Iterable[Target], *, meter: Meter = SILENT) -> Findings:
+    """Check that a remote holds all that some refs lead to: it lists again, and reads the footers of their packs.
+
+    The remote is opened as for `check_remote`; raises like it.
+    """
+    damage = _check_index_sizes(there)
+    indexes = open_indexes(there, damage)
+    if len(indexes) < len(there.log.indexes):
+        return Findings(0, 0, 0, 0, 0, 0, tuple(damage), unindexed=True)
+    start = [_edge(there, target) for target in targets]
+    reached = walk(there, start, bad={}, may_be_elsewhere=False, meter=meter)
+    packs = _Packs(there, indexes, NOTHING, meter, only=reached.packs)
+    packs.check()
+    if packs.bad:
+        reached = walk(there, start, bad=packs.bad, may_be_elsewhere=False, meter=meter)
+    found = [*packs.damage, *damage, *reached.damage.values()]
+    if reached.bad:
+        found = name_touched(there, found, reached.bad, commits_of(there))
+    return Findings(
+        packs.objects,
+        packs.size,
+        0,
+        packs.unread,
+        len(packs.names),
+        0,
+        tuple(sorted(set(found), key=str)),
+        frozenset(packs.damaged | reached.damaged),
+        {id: edge.kind for id, edge in reached.lost.items()},
+    )
+
+
 def _check(
     store: Store,
     edges: Iterable[Edge],
@@ -103,7 +134,7 @@ def _check(
     damage += packs.damage
     reached = Reached()
     if len(indexes) == len(store.log.indexes):
-        start = [*edges, *(_labelled(store, name) for name in sorted(store.log.refs))]
+        start = [*edges, *(_edge(store, target) for _, target in sorted(store.log.refs.items()))]
         reached = walk(store, start, bad=packs.bad, may_be_elsewhere=may_be_elsewhere, optional=optional, meter=meter)
         found = [*reached.damage.values(), *packs.unreached(reached.bad)]
         damage += name_touched(store, found, reached.bad, commits) if reached.bad else found
@@ -124,14 +155,22 @@ def _check(
 
 
 class _Packs:
-    """All live packs, one by one."""
+    """All live packs, or those of `only`, one by one."""
 
-    def __init__(self, store: Store, indexes: dict[str, PackIndex], sample: Sample, meter: Meter) -> None:
+    def __init__(
+        self,
+        store: Store,
+        indexes: dict[str, PackIndex],
+        sample: Sample,
+        meter: Meter,
+        *,
+        only: Collection[str] | None = None,
+    ) -> None:
         self._store = store
         self._indexes = indexes
         self._meter = meter
         self._sizes = {stat.key: stat.size for stat in store.storage.list("packs/")}
-        self._live = store.log.live_packs()
+        self._live = {name: size for name, size in store.log.live_packs().items() if only is None or name in only}
         self.names = sorted(self._live)
         chosen = random.Random(sample.seed)
         self._read = {name for name in self.names if chosen.random() < sample.share}
@@ -182,8 +221,7 @@ class _Packs:
                 self.bad[place.id] = (report.bad[place.id], report.name)
 
 
-def _labelled(store: Store, name: str) -> Edge:
-    target = store.log.refs[name]
+def _edge(store: Store, target: Target) -> Edge:
     if target.kind is TargetKind.CONTENT:
         place = store.index.find(target.id)
         return target_edge(target, None if place is None else place.raw)

@@ -1,4 +1,4 @@
-"""The commands that share: remote, fetch, pull, push."""
+"""The commands that share: remote, fetch, pull."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import click
 
 from xver.cli.command import Command, Group
 from xver.cli.human import count, duration, plural, size
-from xver.cli.output import Output, Styled, Text, pass_output
+from xver.cli.output import Output, pass_output
 from xver.errors import (
     AlreadyExists,
-    Conflict,
     ContentNotFound,
     DirtyWorktree,
-    Incomplete,
     MergeConflict,
     NotFound,
     StorageError,
@@ -161,43 +159,3 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
     if done.restored is not None and (done.restored.written or done.restored.removed):
         written = f"{plural(done.restored.written, 'file')} written ({size(done.restored.size)})"
         out.note(f"{written}, {count(done.restored.removed)} removed")
-
-
-@click.command(
-    cls=Command, exits=(NotFound, Conflict, ContentNotFound, StorageError, TransientStorageError, Incomplete)
-)
-@click.argument("name", required=False)
-@click.option("--no-runs", is_flag=True, help="Keep runs at home.")
-@click.option("--executor", default=None, metavar="SPEC", help="threads[:N], processes[:N] or dask://HOST:PORT.")
-@pass_output
-def push(out: Output, name: str | None, no_runs: bool, executor: str | None) -> None:
-    """Send history, data and runs to a remote.
-
-    Sends what the remote lacks, in packs, then moves its branch in one step. When push ends, the remote holds
-    everything that the branch reaches.
-
-    Examples:
-      xver push
-      xver push backup --no-runs
-    """
-    from xver.sync.push import push as send
-    from xver.sync.remotes import choose_remote
-
-    repo = open_repo()
-    remote = choose_remote(repo, name)
-    start = time.monotonic()
-    if executor is None:
-        done = send(repo, remote, runs=not no_runs, meter=out.meter())
-    else:
-        from xver.sync.copying import spread_copy
-        from xver.sync.executors import crew
-
-        with crew(executor) as workers:
-            copy = spread_copy(repo, remote, workers)
-            done = send(repo, remote, runs=not no_runs, copy=copy, meter=out.meter())
-    if not (done.branch or done.commits or done.runs or done.size):
-        out.note(f"{remote.name} has everything already")
-        return
-    head: list[Text] = [" ", done.branch, " ", Styled((done.head or "")[:7], "id")] if done.branch else []
-    sent = f"{size(done.size)} in {plural(done.packs, 'pack')}  ({duration(time.monotonic() - start)})"
-    out.note("Pushed", *head, f"  {plural(done.commits, 'commit')}  {plural(done.runs, 'run')}  {sent}")

@@ -52,6 +52,8 @@ class Reached:
     """What the store does not hold at all, and should."""
     damaged: set[str] = field(default_factory=set)
     """Packs in which something that was read is not what its id says."""
+    packs: set[str] = field(default_factory=set)
+    """Packs that hold what was reached."""
 
     def note(self, edge: Edge, what: str, key: str = "") -> None:
         """Record that an object is not as it should be, where it is met first; of many of one path one is named."""
@@ -132,6 +134,7 @@ def _is_here(
     if place.kind is not edge.kind or (edge.kind is Kind.CHUNK and edge.size not in (None, place.raw)):
         found.note(edge, "is not what its listing says", place.container.name)
         return False
+    found.packs.add(place.container.name)
     return True
 
 
