@@ -19,9 +19,9 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 def open_file(
     path: str | os.PathLike[str],
+    mode: str = "r",
     *,
     rev: str | None = None,
-    mode: str = "r",
     encoding: str = "utf-8",
     endpoint_url: str | None = None,
 ) -> IO[Any]:

@@ -24,7 +24,7 @@ def test_a_path_is_taken_from_the_current_folder(home: Home, monkeypatch: pytest
         assert file.read() == "name,label\nada,2\n"
     with xver.open("labels.csv", rev="main~1", mode="rb") as file:
         assert file.read() == FIRST["data/labels.csv"]
-    with xver.open(Path("mail@home.csv"), mode="rb") as file:
+    with xver.open(Path("mail@home.csv"), "rb") as file:
         assert file.read() == FIRST["data/mail@home.csv"]
 
 
