@@ -21,8 +21,6 @@ FORGOTTEN: Final = "forgotten/"
 SHALLOW: Final = "shallow/"
 CLONES: Final = "clones/"
 """At a remote, by work tree: what it sent there ahead of a push, and a push takes over."""
-PROMISED: Final = "promised/"
-"""In a local store, by remote and work tree: what that remote keeps for it, and this store need not hold."""
 EVICTED: Final = "evicted/"
 
 _NAME_MAX: Final = 512

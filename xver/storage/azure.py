@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from xver.errors import InvalidInput, StorageError
 from xver.storage.addresses import check_endpoint, need, split_bucket
+from xver.storage.base import Stat
 from xver.storage.cloud import Body, Client, CloudStorage, http_time
 from xver.storage.cloud_errors import Address, Advice
 
@@ -116,14 +117,15 @@ class AzureClient(Client):
 
         return int(self._sync(ask))
 
-    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
-        async def ask() -> tuple[list[tuple[str, int]], str | None]:
+    def find(self, prefix: str) -> Iterator[Stat]:
+        async def ask() -> tuple[list[Stat], str | None]:
             async with self._service.get_container_client(self._container) as container:
                 pages = container.list_blobs(name_starts_with=prefix, results_per_page=_PAGE).by_page(
                     continuation_token=token
                 )
                 async for page in pages:
-                    return [(blob.name, int(blob.size)) async for blob in page], pages.continuation_token
+                    found = [Stat(blob.name, int(blob.size), str(blob.etag or "")) async for blob in page]
+                    return found, pages.continuation_token
             return [], None
 
         token = None

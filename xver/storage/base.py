@@ -10,7 +10,7 @@ import contextlib
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from xver.errors import StorageError
@@ -26,10 +26,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What a listing says of an object: its key and its size in bytes."""
+    """What a listing says of an object: its key and its size in bytes.
+
+    `version` is what the storage calls these bytes, an ETag for example; empty where it does not tell.
+    """
 
     key: str
     size: int
+    version: str = field(default="", compare=False)
 
 
 class Storage(ABC):

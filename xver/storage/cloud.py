@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import BinaryIO, Final
 
 from xver.errors import NotFound, StorageError, TransientStorageError, XverError
@@ -59,8 +60,8 @@ class Client(ABC):
         """Return the size of an object, None for what is none; raises what the library raises for a missing one."""
 
     @abstractmethod
-    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Yield the path and size of every object whose path starts with `prefix`."""
+    def find(self, prefix: str) -> Iterator[Stat]:
+        """Yield every object whose path starts with `prefix`, by its path."""
 
     @abstractmethod
     def remove(self, path: str) -> None:
@@ -173,8 +174,8 @@ class CloudStorage(Storage):
     def list(self, prefix: str) -> Iterator[Stat]:
         # The pages are asked for one after the other, so what fails half way has to be caught here.
         with self._translated(prefix):
-            for path, size in self.client.find(self._root + prefix):
-                yield Stat(path[len(self._root) :], size)
+            for found in self.client.find(self._root + prefix):
+                yield replace(found, key=found.key[len(self._root) :])
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(NotFound), self._translated(key):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from xver.storage.addresses import check_endpoint, need, split_bucket
+from xver.storage.base import Stat
 from xver.storage.cloud import Body, Client, CloudStorage, http_time
 from xver.storage.cloud_errors import Address, Advice
 
@@ -84,11 +85,11 @@ class GcsClient(Client):
             found = self._files.call("GET", "b/{}/o/{}", self._bucket, path, json_out=True, fields="size")
         return int(found["size"])
 
-    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def find(self, prefix: str) -> Iterator[Stat]:
         page = self._page(prefix)
         while True:
             for found in page.get("items", ()):
-                yield found["name"], int(found["size"])
+                yield Stat(found["name"], int(found["size"]), str(found.get("generation", "")))
             if not (token := page.get("nextPageToken")):
                 return
             page = self._page(prefix, token)

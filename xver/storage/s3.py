@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from xver.storage.addresses import check_endpoint, need, split_bucket
+from xver.storage.base import Stat
 from xver.storage.cloud import Body, Client, CloudStorage, http_time
 from xver.storage.cloud_errors import Address, Advice
 
@@ -85,13 +86,13 @@ class S3Client(Client):
         found = self._files.info(f"{self._bucket}/{path}")
         return int(found["size"]) if found["type"] == "file" else None
 
-    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def find(self, prefix: str) -> Iterator[Stat]:
         # Asked below the bucket with a prefix, an empty answer costs no second request.
         found = self._files.find(self._bucket, prefix=prefix, detail=True)
         for path, facts in found.items():
             name = path[len(self._bucket) + 1 :]
             if facts["type"] == "file" and name.startswith(prefix):
-                yield name, int(facts["size"])
+                yield Stat(name, int(facts["size"]), str(facts.get("ETag", "")))
 
     def remove(self, path: str) -> None:
         self._files.rm_file(f"{self._bucket}/{path}")

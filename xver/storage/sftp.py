@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from xver.errors import InvalidInput, StorageError
 from xver.storage.addresses import check_prefix, need
+from xver.storage.base import Stat
 from xver.storage.cloud import Body, Client, CloudStorage
 from xver.storage.cloud_errors import Address, Advice
 
@@ -126,7 +127,7 @@ class SftpClient(Client):
 
         return self._ask(ask)
 
-    def find(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def find(self, prefix: str) -> Iterator[Stat]:
         folders = [prefix.rstrip("/")]
         while folders:
             folder = folders.pop()
@@ -136,7 +137,7 @@ class SftpClient(Client):
                     if self._start + path != self._temporary:
                         folders.append(path)
                 elif _is_file(facts):
-                    yield path, int(facts.size)
+                    yield Stat(path, int(facts.size), str(facts.mtime or ""))
 
     def remove(self, path: str) -> None:
         self._ask(lambda sftp: sftp.remove(self._start + path))

@@ -13,7 +13,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from collections.abc import Container as Ids
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -75,8 +74,6 @@ class Packer:
         self._closer = ThreadPoolExecutor(_IN_FLIGHT, "close")
         self._slots = threading.BoundedSemaphore(_IN_FLIGHT)
         self._pending: deque[Future[None]] = deque()
-        self.promised: Ids[bytes] = frozenset()
-        """Ids of content that this store need not hold, because a remote keeps it for us."""
         self.added = 0
         """Bytes of the objects that were new, before compression."""
 
@@ -105,7 +102,7 @@ class Packer:
 
         `whole`: it has more than one chunk, so what is below its node counts as well.
         """
-        return id in self._new or id in self.promised or (self._holds_whole(id) if whole else id in self)
+        return id in self._new or (self._holds_whole(id) if whole else id in self)
 
     def put(self, kind: Kind, data: bytes | memoryview, id: bytes | None = None) -> bytes:
         """Add an object unless it is known; return its id, which the caller may hand in.

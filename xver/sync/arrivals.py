@@ -6,7 +6,7 @@ its packs have to be at the target in the size it says, and they go live as ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from xver.errors import CorruptData
@@ -25,10 +25,14 @@ _NODES: Final = 64
 
 
 class Arrivals:
-    """Collects the indexes of one transfer; `size` and `packs` count what was made live, in stored bytes."""
+    """Collects the indexes of one transfer; `size` and `packs` count what was made live, in stored bytes.
 
-    def __init__(self, target: Store, operation: str) -> None:
+    `is_local`: the target may rely on what a remote keeps for it.
+    """
+
+    def __init__(self, target: Store, operation: str, *, is_local: bool = False) -> None:
         self._target = target
+        self._holds = target.is_safe if is_local else target.__contains__
         self._operation = operation
         self._pending: list[LiveIndex] = []
         self._entries = 0
@@ -67,13 +71,13 @@ class Arrivals:
         Raises:
             Collected: a collection ran since the transfer began: what was relied on until now may be gone.
         """
-        if id in self._target:
+        if self._holds(id):
             return True
         before = self._target.log.collected
         self._target.refresh()
         if self._target.log.collected != before:
             raise Collected(self._target.storage.url)
-        return id in self._target
+        return self._holds(id)
 
     def commit(self) -> None:
         """Make everything accepted so far live; no ref leads to it yet. Raises `Collected`."""
@@ -86,8 +90,10 @@ class Arrivals:
         self.size += sum(sum(one.packs.values()) for one in added)
 
 
-def bring_nodes(source: Store, arrivals: Arrivals, packer: Packer, roots: Iterable[tuple[bytes, str]]) -> None:
-    """Copy the nodes below the roots of large files, and see that the source holds each of their chunks.
+def bring_nodes(
+    source: Store, arrivals: Arrivals, packer: Packer, roots: Iterable[tuple[bytes, str]]
+) -> Iterator[bytes]:
+    """Copy the nodes below the roots of large files; yield the ids of their chunks, each of which the source holds.
 
     Raises:
         CorruptData: a node is not what its id says, or a chunk that it names is not there.
@@ -102,6 +108,9 @@ def bring_nodes(source: Store, arrivals: Arrivals, packer: Packer, roots: Iterab
                 for child, _ in node.children:
                     if not arrivals.is_there(child):
                         raise CorruptData(f"{source.storage.url} does not hold all of {what}")
+                below = [child for child, _ in node.children]
                 if node.level > 1:
-                    waiting += [child for child, _ in node.children]
+                    waiting += below
+                else:
+                    yield from below
                 packer.put(Kind.NODE, data, id)

@@ -19,11 +19,13 @@ from typing import Final
 from xver.errors import Conflict, CorruptData, InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import CHUNK_MAX, Entry
+from xver.model.ids import NodeId
 from xver.model.paths import TrackedPath, parse_path
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.base import Stat as StorageStat
+from xver.store.content import is_here
 from xver.store.log import Collected
 from xver.store.packing import Packer
 from xver.store.store import Store
@@ -148,9 +150,13 @@ def _paths(source: Bucket, keys: Collection[str]) -> dict[TrackedPath, str]:
 
 def _refuse_changed(source: Bucket, before: Mapping[str, StorageStat]) -> None:
     now = source.list()
-    changed = next((key for key, stat in before.items() if now.get(key) != stat), None)
+    changed = next((key for key, stat in before.items() if key not in now or _differ(now[key], stat)), None)
     if changed is not None:
         raise Conflict(f"{source.url}/{changed} changes while it is read", hint="wait until it is done, then add again")
+
+
+def _differ(one: StorageStat, other: StorageStat) -> bool:
+    return (one.size, one.version) != (other.size, other.version)
 
 
 class _Spread:
@@ -167,14 +173,19 @@ class _Spread:
             if there is None or remote is None
             else remote_address(repo, remote, there, is_near=workers.is_near)
         )
-        self.arrivals = Arrivals(target, "add")
+        self.arrivals = Arrivals(target, "add", is_local=there is None)
         self._results = self.take(Folder(os.fspath(repo.root)), ())
         self._begun: dict[str, int] = {}
         self._readings: dict[str, tuple[Reading, int]] = {}
         self._large: list[tuple[bytes, str]] = []
+        self._sent: set[bytes] = set()
 
     def expect(self, files: Iterator[tuple[str, bytes]]) -> None:
         self._results = self.take(Folder(os.fspath(self._repo.root)), (item_of(*one) for one in files))
+
+    def lacks(self, id: bytes, size: int) -> bool:
+        # What another remote keeps, say.
+        return self._there is not None and id not in self._there and not is_here(self._repo.store, NodeId(id), size)
 
     def take(self, source: Source, items: Iterable[Item]) -> Generator[tuple[Take, Taken]]:
         """Yield what workers made of files, judged and accepted, a task at a time and in order."""
@@ -205,12 +216,12 @@ class _Spread:
             continue
         self.arrivals.commit()
         if self._there is not None and self._keeper is not None:
-            bring_nodes(self._there, self.arrivals, packer, self._large)
+            self._sent.update(bring_nodes(self._there, self.arrivals, packer, self._large))
             self._keeper.prepare(packer, entries, fresh)
 
     def keep(self) -> None:
         if self._keeper is not None:
-            self._keeper.keep()
+            self._keeper.keep(self._sent)
 
     def close(self) -> None:
         """Give out no more tasks."""
@@ -229,6 +240,7 @@ class _Spread:
         ]
         self.arrivals.accept(taken.worker, taken.index, ((known.id, path) for known, path in stored))
         self._large += [(known.id, path) for known, path in stored if known.size > CHUNK_MAX]
+        self._sent.update(known.id for known, _ in stored if known.size <= CHUNK_MAX)
 
 
 def _as_here(path: str, reading: Reading, stat: bytes | None, begun: int) -> Reading:

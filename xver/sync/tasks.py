@@ -108,7 +108,8 @@ def take(task: Take) -> Taken:
         StorageError: the store cannot be reached or written from there.
     """
     with _named(task):
-        with _open(task.target).packer() as packer:
+        # A remote relies on nobody; a local store on what a remote keeps for it.
+        with _open(task.target).packer(fetches=task.target.remote is not None) as packer:
             readings = tuple(task.source.read(task.files, packer))
             index = packer.finish()
         return Taken(here(), readings, index, packer.added)

@@ -17,7 +17,7 @@ from xver.format.log_entries import LiveIndex
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
-from xver.model.entries import Dataset, Entry, File, Link
+from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
 from xver.model.paths import TrackedPath, is_below, overlaps, parse_path
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
@@ -27,7 +27,6 @@ from xver.store.content import is_here
 from xver.store.listings import put_listing, read_listing
 from xver.store.log import Collected
 from xver.store.packing import Packer
-from xver.versioning.promised import Promised
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import find_link_above, is_there
 from xver.worktree.ignore import NAME as IGNORE_NAME
@@ -64,6 +63,9 @@ class Reader(Protocol):
     def expect(self, files: Iterator[tuple[str, bytes]]) -> None:
         """Hear which files will probably be read, with their stats, in this order; more or fewer may be."""
 
+    def lacks(self, id: bytes, size: int) -> bool:
+        """Tell whether content which the store need not be given is to be read all the same."""
+
     def read(self, path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
         """Return what a file is, its content stored by `packer` or elsewhere."""
 
@@ -81,6 +83,10 @@ class Here:
 
     def expect(self, files: Iterator[tuple[str, bytes]]) -> None:
         """Need not know."""
+
+    def lacks(self, id: bytes, size: int) -> bool:  # noqa: ARG002 - nothing else is asked
+        """Need nothing more than the store."""
+        return False
 
     def settle(self, packer: Packer, entries: Mapping[TrackedPath, Entry], fresh: Collection[TrackedPath]) -> None:
         """Leave nothing open."""
@@ -129,8 +135,7 @@ def _add_once(
     added: list[Added] = []
     records: dict[TrackedPath, TreeRecord] = {}
     with repo.store.index.also(uploaded), repo.store.packer() as packer:
-        packer.promised = Promised(repo)
-        reader.expect(_unread(repo, wanted, packer, rehash=rehash))
+        reader.expect(_unread(repo, wanted, packer, reader, rehash=rehash))
         meter.start("Adding", None, "files")
         for top, parts in wanted.items():
             before = entries.get(top)
@@ -268,7 +273,7 @@ def _ingest(
 
 
 def _unread(
-    repo: Repo, wanted: Mapping[TrackedPath, list[str]], packer: Packer, *, rehash: bool
+    repo: Repo, wanted: Mapping[TrackedPath, list[str]], packer: Packer, reader: Reader, *, rehash: bool
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the files that an ingest of these paths is going to read."""
     for top, parts in wanted.items():
@@ -278,7 +283,7 @@ def _unread(
             [part[len(top) + 1 :] for part in parts],
             record=repo.stat_index.known_at(top),
             ignore=repo.ignore,
-            holds=packer.holds,
+            holds=lambda id_, size: packer.holds(id_, whole=size > CHUNK_MAX) and not reader.lacks(id_, size),
             rehash=rehash,
         )
 

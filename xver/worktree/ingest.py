@@ -137,13 +137,13 @@ def unread(
     *,
     record: TreeRecord | None,
     ignore: Ignore,
-    holds: Callable[[bytes], bool],
+    holds: Callable[[bytes, int], bool],
     rehash: bool = False,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (path, stat) of each file below `root/path`, or below its `parts`, that an ingest would have to read now.
 
-    In its order, and by the names it gives to `read`. `holds` tells whether content is in the store. Nothing is read
-    but stats.
+    In its order, and by the names it gives to `read`. `holds` tells whether content, by id and size, need not be
+    stored. Nothing is read but stats.
     """
     known_before = {} if record is None or rehash else record.directories
     top = os.path.join(root, path)
@@ -154,7 +154,7 @@ def unread(
         folder = _folder(top, directory)
         for name, stat in zip(directory.names, directory.stats, strict=True):
             seen, known = recorded.get(name, (NO_STAT, None))
-            if known is None or seen != stat or not (known.id == EMPTY_ID or holds(known.id)):
+            if known is None or seen != stat or not (known.id == EMPTY_ID or holds(known.id, known.size)):
                 yield _file(top, folder, name), stat
 
 

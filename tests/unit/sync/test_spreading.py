@@ -20,8 +20,9 @@ from tests.support.spread import BIG, FILES, ORIGIN, InPlace, kept, read_everyth
 from tests.support.trees import later, picture, posix
 from xver.errors import Conflict, CorruptData
 from xver.model.ids import chunk_id
-from xver.model.refs import HEADS
+from xver.model.refs import EVICTED, HEADS
 from xver.repo import Repo
+from xver.settings import Remote
 from xver.store.log import Change
 from xver.sync import spreading, tasks
 from xver.sync.copying import spread_copy
@@ -170,15 +171,36 @@ class TestToARemote:
         assert kept(store_at(there(repo))) == {}
         read_everything(store_at(there(repo)))
 
-    def test_a_version_that_was_never_committed_makes_way(self, repo: Repo) -> None:
+    def test_a_version_that_was_never_committed_is_kept_for_whatever_shares_it(self, repo: Repo) -> None:
         spreading.add(repo, ["data"], to=ORIGIN)
-        (repo.root / "data/a").write_bytes(b"another")
+        first = kept(store_at(there(repo)))["lock"]
+        write_tree(repo.root, {"more/x": b"first"})
+        add(repo, ["more"])
+        assert chunk_id(b"first") not in repo.store  # the remote keeps it
+        for name in ("a", "twin"):
+            (repo.root / "data" / name).write_bytes(b"another")
         spreading.add(repo, ["data"], to=ORIGIN)
-        assert kept(store_at(there(repo))).keys() == {"lock"}
-        write_tree(repo.root, {"more/x": b"x"})
-        spreading.add(repo, ["more"], to=ORIGIN)
-        assert kept(store_at(there(repo))).keys() == {"lock"}
-        assert chunk_id(b"another") in read_everything(store_at(there(repo)))
+        assert first in kept(store_at(there(repo))).values()
+        commit(repo, "second", author=SOMEBODY)
+        push(repo, ORIGIN)
+        assert {chunk_id(b"first"), chunk_id(b"another")} <= read_everything(store_at(there(repo))).keys()
+
+    def test_what_another_remote_keeps_is_read_again_by_the_workers(self, repo: Repo, tmp_path: Path) -> None:
+        other = Remote("other", "../other")
+        spreading.add(repo, ["data"], to=other)
+        spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace())
+        assert sum(read_everything(store_at(there(repo))).values()) >= len(BIG)
+        assert chunk_id(b"first") not in repo.store
+
+    def test_after_a_push_a_version_keeps_it_as_what_was_evicted(self, repo: Repo) -> None:
+        for number in range(3):
+            (repo.root / "data/a").write_bytes(str(number).encode())
+            spreading.add(repo, ["data"], to=ORIGIN)
+            commit(repo, "again", author=SOMEBODY)
+            push(repo, ORIGIN)
+            remote = store_at(there(repo))
+            pins = [one for name, one in remote.log.refs.items() if name.startswith(EVICTED + repo.clone)]
+            assert pins == [remote.log.refs[HEADS + "main"]]
 
     def test_what_was_added_here_before_goes_along(self, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
         workers = InPlace()
