@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-MANY = {f"data/{n % 7}/{n}": random.Random(n).randbytes(n * 37 % 5000) for n in range(300)}
+MANY = {f"data/{n % 7}/{n}": random.Random(n).randbytes(n * 37 % 5000) for n in range(140)}
 
 KEYS = {**{name.removeprefix("data/"): data for name, data in FILES.items()}, "ü/a b+c%20": b"odd", "tmp/x": b"x"}
 
@@ -141,6 +141,7 @@ def test_a_worker_is_killed_in_the_middle_of_an_upload(
     assert kept(store_at(storage_of(remote))) == {}
 
 
+@pytest.mark.soak
 def test_an_executor_of_a_client_that_is_open_already_is_taken_as_it_is(
     cluster: Any, small_tasks: None, tmp_path: Path
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_worker_that_cannot_read_the_files_is_named(
     assert "file system that all workers share" in str(caught.value.hint)
 
 
+@pytest.mark.soak
 def test_workers_without_credentials_are_named(cluster: Any, seaweedfs: Server, words: str, tmp_path: Path) -> None:
     remote = at(seaweedfs, "forbidden")
     repo = new(tmp_path / "work", remote, FILES)
@@ -220,45 +222,25 @@ class TestBuckets:
         copy = clone(remote.url, tmp_path / "copy", endpoint_url=remote.endpoint_url)
         assert read_tree(copy.root) == files
 
-    def test_into_the_local_store(self, source: Bucket, tmp_path: Path) -> None:
-        repo = repo_at(tmp_path / "work")
-        spreading.add_bucket(repo, source, "data")
-        files = {f"data/{key}": data for key, data in KEYS.items()}
-        assert repo.lock_path.read_bytes() == plain_lock(tmp_path / "plain", files)
-        read_everything(repo.store)
-
-    def test_one_that_changes_meanwhile_is_refused(
+    def test_one_that_changes_meanwhile_is_refused_and_the_next_add_takes_what_is_there(
         self, seaweedfs: Server, source: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        """Into the local store, by threads."""
         repo = repo_at(tmp_path / "work")
-        take = tasks.take
+        prefix = source.url.rpartition("/")[2]
 
         def write(task: Any) -> Any:
-            taken = take(task)
+            taken = tasks.take(task)
             with closing(s3_client(seaweedfs)) as client:
-                prefix = source.url.rpartition("/")[2]
                 client.put_object(Bucket=BUCKET, Key=f"{prefix}/a", Body=b"other")  # as long as before
             return taken
 
-        monkeypatch.setattr(spreading, "take", write)
-        with pytest.raises(Conflict, match=r"/a changes while it is read"):
-            spreading.add_bucket(repo, source, "data")
+        with monkeypatch.context() as patch:
+            patch.setattr(spreading, "take", write)
+            with pytest.raises(Conflict, match=r"/a changes while it is read"):
+                spreading.add_bucket(repo, source, "data")
         assert repo.lock.entries == {}
-
-    @pytest.mark.parametrize(
-        ("key", "message"), [("b", "is an object, and a folder of b/"), ("x/.git/config", "cannot be tracked")]
-    )
-    def test_keys_that_cannot_be_paths_are_refused(
-        self, seaweedfs: Server, source: Bucket, tmp_path: Path, key: str, message: str
-    ) -> None:
-        with closing(s3_client(seaweedfs)) as client:
-            client.put_object(Bucket=BUCKET, Key=f"{source.url.rpartition('/')[2]}/{key}", Body=b"no")
-        repo = repo_at(tmp_path / "work")
-        with pytest.raises(InvalidInput, match=message):
-            spreading.add_bucket(repo, source, "data")
-        assert repo.lock.entries == {}
-
-    def test_nothing_there_is_said(self, seaweedfs: Server, tmp_path: Path) -> None:
-        repo = repo_at(tmp_path / "work")
-        with pytest.raises(InvalidInput, match="there is nothing below"):
-            spreading.add_bucket(repo, Bucket(f"s3://{BUCKET}/none", seaweedfs.endpoint_url), "data")
+        spreading.add_bucket(repo, source, "data")
+        files = {**{f"data/{key}": data for key, data in KEYS.items()}, "data/a": b"other"}
+        assert repo.lock_path.read_bytes() == plain_lock(tmp_path / "plain", files)
+        read_everything(repo.store)

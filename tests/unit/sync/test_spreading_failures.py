@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -16,9 +17,12 @@ from tests.support.spread import FILES, ORIGIN, InPlace, kept, read_everything, 
 from xver.errors import CorruptData, InvalidInput, RepositoryNotFound, WorkersFailed
 from xver.model.ids import Kind
 from xver.repo import Repo
+from xver.storage.base import Stat
 from xver.store import content
 from xver.sync import spreading, tasks
+from xver.sync.sources import Bucket
 from xver.versioning.state import status
+from xver.versioning.tracking import add
 
 
 @pytest.fixture
@@ -149,3 +153,49 @@ class TestFailures:
         pool.shutdown()
         with pytest.raises(WorkersFailed):
             spreading.add(repo, ["data"], to=ORIGIN, executor=pool)
+
+
+class TestBuckets:
+    """Keys of a bucket that no dataset can have are refused before a byte is read."""
+
+    SOURCE = Bucket("s3://bucket/raw")
+
+    @pytest.mark.parametrize(
+        ("keys", "message"),
+        [
+            (["b", "b/c"], "s3://bucket/raw/b is an object, and a folder of b/c"),
+            (["a", "a-b", "a/b/c"], "raw/a is an object, and a folder of a/b/c"),
+            (["x/.git/config"], "raw/x/.git/config cannot be tracked"),
+            (["x//y"], "raw/x//y cannot be tracked"),
+            (["../y"], "cannot be tracked"),
+            ([], "there is nothing below s3://bucket/raw"),
+        ],
+    )
+    def test_keys_that_no_dataset_can_have(self, keys: list[str], message: str) -> None:
+        with pytest.raises(InvalidInput, match=re.escape(message)):
+            spreading._paths(self.SOURCE, keys)
+
+    def test_keys_come_in_the_order_of_a_listing(self) -> None:
+        assert list(spreading._paths(self.SOURCE, ["b", "é", "a/c", "a-b"])) == ["a-b", "a/c", "b", "é"]
+
+    @pytest.mark.parametrize("url", ["data/raw", "file:///data/raw", "FILE:///x", "/data"])
+    def test_a_folder_is_no_bucket(self, repo: Repo, url: str) -> None:
+        with pytest.raises(InvalidInput, match="is no bucket"):
+            spreading.add_bucket(repo, Bucket(url), "taken")
+
+    @pytest.mark.parametrize(
+        ("path", "message"),
+        [
+            ("data", "there is something at data already"),
+            ("data/b", "data/b overlaps data"),
+            (".xver/x", "a place of git's or xver's own"),
+        ],
+    )
+    def test_a_place_that_is_taken_is_refused(
+        self, repo: Repo, path: str, message: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add(repo, ["data"])
+        monkeypatch.setattr(Bucket, "list", lambda self: {"k": Stat("k", 1)})
+        with pytest.raises(InvalidInput, match=message):
+            spreading.add_bucket(repo, self.SOURCE, path)
+        assert list(repo.lock.entries) == ["data"]
