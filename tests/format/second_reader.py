@@ -24,13 +24,7 @@ import zstandard
 from blake3 import blake3
 
 CHUNK, NODE, BLOCK, LISTING, SNAPSHOT, RUN = range(1, 7)
-CONTEXTS = {
-    NODE: "xver node v1",
-    BLOCK: "xver block v1",
-    LISTING: "xver listing v1",
-    SNAPSHOT: "xver snapshot v1",
-    RUN: "xver run v1",
-}
+CONTEXTS = {NODE + at: f"xver {name} v1" for at, name in enumerate(("node", "block", "listing", "snapshot", "run"))}
 CHUNK_MAX, OBJECT_MAX = 262_144, 16_777_216
 ALGORITHMS = {"cut": "fastcdc-2020:16-64-256", "fingerprint": "xxh3-128", "id": "blake3"}
 IGNORABLE = re.compile(
@@ -169,7 +163,12 @@ class Reader:
         return data[rows_at : rows_at + 54 * rows], (0, *fanout), bits, names
 
     def find(self, id: bytes) -> Place:
-        """Return where an object lies in a live pack."""
+        """Return where an object lies in a live pack, of several places one where it is no delta."""
+        places = sorted(self._places(id), key=lambda place: place.codec == 2)
+        expect(bool(places), f"no object {id.hex()}")
+        return places[0]
+
+    def _places(self, id: bytes) -> Iterator[Place]:
         for rows, fanout, bits, names in self.indexes:
             bucket = int.from_bytes(id[:4], "big") >> (32 - bits)
             bucket_rows = rows[54 * fanout[bucket] : 54 * fanout[bucket + 1]]
@@ -177,8 +176,7 @@ class Reader:
                 if found != id:
                     continue
                 if names[container] not in self.state.removed:
-                    return Place(names[container], offset, stored, raw, kind, codec)
-        raise Damaged(f"no object {id.hex()}")
+                    yield Place(names[container], offset, stored, raw, kind, codec)
 
     def get(self, kind: int, id: bytes) -> bytes:
         """Return an object, verified by its id."""
@@ -199,6 +197,8 @@ class Reader:
             ids = [stored[1 + 32 * at : 33 + 32 * at] for at in range(stored[0])]
             expect(1 <= len(ids) <= 3 and all(self.find(base).codec != 2 for base in ids), "delta of deltas")
             data = unpacked(stored[1 + 32 * len(ids) :], place.raw, b"".join(self.get(kind, base) for base in ids))
+        elif place.codec == 3:
+            data = ungrouped(stored, place.raw)
         else:
             raise Newer(f"codec {place.codec}")
         expect(len(data) == place.raw and id_of(kind, data) == id, f"object {id.hex()} with another id")
@@ -322,6 +322,19 @@ def unpacked(stored: bytes, raw: int, dictionary: bytes | None) -> bytes:
     prefix = dictionary and zstandard.ZstdCompressionDict(dictionary, zstandard.DICT_TYPE_RAWCONTENT)
     data: bytes = zstandard.ZstdDecompressor(dict_data=prefix or None).decompress(stored, allow_extra_data=False)
     return data
+
+
+def ungrouped(stored: bytes, raw: int) -> bytes:
+    stride, at, data = stored[0], 1 + 4 * stored[0], bytearray(raw)
+    expect(stride in (2, 4, 8), "groups of a stride that is none")
+    for first, length in enumerate(struct.unpack_from(f"<{stride}I", stored, 1)):
+        whole = len(range(first, raw, stride))
+        expect(0 < length <= whole, "group longer than its bytes")
+        group = stored[at : at + length]
+        data[first::stride] = group if length == whole else unpacked(group, whole, None)
+        at += length
+    expect(at == len(stored), "groups that do not fill their frame")
+    return bytes(data)
 
 
 def read_block(data: bytes) -> list[Row]:

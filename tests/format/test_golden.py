@@ -15,13 +15,13 @@ from typing import Final
 import pytest
 
 from tests.support import samples
-from xver.format.codecs import Codec
+from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import PackIndex
 from xver.format.listings import ListingBuilder, Row, decode_block, decode_index
 from xver.format.lockfile import decode_lock
 from xver.format.log_entries import decode_checkpoint, decode_entry, encode_checkpoint, encode_entry
 from xver.format.nodes import decode_node, encode_node
-from xver.format.packs import TAIL_SIZE, decode_footer, decode_frame, delta_bases, footer_size
+from xver.format.packs import TAIL_SIZE, decode_footer, decode_frame, footer_size
 from xver.format.runs import decode_run, encode_run
 from xver.format.snapshots import decode_snapshot, encode_snapshot
 from xver.model.entries import Dataset
@@ -54,7 +54,7 @@ def listing_of(number: int) -> Dataset:
     """Identify a listing of this many rows, of the kinds of the samples in turn."""
     entries = list(samples.ENTRIES.values())
     builder = ListingBuilder(
-        lambda data: BlockId(object_id(Kind.BLOCK, data)), lambda data: ListingId(object_id(Kind.LISTING, data))
+        lambda data, *_: BlockId(object_id(Kind.BLOCK, data)), lambda data: ListingId(object_id(Kind.LISTING, data))
     )
     builder.add_all(Row(TrackedPath(f"{at:06}"), entries[at % len(entries)]) for at in range(number))
     return builder.finish()
@@ -135,7 +135,7 @@ def test_old_objects_are_read_and_written_alike() -> None:
 def test_an_old_pack_gives_an_object_by_each_codec() -> None:
     pack = old("pack")
     frames = decode_footer(pack[-footer_size(pack[-TAIL_SIZE:]) :], len(pack))
-    assert [frame.codec for frame in frames] == [Codec.ZSTD, Codec.DELTA, Codec.RAW]
+    assert [frame.codec for frame in frames] == [Codec.ZSTD, Codec.DELTA, Codec.RAW, Codec.GROUPED]
     found: dict[bytes, bytes] = {}
     for one in frames:
         stored = pack[one.offset : one.offset + one.stored]
@@ -143,7 +143,7 @@ def test_an_old_pack_gives_an_object_by_each_codec() -> None:
         found[one.id] = bytes(
             decode_frame(stored, id=one.id, kind=one.kind, codec=one.codec, raw=one.raw, dictionary=bases)
         )
-    assert list(found.values()) == [samples.CHUNK, samples.EDITED, samples.NODE]
+    assert list(found.values()) == [samples.CHUNK, samples.EDITED, samples.NODE, samples.FLOATS]
 
 
 def test_an_old_index_finds_what_its_pack_holds() -> None:

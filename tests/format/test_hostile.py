@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import samples
 from xver.errors import CorruptData, InvalidInput, UnsupportedFormat
-from xver.format.codecs import Codec
+from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import PackIndex, merge_indexes
 from xver.format.listings import check_prefix_free, decode_block, decode_index
 from xver.format.lockfile import decode_lock
@@ -26,7 +26,6 @@ from xver.format.packs import (
     check_header,
     decode_footer,
     decode_frame,
-    delta_bases,
     footer_size,
 )
 from xver.format.runs import decode_run
@@ -94,7 +93,12 @@ def read_delta(data: bytes) -> None:
     decode_frame(data, id=id, kind=Kind.CHUNK, codec=Codec.DELTA, raw=raw, dictionary=samples.CHUNK)
 
 
-ROWS = samples.PACK[-TAIL_SIZE - 180 : -TAIL_SIZE]
+def read_grouped(data: bytes) -> None:
+    raw = len(samples.FLOATS)
+    decode_frame(data, id=chunk_id(samples.FLOATS), kind=Kind.CHUNK, codec=Codec.GROUPED, raw=raw)
+
+
+ROWS = samples.PACK[-TAIL_SIZE - 240 : -TAIL_SIZE]
 DELTA_FRAME = b"\1" + samples.CHUNK_ID + samples.DELTA
 READERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     "node": (samples.NODE, decode_node),
@@ -110,6 +114,7 @@ READERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     "index under its checksum": (samples.INDEX, read_sealed_index),
     "zstd frame": (samples.ZSTD, read_zstd),
     "delta frame": (DELTA_FRAME, read_delta),
+    "grouped frame": (samples.GROUPED, read_grouped),
     "lock": (samples.LOCK, decode_lock),
 }
 EACH = pytest.mark.parametrize("kind", READERS)

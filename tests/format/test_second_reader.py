@@ -14,9 +14,8 @@ import pytest
 import xxhash
 
 import xver as xver_package
-from xver.format.codecs import Codec, compress_delta
+from xver.format.codecs import Codec, compress_delta, encode_delta
 from xver.format.indexes import Container, Place
-from xver.format.packs import encode_delta
 from xver.model.ids import Kind, chunk_id
 from xver.model.refs import Target, TargetKind
 from xver.storage.local import LocalStorage
@@ -161,7 +160,7 @@ def test_deltas_are_read_by_both(tmp_path: Path) -> None:
 
 
 def put_delta(store: Store, bases: list[bytes], data: bytes, stored: bytes) -> None:
-    # No command makes deltas yet: the frame comes as from another store.
+    # The frame comes as from another store.
     place = Place(chunk_id(data), ELSEWHERE, 12, len(stored), len(data), Kind.CHUNK, Codec.DELTA)
     with store.packer() as packer:
         for base in bases:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from xver.format.canonical import encode_json
-from xver.format.codecs import Codec
+from xver.format.codecs import Codec, encode_delta
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.listings import Child, Row, encode_block
 from xver.format.listings import encode_index as encode_listing_index
 from xver.format.lockfile import Lock, encode_lock
 from xver.format.log_entries import Checkpoint, LiveIndex, LogEntry, encode_checkpoint, encode_entry
 from xver.format.nodes import encode_node
-from xver.format.packs import HEADER, Frame, encode_delta, encode_footer
+from xver.format.packs import HEADER, Frame, encode_footer
 from xver.format.runs import encode_run
 from xver.format.snapshots import encode_snapshot
 from xver.model.entries import CHUNK_MAX, Dataset, Entry, External, File, Link
@@ -43,6 +44,15 @@ ZSTD: Final = bytes.fromhex(
     "3e626c11628710760f828039f8c0c7e0892355"
 )
 DELTA: Final = bytes.fromhex("28b52ffd60bb0175000018646f67020055409d2e5faa0002")
+
+FLOATS: Final = b"".join(struct.pack("<f", (at - 32) * 0.37) for at in range(64))
+GROUPED: Final = bytes.fromhex(
+    "043e0000003e000000400000002300000028b52ffd2040ad010002440c11e0e968155e472abcc22778013e95aaf40ec34443011e322f476c"
+    "2dd2cfe54d1bd8f459df895533b9724387a042850d070028b52ffd2040ad010002440c11e0e9aaacc3799554399ae84a6025e1c11dc38acd"
+    "0186223f246a3ed6a9e6cb16b4ece9d28b67aba0735281e08c8b8d06003d37312b251f19140e0802f8ece0d5c9bdb1a5998e826c553d250e"
+    "ecbd8e3dbd00bd3d8ebdec0e253d556c828e99a5b1bdc9d5e0ecf802080e14191f252b313728b52ffd2040d5000080c1c0bfbfbfbfbe003e"
+    "3f3f3f3f40414104100004eeb2dfc606"
+)
 
 
 def _id(number: int) -> bytes:
@@ -119,6 +129,7 @@ def _pack() -> tuple[bytes, list[Frame]]:
         (CHUNK_ID, Kind.CHUNK, Codec.ZSTD, ZSTD, len(CHUNK), 0),
         (chunk_id(EDITED), Kind.CHUNK, Codec.DELTA, delta, len(EDITED), 1),
         (object_id(Kind.NODE, NODE), Kind.NODE, Codec.RAW, NODE, len(NODE), 0),
+        (chunk_id(FLOATS), Kind.CHUNK, Codec.GROUPED, GROUPED, len(FLOATS), 0),
     ]
     frames, body = [], HEADER
     for id, kind, codec, data, raw, bases in stored:

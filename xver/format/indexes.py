@@ -73,13 +73,16 @@ class Place:
 def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]]) -> bytes:
     """Return the index of `places`; `bases` names those of every delta among them.
 
-    Of several places of one id the first is kept.
+    Of several places of one id the first is kept where the object is whole; else the first.
     """
     numbers: dict[Container, int] = {}
     rows: dict[bytes, bytes] = {}
+    deltas: set[bytes] = set()
     for one in places:
         number = numbers.setdefault(one.container, len(numbers))
-        if one.id not in rows:
+        is_delta = one.codec == Codec.DELTA
+        if one.id not in rows or (one.id in deltas and not is_delta):
+            (deltas.add if is_delta else deltas.discard)(one.id)
             rows[one.id] = _ROW.pack(one.id, one.offset, number, one.stored, one.raw, one.kind, one.codec)
     ordered = sorted(rows.values())
     bits = bits_for(len(ordered))
@@ -87,7 +90,7 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
     for row in ordered:
         counts[_bucket(row, bits)] += 1
     fanout = list(accumulate(counts))
-    side = [_BASE.pack(id, len(bases[id]), b"".join(bases[id])) for id in sorted(bases) if id in rows]
+    side = [_BASE.pack(id, len(bases[id]), b"".join(bases[id])) for id in sorted(deltas) if id in bases]
     names = []
     for container in numbers:
         name = container.name.encode()
@@ -370,7 +373,7 @@ def _read_container(cursor: Cursor) -> Container:
 def merge_indexes(
     indexes: Sequence[PackIndex], *, without: Collection[str] = (), forget: Collection[bytes] = ()
 ) -> bytes:
-    """Return one index of all rows of several; of two of one id the first.
+    """Return one index of all rows of several; of two of one id the whole one, of two that are alike in this the first.
 
     Rows in the containers `without` are left out, and those of the ids `forget`.
     """
@@ -378,9 +381,13 @@ def merge_indexes(
     places: dict[bytes, Place] = {}
     for index in indexes:
         for place in index.places():
-            if place.id not in places and place.container.name not in without and place.id not in forget:
+            known = places.get(place.id)
+            is_delta = place.codec is Codec.DELTA
+            if place.container.name in without or place.id in forget:
+                continue
+            if known is None or (known.codec is Codec.DELTA and not is_delta):
                 places[place.id] = place
-                if place.codec == Codec.DELTA:
+                if is_delta:
                     deltas[place.id] = index.bases(place.id)
     return encode_index(places.values(), deltas)
 

@@ -236,10 +236,13 @@ def decode_path_safely(encoded: bytes) -> TrackedPath:
 class ListingBuilder:
     """Builds the listing of rows added in the order of their path bytes.
 
-    `emit_block` and `emit_index` store the bytes of a part and return its id. Keeps one open part a level.
+    `emit_block` and `emit_index` store the bytes of a part and return its id; of a block they are told its first and
+    its last path. Keeps one open part a level.
     """
 
-    def __init__(self, emit_block: Callable[[bytes], BlockId], emit_index: Callable[[bytes], ListingId]) -> None:
+    def __init__(
+        self, emit_block: Callable[[bytes, bytes, bytes], BlockId], emit_index: Callable[[bytes], ListingId]
+    ) -> None:
         self._emit_block = emit_block
         self._emit_index = emit_index
         self._rows: list[Row] = []
@@ -286,8 +289,9 @@ class ListingBuilder:
     def _close_block(self) -> None:
         rows, self._rows, self._text = self._rows, [], 0
         size = sum(row.entry.size for row in rows)
-        id = self._emit_block(encode_block(rows))
-        self._append(0, Child(rows[0].path.encode(), len(rows), size, id))
+        first = rows[0].path.encode()
+        id = self._emit_block(encode_block(rows), first, rows[-1].path.encode())
+        self._append(0, Child(first, len(rows), size, id))
 
     def _append(self, level: int, child: Child) -> None:
         pending = self._open[level]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
-from xver.format.codecs import MAX_BASES, Codec, decompress
+from xver.format.codecs import MAX_BASES, Codec, decode_groups, decompress, delta_bases
 from xver.model.entries import CHUNK_MAX
 from xver.model.ids import ID_SIZE, Kind, checksum, object_id
 
@@ -135,20 +135,8 @@ def decode_frame(
             if dictionary is None:
                 raise CorruptData("delta frame without its bases")
             data = decompress(stored[1 + ID_SIZE * len(delta_bases(stored)) :], raw, dictionary)
+        case Codec.GROUPED:
+            data = decode_groups(stored, raw)
     if len(data) != raw or object_id(kind, data) != id:
         raise CorruptData(f"object b3:{id.hex()[:16]} is damaged: its bytes have another id")
     return data
-
-
-def encode_delta(bases: Sequence[bytes], compressed: bytes) -> bytes:
-    """Return the stored bytes of a delta frame."""
-    assert 1 <= len(bases) <= MAX_BASES
-    return bytes([len(bases)]) + b"".join(bases) + compressed
-
-
-def delta_bases(stored: bytes | memoryview) -> tuple[bytes, ...]:
-    """Return the ids of a delta frame's bases; raises `CorruptData` for none or too many."""
-    count = stored[0] if len(stored) else 0
-    if not 1 <= count <= MAX_BASES or len(stored) < 1 + ID_SIZE * count:
-        raise CorruptData("delta frame whose bases are not right")
-    return tuple(bytes(stored[1 + ID_SIZE * at : 1 + ID_SIZE * (at + 1)]) for at in range(count))

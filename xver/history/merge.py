@@ -48,7 +48,7 @@ def merge_entries(
         if isinstance(mine, Dataset) and isinstance(other, Dataset) and mine != other != was != mine:
             # Without a common version of this path, what only one side has is an addition.
             common = was.id if isinstance(was, Dataset) else None
-            dataset, inner = _merge_listings(store, packer, common, mine.id, other.id, prefer)
+            dataset, inner = _merge_listings(store, packer, common, mine, other.id, prefer)
             merged[path] = dataset
             conflicts += [f"{path}/{one}" for one in inner]
             continue
@@ -64,10 +64,10 @@ def merge_entries(
 
 
 def _merge_listings(
-    store: Store, packer: Packer, base: ListingId | None, ours: ListingId, theirs: ListingId, prefer: Side | None
+    store: Store, packer: Packer, base: ListingId | None, ours: Dataset, theirs: ListingId, prefer: Side | None
 ) -> tuple[Dataset, list[str]]:
-    mine = {change.path: change for change in diff_listings(store, base, ours)}
-    rows = {row.path: row.entry for row in read_listing(store, ours)}
+    mine = {change.path: change for change in diff_listings(store, base, ours.id)}
+    rows = {row.path: row.entry for row in read_listing(store, ours.id)}
     conflicts = []
     for change in diff_listings(store, base, theirs):
         path = TrackedPath(change.path)
@@ -80,9 +80,9 @@ def _merge_listings(
             rows[path] = change.after
     conflicts += _overlapping(rows)
     if conflicts:
-        rows = {row.path: row.entry for row in read_listing(store, ours)}
+        rows = {row.path: row.entry for row in read_listing(store, ours.id)}
     ordered = (Row(path, rows[path]) for path in sorted(rows, key=str.encode))
-    return put_listing(packer, ordered), conflicts
+    return put_listing(packer, ordered, before=ours), conflicts
 
 
 def _settle(was: Entry | None, mine: Entry | None, other: Entry | None) -> tuple[Entry | None, bool]:

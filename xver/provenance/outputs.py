@@ -110,7 +110,7 @@ def _tracked_output(
         record = repo.stat_index.tree(top)
         assert record is not None
     else:
-        taken = ingest(repo.root, top, packer, record=repo.stat_index.tree(top), ignore=repo.ignore)
+        taken = ingest(repo.root, top, packer, record=repo.stat_index.tree(top), ignore=repo.ignore, before=before)
         entry, record = taken.entry, taken.record
     id, earlier = entry_id(entry), None if before is None else entry_id(before)
     if id is None or (id == earlier and not any(path in rewritten for path in paths)):

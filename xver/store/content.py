@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from xver.errors import ContentNotFound, CorruptData, InvalidInput
 from xver.format.chunks import cut
@@ -22,11 +22,16 @@ from xver.model.ids import (
     object_id,
     sha256er,
 )
+from xver.store.former import FormerContent
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 
 _AHEAD: Final = 8 * 1024 * 1024
 _BATCH_ROWS: Final = 4096
+
+
+Before: TypeAlias = Callable[[], "tuple[bytes, int] | None"]
+"""Tells the id and size of the content that stood in a place before."""
 
 
 class Content(NamedTuple):
@@ -43,20 +48,27 @@ def content_kind(size: int) -> Kind:
     return Kind.CHUNK if size <= CHUNK_MAX else Kind.NODE
 
 
-def put_bytes(packer: Packer, data: bytes) -> Content:
-    """Store content that is in memory."""
+def put_bytes(packer: Packer, data: bytes, *, before: Before | None = None) -> Content:
+    """Store content that is in memory; `before` as for `put_stream`."""
     if len(data) > CHUNK_MAX:
-        return put_stream(packer, [data])
+        return put_stream(packer, [data], before=before)
     id = chunk_id(data)
-    if data:
-        packer.put(Kind.CHUNK, data, id)
+    if data and id not in packer:
+        stood = None if before is None else before()
+        if stood is None:
+            packer.put(Kind.CHUNK, data, id)
+        else:
+            former = FormerContent(packer, stood)
+            former.put_chunk(data, id)
+            former.finish()
     return Content(id, len(data), fingerprint(data), None)
 
 
-def put_stream(packer: Packer | None, blocks: Iterable[bytes]) -> Content:
+def put_stream(packer: Packer | None, blocks: Iterable[bytes], *, before: Before | None = None) -> Content:
     """Store content that comes in blocks (of some mebibytes, for speed); without a packer only identify it.
 
-    Blocks must not change once yielded.
+    `before` tells the id and size of the content that stood in its place, if any, and is asked only if that helps: of
+    chunks that changed only the difference is stored. Blocks must not change once yielded.
     """
     iterator = iter(blocks)
     head = b""
@@ -66,14 +78,11 @@ def put_stream(packer: Packer | None, blocks: Iterable[bytes]) -> Content:
             break
     else:
         if packer is not None:
-            return put_bytes(packer, head)
+            return put_bytes(packer, head, before=before)
         return Content(chunk_id(head), len(head), fingerprint(head), None)
     prints, sha256 = fingerprinter(), sha256er()
-
-    def emit(data: bytes) -> NodeId:
-        return NodeId(object_id(Kind.NODE, data) if packer is None else packer.put(Kind.NODE, data))
-
-    tree = NodeBuilder(emit)
+    former = None if packer is None else FormerContent(packer, None if before is None else before())
+    tree = NodeBuilder(lambda data: NodeId(object_id(Kind.NODE, data) if former is None else former.put_node(data)))
     # SHA-256 is the slowest of the three hashes by far, so it has a thread of its own, one block behind at most.
     with ThreadPoolExecutor(1, "sha256") as hasher:
 
@@ -89,8 +98,10 @@ def put_stream(packer: Packer | None, blocks: Iterable[bytes]) -> Content:
         for chunk in cut(tee()):
             id = chunk_id(chunk)
             tree.add(id, len(chunk))
-            if packer is not None:
-                packer.put(Kind.CHUNK, chunk, id)
+            if former is not None:
+                former.put_chunk(chunk, id)
+    if former is not None:
+        former.finish()
     root, size = tree.finish()
     return Content(root, size, prints.digest(), sha256.digest())
 

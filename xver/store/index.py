@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from xver.errors import ContentNotFound, CorruptData, NotFound
+from xver.format.codecs import Codec
 from xver.format.indexes import HEADER_SIZE, PackIndex, Place, RangedIndex, head_guess, head_size
 from xver.format.log_entries import LiveIndex
 from xver.model.ids import checksum
@@ -45,8 +46,8 @@ class StoreIndex:
         return self._following(lambda: self._find(id))
 
     def find_in(self, id: bytes, packs: frozenset[str]) -> Place:
-        """Return where the object lies in one of these packs; raises `ContentNotFound`."""
-        place = self._following(lambda: self._find(id, packs))
+        """Return where the object lies in one of these packs, whole if it can be; raises `ContentNotFound`."""
+        place = self._following(lambda: self._find_in(id, packs))
         if place is None:
             raise ContentNotFound(id)
         return place
@@ -54,22 +55,35 @@ class StoreIndex:
     def find_many(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
         """Return where those of the objects lie that this store holds; by ranges, far fewer reads than one by one."""
         wanted = list(dict.fromkeys(ids))
-        return self._following(lambda: self._find_many(wanted))
+        return self._following(lambda: self._find_many(wanted, self._holds))
 
-    def _find(self, id: bytes, packs: frozenset[str] | None = None) -> Place | None:
+    def find_whole(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
+        """Return where those of the objects lie that this store holds otherwise than as deltas: what can be a base.
+
+        Two writers at once may have stored an object, one as a delta, the other whole, and based another on it.
+        """
+        wanted = list(dict.fromkeys(ids))
+        return self._following(lambda: self._find_many(wanted, self._holds_whole))
+
+    def _find(self, id: bytes) -> Place | None:
         for index in self._live():
             place = index.find(id)
-            if place is not None and self._holds(place) and (packs is None or place.container.name in packs):
+            if place is not None and self._holds(place):
                 return place
         return None
 
-    def _find_many(self, lacking: list[bytes]) -> dict[bytes, Place]:
+    def _find_in(self, id: bytes, packs: frozenset[str]) -> Place | None:
+        found = (index.find(id) for index in self._live())
+        places = [place for place in found if place and self._holds(place) and place.container.name in packs]
+        return min(places, key=lambda place: place.codec is Codec.DELTA, default=None)
+
+    def _find_many(self, lacking: list[bytes], holds: Callable[[Place], bool]) -> dict[bytes, Place]:
         found: dict[bytes, Place] = {}
         for index in self._live():
             if not lacking:
                 break
             places = index.find_many(lacking)
-            found |= {id: place for id, place in places.items() if self._holds(place)}
+            found |= {id: place for id, place in places.items() if holds(place)}
             lacking = [id for id in lacking if id not in found]
         return found
 
@@ -161,6 +175,9 @@ class StoreIndex:
             _check_packs(found, live, self._storage)
             self._opened[live.name] = found
         return found
+
+    def _holds_whole(self, place: Place) -> bool:
+        return place.codec is not Codec.DELTA and self._holds(place)
 
     def _holds(self, place: Place) -> bool:
         return place.container.name not in self._log.removed and place.container.name not in self._lost

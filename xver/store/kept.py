@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WORDS: Final = 4
-_ROW: Final = [("id", "u8", (_WORDS,)), ("pack", "u4"), ("stored", "u4")]
+_ROW: Final = [("id", "u8", (_WORDS,)), ("pack", "u4"), ("stored", "u4"), ("delta", "?")]
 _DELTA: Final = [("row", "i8"), ("pack", "u4"), ("index", "u4"), ("bases", "i8", (3,))]
 _STEP: Final = 1 << 16
 
@@ -144,6 +144,7 @@ class Kept:
         rows["id"] = _words(table["id"])
         rows["pack"] = self._packs_of(index)[table["container"]]
         rows["stored"] = table["stored"]
+        rows["delta"] = table["codec"] == Codec.DELTA
         live: NDArray[Any] = rows[~self._is_removed[rows["pack"]]]
         return live
 
@@ -210,11 +211,14 @@ def _words(ids: NDArray[Any]) -> NDArray[Any]:
 
 
 def _homes(tables: list[NDArray[Any]], is_lost: NDArray[Any]) -> NDArray[Any]:
-    """Return one row of each id, sorted: of a pack that is there, if any is, of the newest index."""
+    """Return one row of each id, sorted: of a pack that is there, where it is whole, if any is; of the newest index.
+
+    Where it is whole it can be a base, whatever else was stored as a delta at the same moment.
+    """
     rows = np.concatenate(tables or [np.empty(0, dtype=_ROW)])
     words = [rows["id"][:, word] for word in reversed(range(_WORDS))]
     # What comes last counts most; equal rows stay in order, the newest index in front.
-    rows = rows[np.lexsort((is_lost[rows["pack"]], *words))]
+    rows = rows[np.lexsort((rows["delta"], is_lost[rows["pack"]], *words))]
     is_home = np.ones(len(rows), dtype=bool)
     is_home[1:] = (rows["id"][1:] != rows["id"][:-1]).any(axis=1)
     return rows[is_home]

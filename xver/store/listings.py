@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, TypeVar
 
@@ -20,6 +21,7 @@ from xver.format.listings import (
 from xver.model.entries import Dataset, Entry
 from xver.model.ids import BlockId, Kind, ListingId, object_id
 from xver.model.paths import TrackedPath
+from xver.store.former import FormerListing
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 
@@ -27,16 +29,27 @@ _T = TypeVar("_T")
 _MOST: Final = 64
 """Parts read at a time: about 1 MiB of listings."""
 
+_BLOCKS_KEPT: Final = 8
 
-def put_listing(packer: Packer | None, rows: Iterable[Row]) -> Dataset:
-    """Store the listing of rows that are sorted by path bytes; without a packer only identify it."""
 
-    def put(kind: Kind, data: bytes) -> bytes:
-        return object_id(kind, data) if packer is None else packer.put(kind, data)
+def put_listing(packer: Packer | None, rows: Iterable[Row], *, before: Entry | None = None) -> Dataset:
+    """Store the listing of rows that are sorted by path bytes; without a packer only identify it.
 
-    builder = ListingBuilder(
-        lambda data: BlockId(put(Kind.BLOCK, data)), lambda data: ListingId(put(Kind.LISTING, data))
-    )
+    `before` is what stood in its place: of a part that changed only the difference is stored.
+    """
+    former = None
+    if packer is not None and packer.bases is not None and isinstance(before, Dataset):
+        former = FormerListing(packer.bases.read, before.id)
+
+    def emit_block(data: bytes, first: bytes, last: bytes) -> BlockId:
+        near = () if former is None else former.near_block(first, last)
+        return BlockId(object_id(Kind.BLOCK, data) if packer is None else packer.put(Kind.BLOCK, data, near=near))
+
+    def emit_index(data: bytes) -> ListingId:
+        near = () if former is None else former.near_index(data[0])
+        return ListingId(object_id(Kind.LISTING, data) if packer is None else packer.put(Kind.LISTING, data, near=near))
+
+    builder = ListingBuilder(emit_block, emit_index)
     builder.add_all(rows)
     return builder.finish()
 
@@ -128,6 +141,49 @@ def _read_indexes(store: Store, level: int, children: Sequence[Child]) -> Iterat
         if node.level != level or Child(node.first, node.rows, node.size, child.id) != child:
             raise CorruptData(f"listing index b3:{child.id.hex()[:16]} is not what its parent says")
         yield node
+
+
+class RowFinder:
+    """Finds single rows of one listing; quick where the paths come roughly in order."""
+
+    def __init__(self, read: Callable[[Kind, bytes], bytes], id: ListingId) -> None:
+        self._read = read
+        self._id = id
+        self._indexes: dict[bytes, tuple[ListingNode, list[bytes]]] = {}
+        self._blocks: OrderedDict[bytes, dict[str, Entry]] = OrderedDict()
+
+    def find(self, path: str) -> Entry | None:
+        """Return what the listing has at a path, None if nothing.
+
+        Raises:
+            ContentNotFound: a part of the listing is not here.
+            CorruptData: it is damaged.
+        """
+        wanted, id, level = path.encode(), bytes(self._id), None
+        while True:
+            node, starts = self._index(id)
+            if level is not None and node.level != level:
+                raise CorruptData(f"listing index b3:{id.hex()[:16]} is not what its parent says")
+            at = bisect_right(starts, wanted) - 1
+            if at < 0:
+                return None
+            id, level = node.children[at].id, node.level - 1
+            if not level:
+                return self._block(id).get(path)
+
+    def _index(self, id: bytes) -> tuple[ListingNode, list[bytes]]:
+        if id not in self._indexes:
+            node = decode_index(self._read(Kind.LISTING, id))
+            self._indexes[id] = node, [child.first for child in node.children]
+        return self._indexes[id]
+
+    def _block(self, id: bytes) -> dict[str, Entry]:
+        if id not in self._blocks:
+            rows = decode_block(self._read(Kind.BLOCK, id))
+            self._blocks[id] = {row.path: row.entry for row in rows}
+            if len(self._blocks) > _BLOCKS_KEPT:
+                self._blocks.popitem(last=False)
+        return self._blocks[id]
 
 
 def _rows(store: Store, id: ListingId) -> Iterator[Row]:

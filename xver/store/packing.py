@@ -3,7 +3,8 @@
     put ──► batch of 4 MiB ──► worker: compress, append ──► pack full ──► closer: footer, fsync or upload
             (two in flight)                                 (two in flight)
 
-Memory is bounded by the batches and packs in flight, whatever is put. Data and metadata go to packs of their own,
+What stood in an object's place before is read here and compressed against there. Memory is bounded by the batches
+and packs in flight, whatever is put. Data and metadata go to packs of their own,
 each in the order in which it was put, so what belongs together lies together.
 """
 
@@ -12,19 +13,20 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
-from xver.format.codecs import Codec, Compressor
+from xver.format.codecs import Against, Codec, Compressor, delta_bases
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.log_entries import INLINE_MAX, LiveIndex
-from xver.format.packs import DATA_PACK_SIZE, HEADER, META_PACK_SIZE, Frame, decode_footer, delta_bases, encode_footer
+from xver.format.packs import DATA_PACK_SIZE, HEADER, META_PACK_SIZE, Frame, decode_footer, encode_footer
 from xver.model.ids import Kind, checksum, checksummer, object_id
 from xver.storage.base import Storage
+from xver.store.bases import Bases, Tally
 from xver.store.index import StoreIndex
 
 _BATCH: Final = 4 * 1024 * 1024
@@ -34,11 +36,23 @@ _FRAMES_MAX: Final = 1 << 16
 """Objects of a pack at most: very small ones would else make a footer of many mebibytes."""
 
 
+class _Object(NamedTuple):
+    """An object on its way into a pack; `codec` None: still to be compressed, perhaps as a delta."""
+
+    id: bytes
+    kind: Kind
+    data: bytes
+    codec: Codec | None
+    raw: int
+    against: Against | None = None
+    tally: Tally | None = None
+
+
 @dataclass(slots=True)
 class _Batch:
-    """Objects on their way into one family of packs; `codec` None: still to be compressed."""
+    """Objects on their way into one family of packs, and the bytes they hold in memory."""
 
-    objects: list[tuple[bytes, Kind, bytes, Codec | None, int]] = field(default_factory=list)
+    objects: list[_Object] = field(default_factory=list)
     size: int = 0
 
 
@@ -55,6 +69,7 @@ class Packer:
         index: StoreIndex,
         *,
         base: int,
+        bases: Bases | None = None,
         anew: bool = False,
         is_promised: Callable[[bytes], bool] = lambda _: False,
         holds_whole: Callable[[bytes], bool],
@@ -66,6 +81,8 @@ class Packer:
         self._is_promised = is_promised
         self._holds_whole = holds_whole
         self._only = only
+        self.bases = bases
+        """What deltas are made against; without it none are made."""
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
         self._batches = {"data": _Batch(), "meta": _Batch()}
@@ -104,21 +121,33 @@ class Packer:
         """
         return id in self._new or (self._holds_whole(id) if whole else id in self)
 
-    def put(self, kind: Kind, data: bytes | memoryview, id: bytes | None = None) -> bytes:
+    def put(
+        self,
+        kind: Kind,
+        data: bytes | memoryview,
+        id: bytes | None = None,
+        *,
+        near: Sequence[bytes] = (),
+        tally: Tally | None = None,
+    ) -> bytes:
         """Add an object unless it is known; return its id, which the caller may hand in.
 
-        `data` must not change afterwards. Raises what a pack written earlier failed with.
+        `near` names objects of the same kind that stood in its place before: where they help, a delta is stored, and
+        `tally` hears whether they did. `data` must not change afterwards. Raises what a pack written earlier failed
+        with.
         """
         if id is None:
             id = object_id(kind, data)
         if id not in self:
-            self._add(id, kind, data, None, len(data))
+            against = self.bases.against(kind, near, len(data)) if near and self.bases is not None else None
+            # A view is copied: it would keep its whole block in memory, of which in an edited file little else is new.
+            self._add(_Object(id, kind, bytes(data), None, len(data), against, tally))
         return id
 
     def put_frame(self, place: Place, stored: bytes) -> None:
         """Add an object as another store holds it, without packing it anew; a delta's bases must be known here."""
         if place.id not in self:
-            self._add(place.id, place.kind, stored, place.codec, place.raw)
+            self._add(_Object(place.id, place.kind, stored, place.codec, place.raw))
 
     def finish(self) -> LiveIndex | None:
         """Write what is left; return the index of all packs, None if nothing was new."""
@@ -141,14 +170,13 @@ class Packer:
             self._storage.put(name, data)
         return LiveIndex(name, len(data), checksum(data), packs, inline)
 
-    def _add(self, id: bytes, kind: Kind, data: bytes | memoryview, codec: Codec | None, raw: int) -> None:
-        self._new.add(id)
-        self.added += raw
-        family = "data" if kind is Kind.CHUNK else "meta"
+    def _add(self, one: _Object) -> None:
+        self._new.add(one.id)
+        self.added += one.raw
+        family = "data" if one.kind is Kind.CHUNK else "meta"
         batch = self._batches[family]
-        # A view is copied: it would keep its whole block in memory, of which in an edited file little else is new.
-        batch.objects.append((id, kind, bytes(data), codec, raw))
-        batch.size += len(data)
+        batch.objects.append(one)
+        batch.size += len(one.data) + (0 if one.against is None else len(one.against.dictionary))
         if batch.size >= _BATCH:
             self._submit(family)
 
@@ -201,11 +229,10 @@ class _PackWriter:
         self.bases: dict[bytes, tuple[bytes, ...]] = {}
 
     def append(self, batch: _Batch) -> None:
-        fresh = [data for _, _, data, codec, _ in batch.objects if codec is None]
-        packed = iter(self._compressor.compress(fresh))
-        out: list[bytes | memoryview] = []
-        for id, kind, data, given, raw in batch.objects:
-            codec, stored = next(packed) if given is None else (given, data)
+        packed = iter(self._compress([one for one in batch.objects if one.codec is None]))
+        out: list[bytes] = []
+        for one in batch.objects:
+            codec, stored = next(packed) if one.codec is None else (one.codec, one.data)
             is_full = self._offset + len(stored) > self._limit or len(self._frames) == _FRAMES_MAX
             if is_full and self._frames:
                 self._write(out)
@@ -215,12 +242,22 @@ class _PackWriter:
                 self._open()
             names = delta_bases(stored) if codec is Codec.DELTA else ()
             if names:
-                self.bases[id] = names
+                self.bases[one.id] = names
             size = len(stored)
-            self._frames.append(Frame(id, self._offset, size, raw, kind, codec, len(names), checksum(stored)))
+            self._frames.append(
+                Frame(one.id, self._offset, size, one.raw, one.kind, codec, len(names), checksum(stored))
+            )
             self._offset += size
             out.append(stored)
         self._write(out)
+
+    def _compress(self, fresh: list[_Object]) -> list[tuple[Codec, bytes]]:
+        against = {at: one.against for at, one in enumerate(fresh) if one.against is not None}
+        packed = self._compressor.compress([one.data for one in fresh], against)
+        for at in against:
+            if (tally := fresh[at].tally) is not None:
+                tally.note(gained=packed[at][0] is Codec.DELTA)
+        return packed
 
     def close(self) -> None:
         if self._file is None or self._stack is None:
@@ -257,7 +294,7 @@ class _PackWriter:
         self._write([HEADER])
         self._offset = len(HEADER)
 
-    def _write(self, parts: list[bytes | memoryview]) -> None:
+    def _write(self, parts: list[bytes]) -> None:
         if parts and self._file is not None:
             data = b"".join(parts)
             self._sum.update(data)

@@ -6,11 +6,8 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from xver.errors import CorruptData
-from xver.format.codecs import Codec
-from xver.format.indexes import Place
-from xver.format.packs import delta_bases
 from xver.storage.base import Storage
+from xver.store.frames import Frames
 from xver.store.index import StoreIndex
 from xver.store.remembered import Remembered
 from xver.store.store import Store, Wanted, repository_at
@@ -53,20 +50,10 @@ class ReadingStore(Store):
             self._remembered.put(kinds[id], id, whole)
             yield id, whole
 
-    def read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
-        """Yield the stored bytes of places; the bases of all deltas among them are read, together, before.
-
-        Otherwise each delta would ask for its own, one after the other.
-        """
-        frames = list(super().read_frames(places))
-        deltas = [(place.kind, stored) for place, stored in frames if place.codec is Codec.DELTA]
-        bases = {Wanted(kind, base) for kind, stored in deltas for base in delta_bases(stored)}
-        if bases:
-            if any(one.codec is Codec.DELTA for one in self.index.find_many(one.id for one in bases).values()):
-                raise CorruptData("a delta of a delta, which could lead in circles")
-            for _ in self.get_many(bases):
-                continue
-        yield from frames
+    @property
+    def frames(self) -> Frames:
+        """What reads the frames of this store; bases are remembered like all that is asked for."""
+        return Frames(self.storage, self.index, self.log, remembered=self._remembered)
 
 
 def open_reading(storage: Storage, *, client: str, remembered: Remembered) -> ReadingStore:

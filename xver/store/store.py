@@ -17,14 +17,14 @@ from typing import Final
 
 from xver.errors import ContentNotFound, CorruptData, NotFound, RefConflict, RepositoryNotFound, UnsupportedFormat
 from xver.format.canonical import decode_json, encode_json
-from xver.format.codecs import Codec
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.format.nodes import decode_node
-from xver.format.packs import decode_frame, delta_bases
 from xver.model.ids import Kind
 from xver.model.refs import HEADS, Target
-from xver.storage.base import Part, Storage
+from xver.storage.base import Storage
+from xver.store.bases import Bases
+from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Collected, Log
 from xver.store.merging import merge_small
@@ -35,8 +35,6 @@ from xver.store.relied import is_any_lost, new_bases, still_good
 MARKER: Final = "xver.json"
 _FORMAT: Final = 1
 _ALGORITHMS: Final = {"cut": "fastcdc-2020:16-64-256", "fingerprint": "xxh3-128", "id": "blake3"}
-_GAP: Final = 1024 * 1024
-_RANGE: Final = 8 * 1024 * 1024
 _REFS_SIZE: Final = 512 * 1024
 """Bytes of refs that one log entry moves: with an index inside it stays below its limit."""
 _REF_SIZE: Final = 180
@@ -48,8 +46,9 @@ packs/       the content, in packs                 index/    where each object l
 
 `pip install xver` and `xver clone <this address>` give everything back. Without xver: each pack ends in a table of
 its objects (id, offset, stored size, raw size, kind, codec; little-endian rows of 60 bytes); ids are BLAKE3 of the
-content, frames are raw, zstd, or zstd against up to three other objects. The full format: docs/format.md in xver's
-sources, and tests/format/second_reader.py there, a reader in one file that needs nothing of xver.
+content, frames are raw, zstd, zstd against up to three other objects, or zstd of their bytes in groups. The full
+format: docs/format.md in xver's sources, and tests/format/second_reader.py there, a reader in one file that needs
+nothing of xver.
 Do not delete, rename or edit single files here: `xver gc` removes what is no longer needed.
 """
 
@@ -108,10 +107,10 @@ class Store:
         return bytes(next(self.get_many([Wanted(kind, id)]))[1])
 
     def get_many(self, wanted: Iterable[Wanted]) -> Iterator[tuple[bytes, bytes | memoryview]]:
-        """Yield (id, bytes) of each object, verified, in the order in which they lie in the packs.
+        """Yield (id, bytes) of each object, verified, in the order in which they lie in the packs, but deltas last.
 
-        Neighbours are read together; the caller bounds memory by how much it asks for at a time. What is not here is
-        read from `elsewhere`, all of it together, verified as well, and not kept.
+        Neighbours are read together, and bases with them; the caller bounds memory by how much it asks for at a time.
+        What is not here is read from `elsewhere`, all of it together, verified as well, and not kept.
         """
         places: list[Place] = []
         lacking: list[Wanted] = []
@@ -122,14 +121,13 @@ class Store:
             if place is None:
                 lacking.append(one)
             else:
-                places.append(_checked(place, one.kind))
+                places.append(checked(place, one.kind))
         if lacking and self.elsewhere is None:
             raise ContentNotFound(lacking[0].id)
-        places.sort(key=lambda place: (place.container.name, place.offset))
         read: set[bytes] = set()
         try:
-            for place, stored in self.read_frames(places):
-                yield place.id, self.decode(place, stored)
+            for place, data in self.decoded(in_order(places)):
+                yield place.id, data
                 read.add(place.id)
         except ContentNotFound:
             # Somebody evicted it this moment.
@@ -139,39 +137,22 @@ class Store:
         if lacking and self.elsewhere is not None:
             yield from _read_elsewhere(self.elsewhere(), lacking)
 
+    @property
+    def frames(self) -> Frames:
+        """What reads the frames of this store as it is now."""
+        return Frames(self.storage, self.index, self.log)
+
+    def decoded(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview]]:
+        """Yield the objects at places in order, verified, deltas last; see `Frames.decoded`."""
+        return self.frames.decoded(places)
+
     def read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
-        """Yield the stored bytes of places that are sorted by container and offset, not decoded or verified.
+        """Yield the stored bytes of places in order, not decoded or verified; see `Frames.read`."""
+        return self.frames.read(places)
 
-        What a collection moved meanwhile is read from where it is now, and yielded with that place.
-
-        Raises:
-            NotFound: a live pack is not there.
-            ContentNotFound: a collection took the object: it was in no version any more.
-        """
-        while places:
-            done = 0
-            try:
-                for pair in self._read_frames(places):
-                    yield pair
-                    done += 1
-            except NotFound:
-                before = places[done:]
-                self.log.refresh()
-                places = [self.locate(place.id) for place in before]
-                places.sort(key=lambda place: (place.container.name, place.offset))
-                if places == before:
-                    raise
-            else:
-                return
-
-    def _read_frames(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
-        groups = list(_coalesce(places))
-        parts = [(group[0].container.name, Part(group[0].offset, _end(group) - group[0].offset)) for group in groups]
-        for group, data in zip(groups, self.storage.get_many(parts), strict=True):
-            view = memoryview(data)
-            start = group[0].offset
-            for place in group:
-                yield place, view[place.offset - start : place.offset - start + place.stored]
+    def decode(self, place: Place, stored: bytes | memoryview) -> bytes | memoryview:
+        """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
+        return self.frames.decode(place, stored)
 
     def locate(self, id: bytes) -> Place:
         """Return where an object lies; raises `ContentNotFound`."""
@@ -190,6 +171,7 @@ class Store:
             self.storage,
             self.index,
             base=self.log.n,
+            bases=Bases(self.index, self.get),
             anew=anew,
             holds_whole=self.holds_whole,
             is_promised=(lambda _: False) if fetches else self.promises.__contains__,
@@ -250,27 +232,6 @@ class Store:
                     raise Collected(self.storage.url)
         if check is not None:
             check(log)
-
-    def decode(self, place: Place, stored: memoryview) -> bytes | memoryview:
-        """Return the object in a frame; raises `CorruptData` unless its bytes have its id."""
-        dictionary = None
-        if place.codec is Codec.DELTA:
-            dictionary = b"".join(self._base(place, base) for base in delta_bases(stored))
-        return decode_frame(
-            stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary
-        )
-
-    def _base(self, delta: Place, id: bytes) -> bytes:
-        # A base that is a delta could lead in circles, and no writer makes one.
-        if _checked(self.locate(id), delta.kind).codec is Codec.DELTA:
-            raise CorruptData(f"b3:{delta.id.hex()[:16]} is a delta of a delta")
-        return self.get(delta.kind, id)
-
-
-def _checked(place: Place, kind: Kind) -> Place:
-    if place.kind is not kind:
-        raise CorruptData(f"b3:{place.id.hex()[:16]} is a {place.kind.name.lower()}, no {kind.name.lower()}")
-    return place
 
 
 def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[tuple[bytes, bytes | memoryview]]:
@@ -338,27 +299,6 @@ def repository_at(storage: Storage) -> str:
     if not isinstance(repository, str) or not repository:
         raise CorruptData(f"the store at {storage.url} is damaged: {MARKER} names no repository")
     return repository
-
-
-def _coalesce(places: list[Place]) -> Iterator[list[Place]]:
-    group: list[Place] = []
-    for place in places:
-        near = (
-            group
-            and group[-1].container.name == place.container.name
-            and place.offset - (group[-1].offset + group[-1].stored) <= _GAP
-            and place.offset + place.stored - group[0].offset <= _RANGE
-        )
-        if group and not near:
-            yield group
-            group = []
-        group.append(place)
-    if group:
-        yield group
-
-
-def _end(group: list[Place]) -> int:
-    return max(place.offset + place.stored for place in group)
 
 
 def _entries_of(change: Change) -> Iterator[Change]:

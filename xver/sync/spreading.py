@@ -25,7 +25,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.base import Stat as StorageStat
-from xver.store.content import is_here
+from xver.store.content import Before, is_here
 from xver.store.log import Collected
 from xver.store.packing import Packer
 from xver.store.store import Store
@@ -195,12 +195,15 @@ class _Spread:
                 self._judge(task, taken)
                 yield task, taken
 
-    def read(self, path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
+    def read(
+        self, path: str, packer: Packer | None, *, stat: bytes | None = None, before: Before | None = None
+    ) -> Reading:
+        # Workers make no differences: what stood there before is not where they are.
         while path not in self._readings:
             result = next(self._results, None)
             if result is None:
                 # It came between the two looks at the folder; what is here goes to the remote in the end as well.
-                return read_file(path, packer, stat=stat)
+                return read_file(path, packer, stat=stat, before=before)
             task, taken = result
             if packer is not None:
                 packer.added += taken.new

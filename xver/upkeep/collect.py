@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xver.errors import Conflict, CorruptData
-from xver.format.codecs import Codec
+from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import Place, merge_indexes
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE, delta_bases
+from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.model.ids import checksum
 from xver.progress import SILENT, Meter
 from xver.store.kept import Kept

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from xver.errors import Conflict, TransientStorageError
-from xver.format.codecs import MAX_BASES, Codec
+from xver.format.codecs import MAX_BASES, Codec, delta_bases
 from xver.format.indexes import Container, PackIndex, Place, encode_index
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import delta_bases
 from xver.model.ids import ID_SIZE, checksum
 from xver.progress import SILENT, Meter
 from xver.storage.base import Part

@@ -49,7 +49,7 @@ def remove(repo: Repo, paths: Sequence[str], *, cached: bool = False) -> Removed
                 entry = entries.pop(top)
                 if "" not in inner and isinstance(entry, Dataset):
                     rows = (row for row in _rows(repo, top, entry) if not _any_above(row.path, inner))
-                    entries[top] = put_listing(packer, rows)
+                    entries[top] = put_listing(packer, rows, before=entry)
             root = put_local_root(packer, entries)
             index = packer.finish()
         repo.store.move("remove", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)

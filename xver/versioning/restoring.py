@@ -144,7 +144,7 @@ def _take(repo: Repo, entries: dict[TrackedPath, Entry], there: Entries, path: s
         rows = {name: one for name, one in rows.items() if not overlaps(name, part)}
         rows |= {row.path: row.entry for row in fresh}
         taken: dict[TrackedPath, Entry] = {
-            above: put_listing(packer, (Row(name, rows[name]) for name in sorted(rows, key=str.encode)))
+            above: put_listing(packer, (Row(name, rows[name]) for name in sorted(rows, key=str.encode)), before=now)
         }
     else:
         for top in [top for top in entries if is_below(top, path)]:

@@ -23,7 +23,7 @@ from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
-from xver.store.content import is_here
+from xver.store.content import Before, is_here
 from xver.store.listings import put_listing, read_listing
 from xver.store.log import Collected
 from xver.store.packing import Packer
@@ -66,8 +66,10 @@ class Reader(Protocol):
     def lacks(self, id: bytes, size: int) -> bool:
         """Tell whether content which the store need not be given is to be read all the same."""
 
-    def read(self, path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
-        """Return what a file is, its content stored by `packer` or elsewhere."""
+    def read(
+        self, path: str, packer: Packer | None, *, stat: bytes | None = None, before: Before | None = None
+    ) -> Reading:
+        """Return what a file is, its content stored by `packer` or elsewhere; `before` as for `read_file`."""
 
     def settle(self, packer: Packer, entries: Mapping[TrackedPath, Entry], fresh: Collection[TrackedPath]) -> None:
         """Hear that everything is read, what will be tracked and what of it was read now; nothing is kept yet."""
@@ -174,7 +176,7 @@ def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, 
             raise InvalidInput(f"there is something at {top} already", hint=f"xver add {top} tracks that")
         before = entries.get(top)
         with repo.store.packer() as packer:
-            entries[top] = put_listing(packer, rows(packer))
+            entries[top] = put_listing(packer, rows(packer), before=before)
             reader.settle(packer, entries, [top])
             stored = _keep(repo, packer, entries, reader, [])
         write_tracked(repo, Lock(lock.repository, entries))
@@ -257,7 +259,17 @@ def _ingest(
 ) -> Ingested:
     record = repo.stat_index.known_at(top)
     if not parts or not isinstance(before, Dataset):
-        return ingest(repo.root, top, packer, record=record, ignore=repo.ignore, rehash=rehash, read=read, meter=meter)
+        return ingest(
+            repo.root,
+            top,
+            packer,
+            record=record,
+            ignore=repo.ignore,
+            before=before,
+            rehash=rehash,
+            read=read,
+            meter=meter,
+        )
     return ingest_parts(
         repo.root,
         top,
@@ -265,6 +277,7 @@ def _ingest(
         packer,
         old=_rows(repo, top, before),
         record=record,
+        before=before,
         ignore=repo.ignore,
         rehash=rehash,
         read=read,

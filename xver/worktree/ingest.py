@@ -6,16 +6,18 @@ import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from xver.errors import InvalidInput
+from xver.errors import ContentNotFound, CorruptData, InvalidInput
 from xver.format.listings import Row
-from xver.model.entries import CHUNK_MAX, Entry, entry_id
+from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link, entry_id
 from xver.model.ids import EMPTY_ID, ID_SIZE
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.progress import SILENT, Meter
-from xver.store.listings import put_listing
+from xver.store.content import Before
+from xver.store.listings import RowFinder, put_listing
 from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
@@ -23,11 +25,15 @@ from xver.worktree.reading import Reading, entry_of, is_kind, read_file
 from xver.worktree.scan import Directory
 from xver.worktree.stat_index import NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
 
+_Former: TypeAlias = "Callable[[str], Entry | None]"
+
 
 class Read(Protocol):
     """What reads a file and sees to it that its content is stored, as `read_file` does."""
 
-    def __call__(self, path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
+    def __call__(
+        self, path: str, packer: Packer | None, *, stat: bytes | None = None, before: Before | None = None
+    ) -> Reading:
         """Return what the file is; raises like `read_file`."""
 
 
@@ -48,6 +54,7 @@ def ingest(
     *,
     record: TreeRecord | None,
     ignore: Ignore,
+    before: Entry | None = None,
     rehash: bool = False,
     read: Read = read_file,
     meter: Meter = SILENT,
@@ -55,7 +62,8 @@ def ingest(
     """Store what lies at `root/path` and return what it is; without a packer only identify it.
 
     A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same. Files
-    are read by `read`, in the order that `unread` gives.
+    are read by `read`, in the order that `unread` gives. `before` is what was tracked there: of what changed since,
+    only the difference is stored.
 
     Raises:
         InvalidInput: nothing is there, or a file or name that cannot be taken in; the message has its path.
@@ -66,11 +74,12 @@ def ingest(
     special: list[str] = []
     files = 0
     found_any = False
+    former = _former(packer, before)
     for directory in directories(root, path, ignore):
         found_any = True
         special += _nameable(directory.special)
-        before = known_before.get(directory.path)
-        fresh, count = _take(os.path.join(root, path), directory, before, packer, read)
+        recorded = known_before.get(directory.path)
+        fresh, count = _take(os.path.join(root, path), directory, recorded, packer, former, read)
         meter.advance(len(directory.names))
         files += count
         if directory.names:
@@ -84,7 +93,8 @@ def ingest(
     else:
         # Directories interleave in the order of paths (`a-b` comes before `a/c`).
         whole = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
-        entry = put_listing(packer, (Row(_checked(path, name), entry_of(known)) for name, known in whole))
+        rows = (Row(_checked(path, name), entry_of(known)) for name, known in whole)
+        entry = put_listing(packer, rows, before=before)
     return Ingested(entry, TreeRecord(entry_id(entry), records), files, tuple(special))
 
 
@@ -96,6 +106,7 @@ def ingest_parts(
     *,
     old: Iterable[Row],
     record: TreeRecord | None,
+    before: Entry | None = None,
     ignore: Ignore,
     rehash: bool = False,
     read: Read = read_file,
@@ -104,11 +115,14 @@ def ingest_parts(
     """Store what lies at some parts of the dataset `root/path`, and return the listing that has `old` elsewhere.
 
     Parts are files or folders relative to the dataset; what is gone from the disk leaves the listing. Nothing
-    outside of them is looked at. Raises like `ingest`.
+    outside of them is looked at. `before` is the dataset whose rows `old` are. Raises like `ingest`.
     """
     tree = record or TreeRecord(None, {})
     known_before = {} if rehash else tree.directories
-    rows = {row.path: row.entry for row in old if not any(is_below(row.path, part) for part in parts)}
+    entries: dict[str, Entry] = {row.path: row.entry for row in old}
+    rows = {
+        TrackedPath(name): entry for name, entry in entries.items() if not any(is_below(name, part) for part in parts)
+    }
     special: list[str] = []
     files = 0
     for part in parts:
@@ -117,7 +131,8 @@ def ingest_parts(
             special += _nameable(directory.special)
             if f"{path}/{part}" in directory.special:
                 raise InvalidInput(f"{path}/{part} is neither file, link nor folder")
-            taken, count = _take(os.path.join(root, path), directory, known_before.get(directory.path), packer, read)
+            recorded = known_before.get(directory.path)
+            taken, count = _take(os.path.join(root, path), directory, recorded, packer, entries.get, read)
             meter.advance(len(directory.names))
             files += count
             fresh = list(TreeRecord(None, {directory.path: taken}).rows())
@@ -127,7 +142,7 @@ def ingest_parts(
                 rows[_checked(path, name.encode())] = entry_of(known)
     ordered = [Row(name, rows[name]) for name in sorted(rows, key=str.encode)]
     # What lies outside was not looked at: the records need not amount to the listing.
-    return Ingested(put_listing(packer, ordered), tree, files, tuple(special))
+    return Ingested(put_listing(packer, ordered, before=before), tree, files, tuple(special))
 
 
 def unread(
@@ -188,8 +203,34 @@ def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:
     return special
 
 
+def _former(packer: Packer | None, before: Entry | None) -> _Former:
+    """Return what tells what was tracked at a path (below the dataset; "" is a file tracked by itself) before."""
+    if packer is None or packer.bases is None or before is None:
+        return lambda _: None
+    if not isinstance(before, Dataset):
+        return lambda path: None if path else before
+    return RowFinder(packer.bases.read, before.id).find
+
+
+def _stood(packer: Packer | None, known: Known | None, former: _Former, path: str) -> tuple[bytes, int] | None:
+    """Return the id and size of the content that stood at a path before, None if none of it is here."""
+    if known is not None and known.size and packer is not None and known.id in packer:
+        return known.id, known.size
+    try:
+        entry = former(path)
+    except (CorruptData, ContentNotFound):
+        # What is not here, or damaged, is nothing that a difference can be stored to; `fsck` tells of it.
+        return None
+    return (entry.id, entry.size) if isinstance(entry, File | Link) and entry.size else None
+
+
 def _take(
-    top: str, directory: Directory, before: DirectoryRecord | None, packer: Packer | None, read: Read
+    top: str,
+    directory: Directory,
+    before: DirectoryRecord | None,
+    packer: Packer | None,
+    former: _Former,
+    read: Read,
 ) -> tuple[DirectoryRecord, int]:
     if before is not None and before.holds(directory.names, directory.stats) and _holds_all(packer, before):
         return before, 0
@@ -202,7 +243,9 @@ def _take(
         if known is not None and seen == stat and _holds(packer, known.id, known.size):
             fresh.add(name, stat, known)
             continue
-        reading = read(_file(top, folder, name), packer, stat=stat)
+        inner = os.fsdecode(name)
+        stood = partial(_stood, packer, known, former, f"{directory.path}/{inner}" if directory.path else inner)
+        reading = read(_file(top, folder, name), packer, stat=stat, before=stood)
         count += 1
         now = reading.known
         if known is not None and is_kind(now.kind, known.kind):

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 from xver.errors import Conflict, InvalidInput
 from xver.model.entries import CHUNK_MAX, Entry, EntryKind, File, Link
 from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
-from xver.store.content import put_stream
+from xver.store.content import Before, put_stream
 from xver.store.packing import Packer
 from xver.worktree.stat_index import Known, Stat, pack_stat, settled, unpack_stat
 
@@ -35,16 +35,17 @@ class Reading(NamedTuple):
     seen: bytes
 
 
-def read_file(path: str, packer: Packer | None, *, stat: bytes | None = None) -> Reading:
+def read_file(path: str, packer: Packer | None, *, stat: bytes | None = None, before: Before | None = None) -> Reading:
     """Read a file or link and store its content; without a packer only identify it.
 
-    `stat` is what it was a moment ago, packed, where the caller knows: that saves a look.
+    `stat` is what it was a moment ago, packed, where the caller knows: that saves a look. `before` tells what content
+    stood there before (`put_stream`).
 
     Raises:
         Conflict: the file went on changing while it was read.
         InvalidInput: it cannot be read, is gone, or is neither file nor link.
     """
-    return _steadily(path, stat, lambda before, found, handle: _identify(path, before, found, handle, packer))
+    return _steadily(path, stat, lambda seen, found, handle: _identify(path, seen, found, handle, packer, before))
 
 
 def read_fingerprint(path: str, *, stat: bytes | None = None) -> tuple[EntryKind, bytes, bytes]:
@@ -110,7 +111,9 @@ def _steadily(path: str, stat: bytes | None, read: _Read[_Result]) -> _Result:
     raise Conflict(f"{path} changes while it is read", hint="wait until whatever writes it is done, then add it again")
 
 
-def _identify(path: str, stat: bytes, found: Stat, handle: int | None, packer: Packer | None) -> tuple[Reading, int]:
+def _identify(
+    path: str, stat: bytes, found: Stat, handle: int | None, packer: Packer | None, before: Before | None
+) -> tuple[Reading, int]:
     now = time.time_ns()
     kind = kind_of_stat(found.mode)
     if handle is None:
@@ -119,7 +122,7 @@ def _identify(path: str, stat: bytes, found: Stat, handle: int | None, packer: P
     else:
         is_small = found.size <= CHUNK_MAX
         blocks = [_read_small(handle, found.size)] if is_small else _blocks(handle, found.size)
-        content = put_stream(packer, blocks)
+        content = put_stream(packer, blocks, before=before)
         known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
     return Reading(known, settled(stat, now), stat), content.size
 

@@ -47,7 +47,9 @@ class Listing:
         self.parts[id] = data
         return id
 
-    def _block(self, data: bytes) -> BlockId:
+    def _block(self, data: bytes, first: bytes, last: bytes) -> BlockId:
+        rows = decode_block(data)
+        assert (first, last) == (rows[0].path.encode(), rows[-1].path.encode())
         self.blocks.append(self._put(Kind.BLOCK, data))
         return BlockId(self.blocks[-1])
 

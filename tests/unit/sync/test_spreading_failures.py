@@ -84,10 +84,10 @@ class TestLies:
             def __init__(self, packer: Any) -> None:
                 self._packer = packer
 
-            def put(self, kind: Kind, data: bytes, id: bytes | None = None) -> bytes | None:
+            def put(self, kind: Kind, data: bytes, id: bytes | None = None, **_: Any) -> bytes | None:
                 return self._packer.put(kind, data, id) if kind is Kind.NODE else id
 
-        def forgetful(packer: Any, blocks: Any) -> Any:
+        def forgetful(packer: Any, blocks: Any, **_: Any) -> Any:
             return put(Forgets(packer), blocks)  # type: ignore[arg-type]
 
         monkeypatch.setattr("xver.worktree.reading.put_stream", forgetful)

@@ -16,9 +16,8 @@ from tests.support.recorded import project
 from tests.support.repos import new_repo, read_tree, reopened, save
 from tests.support.samples import CHUNK, CHUNK_ID, EDITED
 from xver.cli.app import main
-from xver.format.codecs import Codec
+from xver.format.codecs import Codec, encode_delta
 from xver.format.indexes import Container, Place
-from xver.format.packs import encode_delta
 from xver.history.graph import read_snapshot
 from xver.model.ids import Kind, SnapshotId, chunk_id
 from xver.repo import Repo, open_repo

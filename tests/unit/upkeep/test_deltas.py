@@ -1,0 +1,69 @@
+"""Collection among deltas: a base stays as long as its deltas, and stays whole."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.support.histories import assert_sound, deltas, table
+from xver.format.codecs import Codec
+from xver.model.ids import Kind, chunk_id
+from xver.storage.memory import MemoryStorage
+from xver.store.log import Change
+from xver.store.store import Store, create_store, open_store
+from xver.upkeep.collect import execute, plan
+
+OLD = table(60_000, 1)
+NEW = OLD[:20_000] + b"another line\n" + OLD[20_000:]
+NOISE = random.Random(1).randbytes(200_000)
+NEWER = NEW.replace(b"oak", b"fir", 3)
+
+
+def put(store: Store, *data: bytes, near: bytes = b"") -> None:
+    with store.packer() as packer:
+        for one in data:
+            packer.put(Kind.CHUNK, one, near=[chunk_id(near)])
+        store.move("test", {}, packer.finish())
+
+
+def test_a_base_that_nothing_reaches_stays_with_its_delta() -> None:
+    store = create_store(MemoryStorage(), client="test")
+    put(store, OLD, NOISE)
+    put(store, NEW, near=OLD)
+    execute(store, plan(store, [chunk_id(NEW)]))
+    assert store.get(Kind.CHUNK, chunk_id(NEW)) == NEW
+    assert set(store.index.ids()) == {chunk_id(OLD), chunk_id(NEW)}
+    assert_sound(store)
+
+
+@pytest.mark.parametrize("whole_first", [True, False])
+def test_of_an_object_stored_twice_the_whole_one_stays_where_it_is_a_base(whole_first: bool) -> None:
+    store = create_store(MemoryStorage(), client="test")
+    put(store, OLD)
+    late, other = open_store(store.storage, client="late"), open_store(store.storage, client="other")
+    with late.packer() as packer:
+        packer.put(Kind.CHUNK, NEW, near=[chunk_id(OLD)])
+        difference = packer.finish()
+    assert difference is not None
+    if not whole_first:
+        late.commit(Change("a difference", add_index=(difference,)))
+    put_whole(other, NEW, NOISE)
+    other.refresh()
+    put(other, NEWER, near=NEW)
+    if whole_first:
+        late.commit(Change("a difference", add_index=(difference,)))
+    store.refresh()
+    execute(store, plan(store, [chunk_id(NEW), chunk_id(NEWER)]))
+    assert store.get(Kind.CHUNK, chunk_id(NEWER)) == NEWER
+    assert store.get(Kind.CHUNK, chunk_id(NEW)) == NEW
+    assert [place.id for place in deltas(store)] == [chunk_id(NEWER)]
+    assert store.index.find_whole([chunk_id(NEW)])[chunk_id(NEW)].codec is Codec.ZSTD
+    assert_sound(store)
+
+
+def put_whole(store: Store, *data: bytes) -> None:
+    with store.packer(anew=True) as packer:
+        for one in data:
+            packer.put(Kind.CHUNK, one)
+        store.move("test", {}, packer.finish())

@@ -1,0 +1,186 @@
+"""Frames out of packs: neighbours in one read, bases with their deltas, and on where a collection moved them to.
+
+places ──► frames of deltas ──► where their bases lie ──► whole objects and bases, in the order of packs ──► deltas
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from xver.errors import ContentNotFound, CorruptData, NotFound
+from xver.format.codecs import Codec, delta_bases
+from xver.format.indexes import Place
+from xver.format.packs import decode_frame
+from xver.model.ids import Kind
+from xver.storage.base import Part, Storage
+from xver.store.index import StoreIndex
+from xver.store.log import Log
+from xver.store.remembered import Remembered
+
+_Deltas: TypeAlias = Sequence[tuple[Place, "bytes | memoryview"]]
+_GAP: Final = 1024 * 1024
+_RANGE: Final = 8 * 1024 * 1024
+
+
+class Frames:
+    """Reads and decodes the frames of one store; bases are taken from what is `remembered`, and remembered there."""
+
+    def __init__(self, storage: Storage, index: StoreIndex, log: Log, *, remembered: Remembered | None = None) -> None:
+        self._storage = storage
+        self._index = index
+        self._log = log
+        self._remembered = remembered
+
+    def read(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
+        """Yield the stored bytes of places in order (`in_order`), not decoded or verified.
+
+        What a collection moved meanwhile is read from where it is now, and yielded with that place.
+
+        Raises:
+            NotFound: a live pack is not there.
+            ContentNotFound: a collection took the object: it was in no version any more.
+        """
+        while places:
+            done = 0
+            try:
+                for pair in self._read(places):
+                    yield pair
+                    done += 1
+            except NotFound:
+                before = places[done:]
+                self._log.refresh()
+                places = in_order(self._locate(place) for place in before)
+                if places == before:
+                    raise
+            else:
+                return
+
+    def decoded(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview]]:
+        """Yield the objects at places in order, verified; deltas after all others.
+
+        Frames of deltas are read first: they name their bases, which are read with all else, each once, and held
+        until the last delta.
+
+        Raises:
+            ContentNotFound: a base is not here.
+            CorruptData: an object's, or its base's, bytes have another id.
+        """
+        deltas = [place for place in places if place.codec is Codec.DELTA]
+        if not deltas:
+            for place, stored in self.read(places):
+                yield place, self.decode(place, stored)
+            return
+        # Copies: a view would keep all that was read with it.
+        frames = [(place, bytes(stored)) for place, stored in self.read(deltas)]
+        known = self._recall(frames)
+        bases = self._bases(frames, known)
+        whole = {place.id: place for place in places if place.codec is not Codec.DELTA}
+        for place, stored in self.read(in_order((whole | bases).values())):
+            data = self.decode(place, stored)
+            if place.id in bases:
+                known[place.id] = self._remember(place, data)
+            if place.id in whole:
+                yield place, data
+        for place, frame in frames:
+            yield place, _decode(place, frame, known)
+
+    def decode(self, place: Place, stored: bytes | memoryview) -> bytes | memoryview:
+        """Return the object in a frame; raises as `decoded`."""
+        if place.codec is not Codec.DELTA:
+            return _decode(place, stored, {})
+        known = self._recall([(place, stored)])
+        bases = self._bases([(place, stored)], known)
+        for one, frame in self.read(in_order(bases.values())):
+            known[one.id] = self._remember(one, _decode(one, frame, {}))
+        return _decode(place, stored, known)
+
+    def _recall(self, deltas: _Deltas) -> dict[bytes, bytes]:
+        """Return those of the bases of deltas that are remembered."""
+        if self._remembered is None:
+            return {}
+        found = ((id, self._remembered.get(delta.kind, id)) for id, delta in _named(deltas))
+        return {id: data for id, data in found if data is not None}
+
+    def _remember(self, base: Place, data: bytes | memoryview) -> bytes:
+        whole = bytes(data)
+        if self._remembered is not None:
+            self._remembered.put(base.kind, base.id, whole)
+        return whole
+
+    def _bases(self, deltas: _Deltas, known: dict[bytes, bytes]) -> dict[bytes, Place]:
+        """Return where the bases of deltas lie whole that are not known yet."""
+        named = [(id, delta) for id, delta in _named(deltas) if id not in known]
+        found = self._index.find_whole(id for id, _ in named)
+        for id, delta in named:
+            base = found.get(id) or self._index.find(id)
+            if base is None:
+                raise ContentNotFound(id)
+            if base.codec is Codec.DELTA:
+                # It could lead in circles, and no writer makes one.
+                raise CorruptData(f"b3:{delta.id.hex()[:16]} is a delta of a delta")
+            checked(base, delta.kind)
+        return found
+
+    def _locate(self, place: Place) -> Place:
+        """Return where an object is now; whole if it was, for it may be a base."""
+        found = None if place.codec is Codec.DELTA else self._index.find_whole([place.id]).get(place.id)
+        found = found or self._index.find(place.id)
+        if found is None:
+            raise ContentNotFound(place.id)
+        return found
+
+    def _read(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
+        groups = list(_coalesce(places))
+        parts = [(group[0].container.name, Part(group[0].offset, _end(group) - group[0].offset)) for group in groups]
+        for group, data in zip(groups, self._storage.get_many(parts), strict=True):
+            view = memoryview(data)
+            start = group[0].offset
+            for place in group:
+                yield place, view[place.offset - start : place.offset - start + place.stored]
+
+
+def _named(deltas: _Deltas) -> Iterator[tuple[bytes, Place]]:
+    """Yield the id of each base of each delta, with the delta."""
+    for place, stored in deltas:
+        if place.codec is Codec.DELTA:
+            for id in delta_bases(stored):
+                yield id, place
+
+
+def in_order(places: Iterable[Place]) -> list[Place]:
+    """Return places as they lie: by pack and offset."""
+    return sorted(places, key=lambda place: (place.container.name, place.offset))
+
+
+def checked(place: Place, kind: Kind) -> Place:
+    """Return the place; raises `CorruptData` if what lies there is of another kind."""
+    if place.kind is not kind:
+        raise CorruptData(f"b3:{place.id.hex()[:16]} is a {place.kind.name.lower()}, no {kind.name.lower()}")
+    return place
+
+
+def _decode(place: Place, stored: bytes | memoryview, bases: dict[bytes, bytes]) -> bytes | memoryview:
+    dictionary = b"".join(bases[id] for id in delta_bases(stored)) if place.codec is Codec.DELTA else None
+    return decode_frame(stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary)
+
+
+def _coalesce(places: list[Place]) -> Iterator[list[Place]]:
+    group: list[Place] = []
+    for place in places:
+        near = (
+            group
+            and group[-1].container.name == place.container.name
+            and place.offset - (group[-1].offset + group[-1].stored) <= _GAP
+            and place.offset + place.stored - group[0].offset <= _RANGE
+        )
+        if group and not near:
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def _end(group: list[Place]) -> int:
+    return max(place.offset + place.stored for place in group)
