@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
 from tests.unit.sync.sides import ORIGIN
 from xver.errors import ContentNotFound, DirtyWorktree, NotFound
 from xver.model.entries import File
 from xver.model.ids import Kind
+from xver.model.paths import parse_path
 from xver.model.refs import EVICTED, HEADS
 from xver.repo import Repo
 from xver.store.content import read_content
 from xver.store.log import Change
-from xver.store.store import Store
+from xver.store.store import Store, open_store
 from xver.sync.elsewhere import read_through
 from xver.sync.fetch import fetch_data
 from xver.sync.pull import pull
@@ -244,3 +247,50 @@ class TestAfterwards:
 def pull_version(repo: Repo, rev: str) -> None:
     """Bring the content of another version."""
     fetch_data(repo, ORIGIN, entries_at(repo, rev), there=open_remote(repo, ORIGIN))
+
+
+class TestMeanwhile:
+    """A reader who looked content up before it was evicted, and reads it after."""
+
+    @pytest.fixture
+    def reader(self, repo: Repo) -> Iterator[tuple[Repo, FaultyStorage]]:
+        """Return a process that has read the log, in whose first read of a pack everything is evicted."""
+        push(repo, ORIGIN)
+        reader = reopened(repo)
+        acted: list[str] = []
+
+        def act(method: str, key: str) -> None:
+            if key.endswith(".data") and not acted:
+                acted.append(key)
+                gone(reopened(repo))
+
+        storage = FaultyStorage(reader.storage, before=act)
+        reader.store = open_store(storage, client="a reader")
+        yield reader, storage
+        assert acted
+
+    def test_reads_on_from_the_remote(self, reader: tuple[Repo, FaultyStorage]) -> None:
+        repo, _ = reader
+        read_through(repo)
+        assert {path: read(repo, "HEAD", path) for path in NEW} == NEW
+
+    def test_is_told_what_to_type_where_it_reads_here_alone(self, reader: tuple[Repo, FaultyStorage]) -> None:
+        repo, _ = reader
+        with pytest.raises(ContentNotFound):
+            read(repo, "HEAD", "data/a")
+        pull(reopened(repo), ORIGIN)
+        assert read_tree(repo.root) == NEW
+
+    def test_an_add_that_relies_on_what_goes_is_right_all_the_same(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        adder = reopened(repo)
+        write_tree(repo.root, {"copy": NEW["data/a"]})
+        assert len(adder.store.log.refs) > 0
+        gone(reopened(repo))
+        add(adder, ["copy"])
+        assert status(reopened(repo)).unknown == ()
+        read_through(adder)
+        entry = adder.lock.entries[parse_path("copy")]
+        assert isinstance(entry, File)
+        assert b"".join(read_content(adder.store, entry.id, entry.size)) == NEW["data/a"]
+        assert check(reopened(repo)).problems == ()
