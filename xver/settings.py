@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,8 @@ from xver.patience import replace
 
 NAME: Final = "xver.toml"
 _REMOTE: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+EVERY_BRANCH: Final = "*"
+"""In `default_remote`, every branch that has no remote of its own; no branch can be called that."""
 _NEW: Final = """# Settings of xver, for everyone who works here. Reference: xver config -h
 
 # [remotes.origin]
@@ -50,14 +52,16 @@ class Retention:
 class Settings:
     """Everything that can be set: remotes by name, which outputs of runs are kept (gitignore patterns).
 
-    `store_untracked` is the size in bytes up to which a run's untracked inputs are stored with it. `retention` is
-    None where the file has no such table.
+    `default_remote` names the remote of a branch, and under `EVERY_BRANCH` that of all others. `store_untracked` is
+    the size in bytes up to which a run's untracked inputs are stored with it. `retention` is None where the file has
+    no such table.
     """
 
     remotes: Mapping[str, Remote] = field(default_factory=dict)
     keep: tuple[str, ...] = ()
     store_untracked: int = 10_000_000
     retention: Retention | None = None
+    default_remote: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_settings(path: Path) -> Settings:
@@ -85,7 +89,10 @@ def read_settings(path: Path) -> Settings:
     limit = run.get("store_untracked", Settings().store_untracked)
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
         raise InvalidInput(f"{NAME}: run.store_untracked is a number of bytes")
-    return Settings(remotes, tuple(keep), limit, _read_retention(record))
+    defaults = _table(record, "default_remote")
+    if not all(isinstance(one, str) for one in defaults.values()):
+        raise InvalidInput(f'{NAME}: default_remote names a remote for a branch, as in "*" = "origin"')
+    return Settings(remotes, tuple(keep), limit, _read_retention(record), defaults)
 
 
 def create_settings(path: Path) -> bool:
@@ -111,23 +118,62 @@ def add_remote(path: Path, remote: Remote) -> None:
             f"there is a remote {remote.name} already: {remotes[remote.name].get('url')}",
             hint=f"xver remote remove {remote.name}",
         )
-    facts = _new_table()
-    facts["url"] = remote.url
-    if remote.endpoint_url is not None:
-        facts["endpoint_url"] = remote.endpoint_url
-    remotes[remote.name] = facts
+    remotes[remote.name] = _facts(_new_table(), remote)
+    _write(path, document)
+
+
+def set_remote(path: Path, remote: Remote) -> None:
+    """Give a remote of the file another address; raises `NotFound` if there is none of that name."""
+    document = _edit(path)
+    _facts(_remote_of(document, remote.name), remote)
+    _write(path, document)
+
+
+def rename_remote(path: Path, old: str, new: str) -> None:
+    """Give a remote another name, also where it is the default.
+
+    Raises:
+        NotFound: there is no `old`.
+        AlreadyExists: there is a `new`.
+        InvalidInput: `new` is no name for a remote.
+    """
+    _check_name(new)
+    document = _edit(path)
+    facts = _remote_of(document, old)
+    remotes = document["remotes"]
+    if new in remotes:
+        raise AlreadyExists(f"there is a remote {new} already", hint="xver remote list")
+    remotes[new] = facts
+    del remotes[old]
+    for branch, name in list(document.get("default_remote", {}).items()):
+        if name == old:
+            document["default_remote"][branch] = new
+    _write(path, document)
+
+
+def set_default_remote(path: Path, name: str | None, branch: str = EVERY_BRANCH) -> None:
+    """Make a remote that of a branch, or of all that have none of their own; with None there is none any more.
+
+    Raises:
+        NotFound: there is no remote of that name.
+    """
+    document = _edit(path)
+    if name is not None:
+        _remote_of(document, name)
+        document.setdefault("default_remote", _new_table())[branch] = name
+    else:
+        _drop_defaults(document, lambda one, _: one == branch)
     _write(path, document)
 
 
 def remove_remote(path: Path, name: str) -> None:
     """Remove a remote from the file; raises `NotFound` if there is none of that name."""
     document = _edit(path)
-    remotes = document.get("remotes", {})
-    if name not in remotes:
-        raise NotFound(f"there is no remote {name}", hint="xver remote list")
-    del remotes[name]
-    if not remotes:
+    _remote_of(document, name)
+    del document["remotes"][name]
+    if not document["remotes"]:
         del document["remotes"]
+    _drop_defaults(document, lambda _, default: default == name)
     _write(path, document)
 
 
@@ -149,6 +195,32 @@ def _read_retention(record: dict[str, Any]) -> Retention | None:
     if found == Retention(keep_tags=found.keep_tags):
         raise InvalidInput(f"{NAME}: retention keeps nothing", hint="keep_last = 10 below [retention]")
     return found
+
+
+def _remote_of(document: Any, name: str) -> Any:
+    facts = document.get("remotes", {}).get(name)
+    if facts is None:
+        raise NotFound(f"there is no remote {name}", hint="xver remote list")
+    return facts
+
+
+def _facts(facts: Any, remote: Remote) -> Any:
+    """Write what is known of a remote into its table."""
+    facts["url"] = remote.url
+    if remote.endpoint_url is not None:
+        facts["endpoint_url"] = remote.endpoint_url
+    elif "endpoint_url" in facts:
+        del facts["endpoint_url"]
+    return facts
+
+
+def _drop_defaults(document: Any, is_meant: Callable[[str, str], bool]) -> None:
+    defaults = document.get("default_remote", {})
+    for branch, name in list(defaults.items()):
+        if is_meant(branch, name):
+            del defaults[branch]
+    if "default_remote" in document and not defaults:
+        del document["default_remote"]
 
 
 def _check_name(name: str) -> None:

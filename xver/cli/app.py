@@ -62,7 +62,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "cat": Lazy("commands.look:cat", "Print the content of a file at any version"),
     },
     "Share": {
-        "remote": Lazy("commands.share:remote", "List, add and remove remotes"),
+        "remote": Lazy("commands.remotes:remote", "List, add, check and remove remotes"),
         "fetch": Lazy("commands.share:fetch", "Get the history of a remote, and no data"),
         "pull": Lazy("commands.share:pull", "Get data from a remote and check it out"),
         "push": Lazy("commands.pushing:push", "Send history, data and runs to a remote"),

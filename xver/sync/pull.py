@@ -20,6 +20,7 @@ from xver.storage.locate import locate
 from xver.store.store import Store, create_store, repository_at
 from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
 from xver.sync.remotes import open_remote
+from xver.sync.trust import pin
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.restoring import Restored, checkout, switch_to
 from xver.versioning.state import require_tracked
@@ -128,7 +129,9 @@ def _clone_into(folder: Path, url: str, endpoint_url: str | None, repository: st
     create_store(LocalStorage(places.shared / "store"), client=client_name(), repository=repository)
     repo = Repo(places)
     repo.write_lock(repo.lock)
-    add_remote(repo.settings_path, Remote("origin", url, endpoint_url))
+    remote = Remote("origin", url, endpoint_url)
+    add_remote(repo.settings_path, remote)
+    pin(repo, remote)
     return repo
 
 

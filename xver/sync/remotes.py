@@ -13,12 +13,14 @@ from typing import Final
 
 from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError
 from xver.repo import Repo, client_name
-from xver.settings import Remote
+from xver.settings import EVERY_BRANCH, Remote
 from xver.storage.base import Storage
 from xver.storage.cached import CachedStorage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
 from xver.store.store import Store, create_store, is_for_single_writer, open_store
+from xver.sync.trust import is_trusted, pin_or_refuse, require_used
+from xver.versioning.versions import branch_name
 
 _RACERS: Final = 3
 _RACES: Final = 3
@@ -26,27 +28,47 @@ _RACES: Final = 3
 
 
 def choose_remote(repo: Repo, name: str | None) -> Remote:
-    """Return the remote of a name; without one `origin`, or the only one there is.
+    """Return the remote of a name; without one the branch's default, `origin`, or the only one there is.
 
     Raises:
         NotFound: there is no such remote.
-        InvalidInput: there are several and none is called origin.
+        InvalidInput: there are several, and nothing says which one is meant.
+        Conflict: nobody named it, and it was never used from here.
     """
     remotes = repo.settings.remotes
+    is_named = name is not None
     if name is None:
         if not remotes:
             raise NotFound("there is no remote yet", hint="xver remote add origin s3://bucket/prefix")
-        if "origin" not in remotes and len(remotes) > 1:
-            raise InvalidInput(f"which remote? There are {', '.join(sorted(remotes))}", hint="name one of them")
-        name = "origin" if "origin" in remotes else next(iter(remotes))
+        name = default_name(repo)
+        if name is None:
+            names = ", ".join(sorted(remotes))
+            raise InvalidInput(f"which remote? There are {names}", hint="name one of them, or xver remote default NAME")
     if name not in remotes:
         raise NotFound(f"there is no remote {name}", hint="xver remote list")
+    if not is_named:
+        require_used(repo, remotes[name])
     return remotes[name]
 
 
+def default_name(repo: Repo) -> str | None:
+    """Return the name of the remote that is meant where none is named: the branch's, `origin`, or the only one."""
+    settings = repo.settings
+    if settings.default_remote:
+        branch = branch_name(repo)
+        chosen = settings.default_remote.get(branch or EVERY_BRANCH) or settings.default_remote.get(EVERY_BRANCH)
+        if chosen is not None:
+            return chosen
+    if "origin" in settings.remotes or not settings.remotes:
+        return "origin" if settings.remotes else None
+    return next(iter(settings.remotes)) if len(settings.remotes) == 1 else None
+
+
 def ordered_remotes(repo: Repo) -> list[Remote]:
-    """Return all remotes, the default one first."""
-    return sorted(repo.settings.remotes.values(), key=lambda one: (one.name != "origin", one.name))
+    """Return all remotes whose addresses are those this clone knows, the default one first."""
+    first = default_name(repo)
+    known = [one for one in repo.settings.remotes.values() if is_trusted(repo, one)]
+    return sorted(known, key=lambda one: (one.name != first, one.name))
 
 
 def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Store:
@@ -84,6 +106,9 @@ def open_or_create_remote(repo: Repo, remote: Remote, *, single_writer: bool = F
     One that fails the trial is refused, unless the caller knows of a `single_writer`: then the marker of the remote
     says so, and every later writer has to say the same.
 
+    So that a store is there at all is the verdict, written down for everybody: two writers are told apart, or its
+    marker says that there is only one.
+
     Raises:
         StorageError: two writers could both believe that they won there.
     """
@@ -116,7 +141,7 @@ def probe(storage: Storage) -> None:
     """Try whether a storage creates atomically: of writers at once exactly one wins, and its bytes stay.
 
     Raises:
-        StorageError: it does not, so two pushes at once could lose one of them.
+        Unfit: it does not, so two pushes at once could lose one of them.
     """
     key = f"probe/{urandom(8).hex()}"
     names = [f"{key}-{number}" for number in range(_RACES)]
@@ -132,7 +157,9 @@ def probe(storage: Storage) -> None:
             )
     finally:
         for name in names:
-            storage.delete(name)
+            # Who may not delete leaves a few bytes, which the next collection takes.
+            with contextlib.suppress(StorageError):
+                storage.delete(name)
 
 
 def _enter(storage: Storage, name: str) -> tuple[bytes, bool]:
@@ -167,4 +194,5 @@ def cache_folder(repo: Repo, remote: Remote) -> Path:
 
 
 def _storage(repo: Repo, remote: Remote) -> CachedStorage:
+    pin_or_refuse(repo, remote)
     return storage_at(remote, base=repo.root, cache=LocalStorage(cache_folder(repo, remote)))

@@ -15,13 +15,13 @@ from xver.errors import ContentNotFound, CorruptData, StorageError, TransientSto
 from xver.model.entries import File
 from xver.model.ids import Kind
 from xver.repo import Repo
-from xver.settings import Remote, add_remote
+from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.locate import locate
 from xver.store.content import read_content
 from xver.store.ranges import open_content
 from xver.store.store import Wanted
-from xver.sync import remotes
+from xver.sync import arranging, remotes
 from xver.sync.elsewhere import read_through
 from xver.sync.pull import clone
 from xver.sync.push import push
@@ -145,7 +145,7 @@ class TestReadThrough:
         self, bare: Repo, gone: Callable[[str], None]
     ) -> None:
         shutil.copytree(bare.root.parent / "remote", bare.root.parent / "backup")
-        add_remote(bare.settings_path, Remote("backup", str(bare.root.parent / "backup")))
+        arranging.add(bare, Remote("backup", str(bare.root.parent / "backup")))
         gone("remote")
         bare = reopened(bare)
         read_through(bare)
@@ -160,7 +160,7 @@ class TestReadThrough:
             read(bare, "data/a")
 
     def test_a_remote_to_which_nothing_was_pushed_yet_is_passed_over(self, bare: Repo) -> None:
-        add_remote(bare.settings_path, Remote("another", "../nothing"))
+        arranging.add(bare, Remote("another", "../nothing"))
         bare = reopened(bare)
         read_through(bare)
         with pytest.raises(ContentNotFound):

@@ -1,4 +1,4 @@
-"""The commands that share: remote, fetch, pull."""
+"""The commands that share: fetch, pull."""
 
 from __future__ import annotations
 
@@ -7,112 +7,86 @@ from pathlib import Path
 
 import click
 
-from xver.cli.command import Command, Group
+from xver.cli.command import Command
 from xver.cli.human import count, duration, plural, size
 from xver.cli.output import Output, pass_output
 from xver.errors import (
-    AlreadyExists,
+    Conflict,
     ContentNotFound,
     DirtyWorktree,
+    Incomplete,
+    InvalidInput,
     MergeConflict,
     NotFound,
     StorageError,
     TransientStorageError,
+    XverError,
 )
-from xver.repo import open_repo
-from xver.settings import Remote, add_remote, remove_remote
+from xver.repo import Repo, open_repo
+from xver.settings import Remote
 
 
-@click.group(cls=Group)
-def remote() -> None:
-    """List, add and remove remotes.
-
-    A remote is a plain bucket or folder: s3://bucket/prefix, or a path. It needs no server.
-
-    Examples:
-      xver remote add origin s3://team-bucket/survey
-      xver remote list
-    """
-
-
-@remote.command("add", exits=(AlreadyExists,))
-@click.argument("name")
-@click.argument("url")
-@click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket.")
-@pass_output
-def add(out: Output, name: str, url: str, endpoint_url: str | None) -> None:
-    """Add a remote to xver.toml.
-
-    Examples:
-      xver remote add origin s3://team-bucket/survey
-      xver remote add lab s3://data/survey --endpoint-url http://minio.lab:9000
-    """
-    from xver.model.refs import parse_ref
-    from xver.storage.locate import locate
-
-    repo = open_repo()
-    parse_ref(name)
-    storage = locate(url, base=repo.root, endpoint_url=endpoint_url)
-    add_remote(repo.settings_path, Remote(name, url, endpoint_url))
-    out.note(f"Added {name}: {storage.url}")
-
-
-@remote.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@pass_output
-def list_remotes(out: Output, as_json: bool) -> None:
-    """List the remotes of xver.toml.
-
-    Examples:
-      xver remote list
-    """
-    remotes = open_repo().settings.remotes
-    if as_json:
-        out.json([{"name": one.name, "url": one.url, "endpoint_url": one.endpoint_url} for one in remotes.values()])
-        return
-    out.table([(one.name, one.url, one.endpoint_url or "") for one in remotes.values()])
-
-
-@remote.command("remove", exits=(NotFound,))
-@click.argument("name")
-@pass_output
-def remove(out: Output, name: str) -> None:
-    """Remove a remote from xver.toml; what it holds stays.
-
-    Examples:
-      xver remote remove origin
-    """
-    repo = open_repo()
-    remove_remote(repo.settings_path, name)
-    out.note(f"Removed {name}")
-
-
-@click.command(cls=Command, exits=(NotFound, StorageError, TransientStorageError))
+@click.command(cls=Command, exits=(NotFound, Conflict, StorageError, TransientStorageError, Incomplete))
 @click.argument("name", required=False)
 @click.option("--data", "paths", multiple=True, metavar="PATH", help="Get the data at PATH too (may be repeated).")
 @click.option(
     "--depth", type=click.IntRange(1), default=None, metavar="N", help="Deepen a shallow clone to N versions."
 )
 @click.option("--unshallow", is_flag=True, help="Get the whole history of a shallow clone, and all branches.")
+@click.option("--all", "from_all", is_flag=True, help="Ask every remote.")
 @pass_output
-def fetch(out: Output, name: str | None, paths: tuple[str, ...], depth: int | None, unshallow: bool) -> None:
+def fetch(
+    out: Output, name: str | None, paths: tuple[str, ...], depth: int | None, unshallow: bool, from_all: bool
+) -> None:
     """Get the history of a remote, and no data.
 
     Brings snapshots, listings and runs, so that log, diff, ls and lineage work; the content of files stays there.
+    Without NAME, the remote is the branch's default (`xver remote default`), `origin`, or the only one there is.
     With --data also the content at these paths, as xver.lock names it, comes into the store.
 
     Examples:
       xver fetch
       xver fetch --data data/train
       xver fetch --unshallow
+      xver fetch --all
     """
-    from xver.sync.fetch import fetch as bring
-    from xver.sync.pull import pull as bring_data
-    from xver.sync.remotes import choose_remote
-    from xver.versioning.tracking import expand
+    from xver.sync.remotes import choose_remote, ordered_remotes
 
     repo = open_repo()
-    remote = choose_remote(repo, name)
+    if not from_all:
+        _fetch_from(out, repo, choose_remote(repo, name), paths, depth=depth, unshallow=unshallow)
+        return
+    if name is not None or paths or depth or unshallow:
+        raise InvalidInput("--all asks every remote, for its history", hint="xver fetch --all")
+    asked = ordered_remotes(repo) or [choose_remote(repo, None)]
+    failures = []
+    for remote in asked:
+        try:
+            _fetch_from(out, repo, remote, ())
+        except XverError as error:
+            failures.append(f"{remote.name}: {error.message}")
+    failures += [
+        f"{one.name}: its address is not trusted: xver remote trust {one.name}"
+        for one in repo.settings.remotes.values()
+        if one not in asked
+    ]
+    if failures:
+        raise Incomplete("not every remote could be asked", failures, hint="xver remote check NAME")
+
+
+def _fetch_from(
+    out: Output,
+    repo: Repo,
+    remote: Remote,
+    paths: tuple[str, ...],
+    *,
+    depth: int | None = None,
+    unshallow: bool = False,
+) -> None:
+    from xver.sync.fetch import fetch as bring
+    from xver.sync.pull import pull as bring_data
+    from xver.versioning.tracking import expand
+
     done = bring(repo, remote, depth=depth, unshallow=unshallow, meter=out.meter())
     if paths:
         got = bring_data(repo, remote, expand(repo, paths, start=Path.cwd()), checks_out=False, meter=out.meter())
@@ -129,7 +103,7 @@ def fetch(out: Output, name: str | None, paths: tuple[str, ...], depth: int | No
 
 @click.command(cls=Command, exits=(NotFound, ContentNotFound, DirtyWorktree, MergeConflict, StorageError))
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
-@click.option("-r", "--remote", "name", default=None, metavar="NAME", help="The remote [default: origin].")
+@click.option("-r", "--remote", "name", default=None, metavar="NAME", help="The remote [default: as for fetch].")
 @click.option("--no-checkout", is_flag=True, help="Bring the data into the store only.")
 @pass_output
 def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: bool) -> None:
