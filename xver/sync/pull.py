@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from xver.errors import AlreadyExists, NotFound
+from xver.errors import AlreadyExists, ContentNotFound, NotFound
+from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.history.revisions import snapshot_target
 from xver.model.ids import SnapshotId
+from xver.model.paths import overlaps
 from xver.model.refs import HEADS
 from xver.progress import SILENT, Meter
 from xver.repo import Repo, client_name, places_outside
@@ -23,9 +26,13 @@ from xver.sync.remotes import open_remote
 from xver.sync.trust import pin
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.restoring import Restored, checkout, switch_to
-from xver.versioning.state import require_tracked
+from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock
 from xver.versioning.versions import DEFAULT_BRANCH, branch_name, head_id, root_entries, write_head
+from xver.worktree.compare import Differs
+
+_PARTS_MAX: Final = 1_000
+"""Files of a dataset that are fetched one by one at most; beyond, the dataset comes whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,36 @@ def pull(
         target = repo.store.log.refs.get(name)
         if target is not None:
             root = root_entries(repo.store, read_snapshot(repo.store, SnapshotId(target.id)).root)
-            size += fetch_data(repo, remote, root, there=there, meter=meter)
+            fresh = {top: entry for top, entry in root.items() if repo.lock.entries.get(top) != entry}
+            size += fetch_data(repo, remote, fresh, there=there, meter=meter)
             merged = merge_snapshot(repo, name, label=f"{remote.name}/{branch_name(repo)}", meter=meter).kind
-    size += fetch_data(repo, remote, repo.lock.entries, paths, there=there, meter=meter)
+    entries = repo.lock.entries
+    wanted = _off_the_disk(repo, entries, paths) if checks_out and repo.store.promises.remotes() else paths
+    if wanted is not None:
+        size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter)
     move_lock(repo, dict(repo.lock.entries))
     restored = checkout(repo, paths, meter=meter) if checks_out else None
     return Pulled(fetched, size, restored, merged)
+
+
+def _off_the_disk(repo: Repo, entries: Entries, paths: Sequence[str]) -> list[str] | None:
+    """Return the paths whose content a checkout needs, None if it needs none: content was given up here on purpose.
+
+    What lies on the disk as it belongs there would be fetched only to be given up again.
+    """
+    meant = {top: entry for top, entry in entries.items() if not paths or any(overlaps(top, one) for one in paths)}
+    found: list[str] = []
+    for top, entry in meant.items():
+        try:
+            differences = compare_path(repo, top, entry).differences
+        except ContentNotFound:
+            return list(paths) or list(entries)
+        if len(differences) > _PARTS_MAX:
+            found.append(top)
+            continue
+        found += [f"{top}/{one.path}".rstrip("/") for one in differences if one.differs is not Differs.ADDED]
+    wanted = [one for one in found if not paths or any(overlaps(one, path) for path in paths)]
+    return wanted or None
 
 
 def clone(

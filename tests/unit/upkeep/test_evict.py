@@ -205,16 +205,34 @@ class TestAfterwards:
         switch(repo, "old")
         assert read_tree(repo.root) == OLD
 
-    def test_a_pull_brings_everything_back(self, repo: Repo) -> None:
+    def test_a_pull_brings_back_what_the_disk_lacks_and_nothing_else(self, repo: Repo) -> None:
         push(repo, ORIGIN)
         gone(repo)
         repo = reopened(repo)
-        (repo.root / "data" / "a").unlink()
+        assert pull(repo, ORIGIN).size == 0
+        (repo.root / "other").unlink()
+        (repo.root / "data" / "b").unlink()
         with pytest.raises(NotFound, match="not local"):
             checkout(repo)
-        pull(repo, ORIGIN)
+        assert 100_000 < pull(repo, ORIGIN).size < 102_000
         assert read_tree(repo.root) == NEW
         assert check(repo).problems == ()
+
+    def test_a_pull_that_checks_nothing_out_brings_everything(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        gone(repo)
+        repo = reopened(repo)
+        assert pull(repo, ORIGIN, checks_out=False).size > 400_000
+        assert pull(reopened(repo), ORIGIN, checks_out=False).size == 0
+
+    def test_a_pull_of_paths_looks_at_these_alone(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        gone(repo)
+        repo = reopened(repo)
+        (repo.root / "other").unlink()
+        (repo.root / "data" / "b").unlink()
+        assert pull(repo, ORIGIN, ["data"]).size < 1000
+        assert read_tree(repo.root) == {name: data for name, data in NEW.items() if name != "other"}
 
     def test_commit_and_push_go_on(self, repo: Repo) -> None:
         push(repo, ORIGIN)
