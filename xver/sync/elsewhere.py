@@ -7,13 +7,17 @@ for somebody (`cat`, `diff`, an open file) calls `read_through` once; whoever as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from xver.errors import RepositoryNotFound, StorageError
+from xver.errors import ContentNotFound, RepositoryNotFound, StorageError
+from xver.format.log_entries import LiveIndex
+from xver.history.reach import Edge
+from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.store import Store
 from xver.sync.remotes import open_remote, ordered_remotes
+from xver.sync.transfer import Copied, CopyObjects
 
 
 def read_through(repo: Repo, *, tell: Callable[[Remote], None] = lambda _: None) -> None:
@@ -26,13 +30,20 @@ def read_through(repo: Repo, *, tell: Callable[[Remote], None] = lambda _: None)
     repo.store.elsewhere = opener(repo, tell)
 
 
-def opener(repo: Repo, tell: Callable[[Remote], None] = lambda _: None) -> Callable[[], Iterator[Store]]:
-    """Return what `Store.elsewhere` needs: a function that opens each remote at most once, as far as is asked for."""
+def opener(
+    repo: Repo, tell: Callable[[Remote], None] = lambda _: None, *, without: str | None = None
+) -> Callable[[], Iterator[Store]]:
+    """Return what `Store.elsewhere` needs: a function that opens each remote at most once, as far as is asked for.
+
+    The remote called `without` is left out.
+    """
     opened: dict[str, Store] = {}
 
     def stores() -> Iterator[Store]:
         failure: StorageError | None = None
         for remote in ordered_remotes(repo):
+            if remote.name == without:
+                continue
             if remote.name not in opened:
                 tell(remote)
                 try:
@@ -47,3 +58,40 @@ def opener(repo: Repo, tell: Callable[[Remote], None] = lambda _: None) -> Calla
             raise failure
 
     return stores
+
+
+def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> CopyObjects:
+    """Return `copy` that takes what the source lacks, because it was evicted, from the first of `others` that has it.
+
+    It raises `ContentNotFound` where none has.
+    """
+
+    def copy_from_all(
+        source: Store,
+        target: Store,
+        edges: Iterable[Edge],
+        *,
+        operation: str,
+        uploaded: list[LiveIndex] | None = None,
+        meter: Meter = SILENT,
+    ) -> Copied:
+        uploaded = [] if uploaded is None else uploaded
+        size = packs = 0
+        here, away = [], []
+        for edge in edges:
+            (here if edge.id in source or edge.id in target else away).append(edge)
+        for store in others() if away else ():
+            there = [edge for edge in away if edge.id in store]
+            if there:
+                copied = copy(store, target, there, operation=operation, uploaded=uploaded, meter=meter)
+                size, packs = size + copied.size, packs + copied.packs
+            away = [edge for edge in away if edge.id not in store]
+            if not away:
+                break
+        if away:
+            where = away[0].where or "a commit"
+            raise ContentNotFound(away[0].id, hint=f"{where} is here no more, and at no remote that can be reached")
+        copied = copy(source, target, here, operation=operation, uploaded=uploaded, meter=meter)
+        return Copied(size + copied.size, packs + copied.packs, copied.index)
+
+    return copy_from_all

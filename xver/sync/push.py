@@ -23,6 +23,7 @@ from xver.storage.memory import MemoryStorage
 from xver.store.log import Change, Collected
 from xver.store.store import Store, create_store
 from xver.sync.clones import release
+from xver.sync.elsewhere import copy_through, opener
 from xver.sync.fetch import TRACKING, bring_metadata
 from xver.sync.remotes import open_or_create_remote, open_remote
 from xver.sync.snapshots import derive
@@ -90,7 +91,7 @@ def foresee(repo: Repo, remote: Remote, *, runs: bool = True) -> Outlook:
         return Outlook(creates, (), 0, 0, 0, behind, taken)
     heals = bool(lost) or _is_work_tree(there)
     lacking, _ = _lacking(repo, there, _wanted(wish, refs, targets, heals=heals), _revived(repo, there, targets))
-    places = [repo.store.locate(id) for id in lacking]
+    places = [place for id in lacking if (place := repo.store.index.find(id))]
     data = sum(place.stored for place in places if place.kind is Kind.CHUNK)
     size = sum(place.stored for place in places)
     packs = -(-data // DATA_PACK_SIZE) + -(-(size - data) // META_PACK_SIZE)
@@ -126,6 +127,8 @@ def push(
     wish, refs = _wish(repo, there, runs=runs)
     before = dict(there.log.refs)
     heals = bool(lost) or _is_work_tree(there)
+    # What was evicted to another remote comes from there.
+    copy = copy_through(copy, opener(repo, without=remote.name))
     sent = _send(repo, there, wish, refs, heals=heals, remote=remote, copy=copy, meter=meter)
     if unhealed := there.index.only_in(lost):
         raise Incomplete(
@@ -355,7 +358,7 @@ def _lacking(
     for id, edge in list(lacking.items()):
         if id in ours.purged:
             gone[id] = lacking.pop(id)
-        elif id not in here:
+        elif not here.is_safe(id):
             raise ContentNotFound(id, hint=f"{edge.where or 'a commit'} was never fetched here: xver pull")
     cut = next((edge for edge in lacking.values() if edge.id in ours.shallow), None)
     if cut is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,18 +12,19 @@ import pytest
 from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
 from tests.unit.sync.sides import ORIGIN
-from xver.errors import ContentNotFound, DirtyWorktree, NotFound
+from xver.errors import ContentNotFound, CorruptData, DirtyWorktree, NotFound
 from xver.model.entries import File
 from xver.model.ids import Kind
 from xver.model.paths import parse_path
 from xver.model.refs import EVICTED, HEADS
 from xver.repo import Repo
+from xver.settings import Remote
 from xver.store.content import read_content
 from xver.store.log import Change
 from xver.store.store import Store, open_store
 from xver.sync.elsewhere import read_through
 from xver.sync.fetch import fetch_data
-from xver.sync.pull import pull
+from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.sync.remotes import open_remote
 from xver.upkeep.evict import Eviction, evict, plan_eviction
@@ -262,9 +264,9 @@ class TestAfterwards:
         assert len(reopened(repo).store.promises.of("origin")) == before
 
 
-def pull_version(repo: Repo, rev: str) -> None:
+def pull_version(repo: Repo, rev: str, remote: Remote = ORIGIN) -> None:
     """Bring the content of another version."""
-    fetch_data(repo, ORIGIN, entries_at(repo, rev), there=open_remote(repo, ORIGIN))
+    fetch_data(repo, remote, entries_at(repo, rev), there=open_remote(repo, remote))
 
 
 class TestMeanwhile:
@@ -312,3 +314,30 @@ class TestMeanwhile:
         assert isinstance(entry, File)
         assert b"".join(read_content(adder.store, entry.id, entry.size)) == NEW["data/a"]
         assert check(reopened(repo)).problems == ()
+
+
+class TestAnotherRemote:
+    BACKUP = Remote("backup", "../backup")
+
+    def test_gets_what_was_evicted_from_the_one_that_has_it(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        gone(repo)
+        repo = reopened(repo)
+        save(repo, {"data/c": b"third"})
+        push(repo, self.BACKUP)
+        shutil.rmtree(repo.root.parent / "remote")
+        copy = clone(str(repo.root.parent / "backup"), repo.root.parent / "copy")
+        assert read_tree(copy.root) == NEW | {"data/c": b"third"}
+        pull_version(copy, "HEAD~2", self.BACKUP)
+        assert read(copy, "HEAD~2", "data/a") == OLD["data/a"]
+        assert check(copy).problems == ()
+        assert chunks(reopened(repo).store) != chunks(copy.store)  # nothing was brought here on the way
+
+    def test_is_left_as_it_was_where_none_has_it(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        gone(repo)
+        (repo.root.parent / "remote").rename(repo.root.parent / "away")
+        repo = reopened(repo)
+        with pytest.raises((ContentNotFound, CorruptData)):
+            push(repo, self.BACKUP)
+        assert not open_remote(repo, self.BACKUP).log.refs
