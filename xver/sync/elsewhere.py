@@ -77,7 +77,8 @@ def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> Co
     ) -> Copied:
         uploaded = [] if uploaded is None else uploaded
         size = packs = 0
-        here, away = [], []
+        here: list[Edge] = []
+        away: list[Edge] = []
         for edge in edges:
             (here if edge.id in source or edge.id in target else away).append(edge)
         for store in others() if away else ():
