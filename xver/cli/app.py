@@ -77,6 +77,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "Upkeep": {
         "gc": Lazy("commands.gc:gc", "Free the space of what nothing needs any more"),
         "forget": Lazy("commands.erasing:forget", "Give up the data of old versions or runs"),
+        "purge": Lazy("commands.erasing:purge", "Erase content from all of history, for good"),
         "fsck": Lazy("commands.checking:fsck", "Check that everything stored is whole"),
         "evict": Lazy("commands.space:evict", "Free disk space by giving up content that a remote holds"),
     },

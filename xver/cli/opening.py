@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from xver.cli.output import Output
 from xver.repo import Repo, open_repo
 from xver.settings import Remote
+
+_SHOWN: Final = 20
 
 
 def opened(out: Output) -> Repo:
@@ -25,3 +29,20 @@ def reading(out: Output) -> Repo:
     repo = opened(out)
     read_through(repo, tell=tell)
     return repo
+
+
+def tell_purged(out: Output, repo: Repo) -> None:
+    """Say which tracked files can not come to the disk, because their content was purged."""
+    from xver.versioning.purged import purged_paths
+
+    found = list(purged_paths(repo))
+    for path in found[:_SHOWN]:
+        out.complain(f"{path} was purged, and is left out")
+    if len(found) > _SHOWN:
+        out.complain(f"and {len(found) - _SHOWN:,} more")
+
+
+def tell_purged_at(out: Output, name: str, count: int) -> None:
+    """Say that a remote purged what is still here."""
+    if count:
+        out.warn(f"{count:,} objects were purged at {name}: xver purge --follow {name}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -102,6 +102,11 @@ class Storage(ABC):
 
     def clock(self) -> float | None:
         """Return the storage's time in seconds since 1970, by a request that changes nothing; None if it tells none."""
+        return None
+
+    def old_versions(self, keys: Collection[str]) -> int | None:
+        """Return how many of these deleted objects somebody could still bring back; None: this storage cannot tell."""
+        del keys
         return None
 
     @abstractmethod

@@ -18,7 +18,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import BinaryIO, Final
@@ -76,6 +76,11 @@ class Client(ABC):
 
     def clock(self) -> float | None:
         """Return the server's time in seconds since 1970, by a request that changes nothing; None if it tells none."""
+        return None
+
+    def old_versions(self, prefix: str) -> Iterator[str] | None:
+        """Yield the path of each version that is kept of a deleted object below a prefix; None: it cannot be told."""
+        del prefix
         return None
 
     def sweep(self) -> None:
@@ -188,6 +193,15 @@ class CloudStorage(Storage):
     def identity(self) -> str:
         with self._translated(""):
             return self.client.identity()
+
+    def old_versions(self, keys: Collection[str]) -> int | None:
+        wanted = {self._root + key for key in keys}
+        try:
+            with self._translated("packs/"):
+                found = self.client.old_versions(f"{self._root}packs/")
+                return None if found is None else sum(path in wanted for path in found)
+        except StorageError:
+            return None  # not allowed, or not known there
 
     def clock(self) -> float | None:
         with self._translated(""):

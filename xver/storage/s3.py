@@ -97,6 +97,16 @@ class S3Client(Client):
     def remove(self, path: str) -> None:
         self._files.rm_file(f"{self._bucket}/{path}")
 
+    def old_versions(self, prefix: str) -> Iterator[str]:
+        more: dict[str, Any] = {}
+        while True:
+            found = self._files.call_s3("list_object_versions", Bucket=self._bucket, Prefix=prefix, **more)
+            # Without versioning the one version of an object is the object.
+            yield from (one["Key"] for one in found.get("Versions", ()) if one.get("VersionId", "null") != "null")
+            if not found.get("IsTruncated"):
+                return
+            more = {"KeyMarker": found["NextKeyMarker"], "VersionIdMarker": found["NextVersionIdMarker"]}
+
     def identity(self) -> str:
         from fsspec.asyn import sync
 

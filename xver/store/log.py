@@ -139,6 +139,11 @@ class Log:
         """Return entry `n`, which has been read."""
         return decode_entry(self._storage.get(entry_key(n)))
 
+    def buried_in(self, id: bytes) -> int:
+        """Return the number of the entry that purged an object; it is a tombstone."""
+        name = id.hex()
+        return next((n for n in range(self.n - 1, -1, -1) if name in self.entry(n).tombstones), self.n)
+
     @property
     def collected(self) -> tuple[int, frozenset[str]]:
         """What collections did so far: while it is the same, whatever was live still is."""

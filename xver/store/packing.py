@@ -74,6 +74,7 @@ class Packer:
         is_promised: Callable[[bytes], bool] = lambda _: False,
         holds_whole: Callable[[bytes], bool],
         only: Collection[bytes] | None = None,
+        refuse: Callable[[bytes], None] | None = None,
     ) -> None:
         self._storage = storage
         self._index = index
@@ -81,6 +82,7 @@ class Packer:
         self._is_promised = is_promised
         self._holds_whole = holds_whole
         self._only = only
+        self._refuse = refuse
         self.bases = bases
         """What deltas are made against; without it none are made."""
         self._name = f"{base}.{os.urandom(8).hex()}"
@@ -133,8 +135,8 @@ class Packer:
         """Add an object unless it is known; return its id, which the caller may hand in.
 
         `near` names objects of the same kind that stood in its place before: where they help, a delta is stored, and
-        `tally` hears whether they did. `data` must not change afterwards. Raises what a pack written earlier failed
-        with.
+        `tally` hears whether they did. `data` must not change afterwards. Raises `Purged` for what must not come
+        back, and what a pack written earlier failed with.
         """
         if id is None:
             id = object_id(kind, data)
@@ -171,6 +173,8 @@ class Packer:
         return LiveIndex(name, len(data), checksum(data), packs, inline)
 
     def _add(self, one: _Object) -> None:
+        if self._refuse is not None:
+            self._refuse(one.id)
         self._new.add(one.id)
         self.added += one.raw
         family = "data" if one.kind is Kind.CHUNK else "meta"

@@ -36,15 +36,25 @@ def new_bases(index: StoreIndex, added: Iterable[LiveIndex]) -> Iterator[bytes]:
 def still_good(log: Log, index: StoreIndex, uploaded: Iterable[LiveIndex]) -> list[LiveIndex]:
     """Return the indexes of finished uploads that may still become live, after a collection; others must be sent anew.
 
-    A pack from before the fence may have been deleted already; a delta whose base went cannot be read.
+    A pack from before the fence may have been deleted already; a delta whose base went cannot be read; and what was
+    purged meanwhile must not come back.
     """
     good = [one for one in uploaded if all(_is_allowed(log, name) for name in (one.name, *one.packs))]
+    good = [one for one in good if not lists_purged(log, index, [one])]
     while True:
         with index.also(good):
             kept = [one for one in good if all(base in index for base in new_bases(index, [one]))]
         if len(kept) == len(good):
             return kept
         good = kept
+
+
+def lists_purged(log: Log, index: StoreIndex, added: Iterable[LiveIndex]) -> bool:
+    """Tell whether indexes that are to become live hold what was purged."""
+    if not log.tombstones:
+        return False
+    purged = set(map(bytes.fromhex, log.tombstones))
+    return any(not purged.isdisjoint(index.open(live).ids()) for live in added)
 
 
 def _is_allowed(log: Log, name: str) -> bool:

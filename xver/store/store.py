@@ -15,7 +15,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, NotFound, RefConflict, RepositoryNotFound, UnsupportedFormat
+from xver.errors import (
+    ContentNotFound,
+    CorruptData,
+    NotFound,
+    Purged,
+    RefConflict,
+    RepositoryNotFound,
+    UnsupportedFormat,
+)
 from xver.format.canonical import decode_json, encode_json
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
@@ -26,11 +34,11 @@ from xver.storage.base import Storage
 from xver.store.bases import Bases
 from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
-from xver.store.log import Change, Collected, Log
+from xver.store.log import Change, Collected, Log, pack_base
 from xver.store.merging import merge_small
 from xver.store.packing import Packer
 from xver.store.promises import Promises
-from xver.store.relied import is_any_lost, new_bases, still_good
+from xver.store.relied import is_any_lost, lists_purged, new_bases, still_good
 
 MARKER: Final = "xver.json"
 _FORMAT: Final = 1
@@ -122,6 +130,9 @@ class Store:
                 lacking.append(one)
             else:
                 places.append(checked(place, one.kind))
+        if lacking and self.log.tombstones:
+            for one in lacking:
+                self._refuse_purged(one.id)
         if lacking and self.elsewhere is None:
             raise ContentNotFound(lacking[0].id)
         read: set[bytes] = set()
@@ -158,6 +169,7 @@ class Store:
         """Return where an object lies; raises `ContentNotFound`."""
         place = self.index.find(id)
         if place is None:
+            self._refuse_purged(id)
             raise ContentNotFound(id)
         return place
 
@@ -176,7 +188,12 @@ class Store:
             holds_whole=self.holds_whole,
             is_promised=(lambda _: False) if fetches else self.promises.__contains__,
             only=only,
+            refuse=self._refuse_purged if self.log.tombstones else None,
         )
+
+    def _refuse_purged(self, id: bytes) -> None:
+        if (error := self.purged(id)) is not None:
+            raise error
 
     def commit(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
         """Append to the log, then merge small indexes where many have gathered.
@@ -192,6 +209,14 @@ class Store:
             n = self.log.append(part, check=partial(self._check, part, check))
         merge_small(self.storage, self.log, self.index)
         return n
+
+    def discard(self, uploaded: Iterable[LiveIndex]) -> None:
+        """Delete what was uploaded and can never become live (rule R3): purged content must not lie about in it."""
+        live = {*self.log.live_packs(), *self.log.indexes}
+        for one in uploaded:
+            for name in (*one.packs, *([] if one.inline is not None else [one.name])):
+                if name not in live and (name in self.log.removed or pack_base(name) < self.log.fence):
+                    self.storage.delete(name)
 
     def still_good(self, uploaded: Iterable[LiveIndex]) -> list[LiveIndex]:
         """Return those of finished uploads that may still become live, after `Collected`; `refresh` first."""
@@ -230,12 +255,22 @@ class Store:
                 relied = itertools.chain(self.reaches(targets), new_bases(self.index, change.add_index))
                 if is_any_lost(log, self.index, (id for id in relied if not self.is_safe(id)), since=self._basis):
                     raise Collected(self.storage.url)
+        if lists_purged(log, self.index, change.add_index):
+            raise Collected(self.storage.url)
         if check is not None:
             check(log)
 
+    def purged(self, id: bytes) -> Purged | None:
+        """Return the error that says that an object was purged, None if it was not."""
+        if id.hex() not in self.log.tombstones:
+            return None
+        return Purged(id, entry=self.log.buried_in(id), url=self.storage.url)
+
 
 def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[tuple[bytes, bytes | memoryview]]:
+    asked = []
     for store in stores:
+        asked.append(store)
         if any(one.id not in store for one in lacking):
             store.refresh()  # it may have come since the store was opened
         there = [one for one in lacking if one.id in store]
@@ -243,6 +278,10 @@ def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[
         lacking = [one for one in lacking if one.id not in store]
         if not lacking:
             return
+    for store in asked:
+        for one in lacking:
+            if (error := store.purged(one.id)) is not None:
+                raise error
     raise ContentNotFound(lacking[0].id, hint="no remote has it: xver push where it was added")
 
 

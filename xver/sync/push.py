@@ -185,7 +185,9 @@ def _send(
     for attempt in range(_ATTEMPTS):
         if attempt:
             there.refresh()
-            uploaded = there.still_good(uploaded)
+            good = there.still_good(uploaded)
+            there.discard(one for one in uploaded if one not in good)
+            uploaded = good
         behind, tags, targets = _targets(repo, there, wish, refs)
         if behind and repo.git is None:
             return replace(sent, behind=True)

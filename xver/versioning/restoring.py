@@ -21,6 +21,7 @@ from xver.repo import Repo
 from xver.store.content import is_here, read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
+from xver.versioning.purged import without_purged
 from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import entries_at, put_local_root, root_entries
@@ -44,7 +45,7 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
     """Make the disk hold what `xver.lock` names, at `paths` or everywhere.
 
     Nothing is written before everything was checked. Clean files of paths that were tracked here before, and are no
-    longer, are removed.
+    longer, are removed. Files whose content was purged are left out.
 
     Raises:
         DirtyWorktree: changes that are not in the store would be lost.
@@ -71,6 +72,7 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) ->
     plans = [
         plan for top, entry in chosen.items() if (plan := _plan(repo, top, entry, paths, before, freed, force=force))
     ]
+    plans = [without_purged(repo, plan) for plan in plans]
     _require_content(repo, plans)
     meter.start("Checking out", sum(plan.size for plan in plans), "B")
 

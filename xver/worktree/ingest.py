@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from xver.errors import ContentNotFound, CorruptData, InvalidInput
+from xver.errors import ContentNotFound, CorruptData, InvalidInput, Purged
 from xver.format.listings import Row
 from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link, entry_id
 from xver.model.ids import EMPTY_ID, ID_SIZE
@@ -245,7 +245,10 @@ def _take(
             continue
         inner = os.fsdecode(name)
         stood = partial(_stood, packer, known, former, f"{directory.path}/{inner}" if directory.path else inner)
-        reading = read(_file(top, folder, name), packer, stat=stat, before=stood)
+        try:
+            reading = read(_file(top, folder, name), packer, stat=stat, before=stood)
+        except Purged as error:
+            raise Purged(error.id, entry=error.entry, url=error.url, path=_file(top, folder, name)) from error
         count += 1
         now = reading.known
         if known is not None and is_kind(now.kind, known.kind):

@@ -1,10 +1,11 @@
-"""The commands that let go of data: forget."""
+"""The commands that let go of data: forget, purge."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -13,7 +14,16 @@ from xver.cli.command import Command
 from xver.cli.human import plural, when
 from xver.cli.opening import opened
 from xver.cli.output import Output, Styled, pass_output
-from xver.errors import Conflict, InvalidInput, RevisionNotFound, RunNotFound, StorageError
+from xver.errors import (
+    Conflict,
+    CorruptData,
+    Incomplete,
+    InvalidInput,
+    NotFound,
+    RevisionNotFound,
+    RunNotFound,
+    StorageError,
+)
 from xver.model.refs import TargetKind
 from xver.repo import Repo
 from xver.store.store import Store
@@ -184,3 +194,56 @@ def _runs(past: Mapping[str, Past], names: Sequence[str]) -> list[str]:
 
 def _json(one: Past) -> dict[str, Any]:
     return {"id": one.label, "time": one.time, "title": one.title, "in_git": one.is_in_git}
+
+
+@click.command(cls=Command, exits=(NotFound, RevisionNotFound, Conflict, CorruptData, StorageError, Incomplete))
+@click.argument("what", nargs=-1, metavar="PATH|ID...")
+@click.option("-r", "--remote", "remote_names", multiple=True, metavar="NAME", help="At this remote as well.")
+@click.option("--keep", "kept_revs", multiple=True, metavar="REV", help="Spare what this version has there.")
+@click.option("--follow", "followed", default=None, metavar="NAME", help="Purge here what was purged at a remote.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be erased, and what would remain.")
+@click.option("--yes", is_flag=True, help="Do it. Nothing brings it back.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def purge(
+    out: Output,
+    what: tuple[str, ...],
+    remote_names: tuple[str, ...],
+    kept_revs: tuple[str, ...],
+    followed: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Erase content from all of history, for good.
+
+    Finds every version of PATH (a file, or all below a folder) in all snapshots, locks and runs, or a content by its
+    id, and erases its bytes: packs that hold them are written anew and deleted at once, and from then on nobody can
+    store them again. What other content needs too stays. Listings go on naming paths and ids. Ends with a certificate:
+    what was erased, which versions, runs and models it touched, and what remains elsewhere.
+
+    Examples:
+      xver purge data/people.csv -n
+      xver purge data/people.csv --remote origin --yes
+      xver purge data/people.csv --keep HEAD --yes
+      xver purge b3:91c07e2a --yes
+      xver purge --follow origin --yes
+    """
+    from xver.cli.erasing import purge_all
+
+    if not dry_run and not yes:
+        raise InvalidInput("purge destroys data, and nothing brings it back", hint="-n shows the plan, --yes does it")
+    if bool(what) == (followed is not None):
+        raise InvalidInput("purge what?", hint="xver purge PATH -n")
+    record, path = purge_all(
+        opened(out), what, remote_names, kept_revs, followed, dry_run=dry_run, start=Path.cwd(), meter=out.meter()
+    )
+    if as_json:
+        out.json({**record, "certificate": None if path is None else str(path)})
+        return
+    from xver.upkeep.certificate import text
+
+    for line in text(record):
+        out.line(line)
+    if path is not None:
+        out.note(f"Certificate: {path}")

@@ -6,7 +6,7 @@ import click
 
 from xver.cli.command import Command, RevisionsCommand
 from xver.cli.human import count, when
-from xver.cli.opening import opened, reading
+from xver.cli.opening import opened, reading, tell_purged
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import change_json, change_line, staged_line, version_json
 from xver.errors import AlreadyExists, ContentNotFound, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
@@ -173,6 +173,7 @@ def switch(out: Output, name: str, new: bool, force: bool) -> None:
     repo = opened(out)
     _outside_git(repo, f"git switch {'-c ' if new else ''}{name}" + ("" if new else " && xver checkout"))
     go(repo, name, new=new, force=force, meter=out.meter())
+    tell_purged(out, repo)
     out.note(f"On {name}")
 
 

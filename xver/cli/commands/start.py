@@ -10,6 +10,7 @@ import click
 
 from xver.cli.command import Command
 from xver.cli.human import count, size
+from xver.cli.opening import tell_purged
 from xver.cli.output import Output, Styled, pass_output
 from xver.errors import AlreadyExists, NotFound, RepositoryNotFound, StorageError
 from xver.repo import init_repo
@@ -82,6 +83,8 @@ def clone(
         checks_out=not no_checkout,
         meter=out.meter(),
     )
+    if not no_checkout:
+        tell_purged(out, repo)
     entries = repo.lock.entries
     total = sum(entry.size for entry in entries.values())
     out.note(f"Cloned into {target}: {branch_name(repo)}, {count(len(entries))} tracked paths, {size(total)}")

@@ -10,7 +10,7 @@ import click
 
 from xver.cli.command import Command, RevisionsCommand
 from xver.cli.human import count, duration, plural, size
-from xver.cli.opening import opened, reading
+from xver.cli.opening import opened, reading, tell_purged
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import change_line, entry_json, staged_line
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound, WorkersFailed
@@ -294,6 +294,7 @@ def checkout(out: Output, paths: tuple[str, ...], force: bool) -> None:
     repo = opened(out)
     done = bring(repo, expand(repo, paths, start=Path.cwd()), force=force, meter=out.meter())
     _print_restored(out, done)
+    tell_purged(out, repo)
 
 
 @click.command(cls=Command, exits=(DirtyWorktree, NotFound))
@@ -321,6 +322,7 @@ def restore(out: Output, paths: tuple[str, ...], source: str | None, force: bool
         _print_restored(out, bring(repo, chosen, force=force, meter=out.meter()))
     else:
         _print_restored(out, take(repo, chosen, rev=source, force=force, meter=out.meter()))
+    tell_purged(out, repo)
 
 
 def _print_restored(out: Output, done: Any) -> None:

@@ -1,0 +1,95 @@
+"""`xver purge` as it is typed: nothing without --yes, a certificate, and what everybody sees afterwards."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.unit.upkeep.test_purge import is_anywhere
+from xver.repo import open_repo
+
+from .workplace import Workplace
+
+SECRET = bytes(range(256)) * 20
+
+
+def filled(place: Workplace) -> None:
+    place.ok("remote", "add", "origin", "../remote")
+    if (place.root / ".git").exists():
+        place.git("add", "xver.toml")
+    place.write(**{"train.py": "open('model', 'wb').write(open('data/secret', 'rb').read()[::-1])"})
+    place.save("first", data__secret=SECRET, data__other="other")
+    assert place("run", "--", sys.executable, "train.py").returncode == 0
+    place.save("second", data__secret=SECRET + b"2")
+    place.ok("push")
+
+
+def test_nothing_happens_without_yes(place: Workplace) -> None:
+    filled(place)
+    assert place.fails(2, "purge", "data/secret") == [
+        "error: purge destroys data, and nothing brings it back",
+        "hint: -n shows the plan, --yes does it",
+    ]
+    before = open_repo(place.root).store.log.n
+    plan = place.ok("purge", "data/secret", "-n")
+    assert plan.startswith("Would purge data/secret: 2 contents, 10,241 bytes\n")
+    assert "Remote origin (../remote), which was not purged: xver purge --remote origin." in plan
+    assert "Certificate" not in plan
+    assert open_repo(place.root).store.log.n == before
+    assert place.fails(2, "purge", "--yes")[0] == "error: purge what?"
+    assert place.fails(3, "purge", "data/nothing", "--yes")[0] == "error: no version has content of data/nothing"
+
+
+def test_a_purge_and_its_certificate(place: Workplace) -> None:
+    filled(place)
+    record = place.json("purge", "data/secret", "--remote", "origin", "--yes")
+    assert [one["names"] for one in record["contents"]] == [["data/secret"]] * 2
+    assert [one["name"] for one in record["stores"]] == ["here", "origin"]
+    assert all(one["entries"] and one["packs"] and one["deleted"] for one in record["stores"])
+    assert [one["path"] for one in record["models"]] == ["model"]
+    assert any("data" in one["did"] for one in record["runs"])
+    assert any("xver on " in line for line in record["remains"])
+    text = Path(record["certificate"]).read_text(encoding="utf-8")
+    assert text.startswith("Purged data/secret: 2 contents, 10,241 bytes\n")
+    assert json.loads(Path(record["certificate"]).with_suffix(".json").read_text(encoding="utf-8"))["stores"]
+    for folder in (open_repo(place.root).places.shared / "store", place.root.parent / "remote"):
+        for file in folder.rglob("*"):
+            assert file.is_dir() or SECRET[:512] not in file.read_bytes()
+    assert not is_anywhere(open_repo(place.root).storage, SECRET)
+    assert place("fsck", "--data").returncode == 0
+    assert place("fsck", "--data", "--remote", "origin").returncode == 0
+
+
+def test_afterwards_it_is_left_out_everywhere_and_refused(place: Workplace) -> None:
+    filled(place)
+    place.ok("purge", "data/secret", "--remote", "origin", "--yes")
+    place.write(data__again=SECRET)
+    assert place.fails(18, "add", "data")[0].startswith("error: ")
+    (place.root / "data" / "again").unlink()
+    (place.root / "data" / "secret").unlink()
+    done = place("checkout")
+    assert (done.returncode, done.stderr) == (0, "data/secret was purged, and is left out\n")
+    done = place("cat", "data/secret")
+    assert done.returncode == 18
+    assert "was purged (entry" in done.stderr
+    done = place("clone", "../remote", "../copy")
+    assert (done.returncode, done.stderr) == (0, "data/secret was purged, and is left out\n")
+    assert (place.root.parent / "copy" / "data" / "other").read_bytes() == b"other"
+    assert not (place.root.parent / "copy" / "data" / "secret").exists()
+    assert place("push").returncode == 0
+
+
+def test_another_clone_is_told_and_can_follow(alone: Workplace) -> None:
+    filled(alone)
+    alone.ok("clone", "../remote", "../copy")
+    alone.ok("purge", "data/secret", "--remote", "origin", "--yes")
+    copy = Workplace.__new__(Workplace)
+    copy.root, copy.environment = alone.root.parent / "copy", alone.environment
+    done = copy("fetch")
+    assert done.returncode == 0
+    assert done.stderr == "warning: 1 objects were purged at origin: xver purge --follow origin\n"
+    assert copy("push").returncode == 0
+    copy.ok("purge", "--follow", "origin", "--yes")
+    assert copy("fetch").stderr == ""
+    assert not is_anywhere(open_repo(copy.root).storage, SECRET)

@@ -1,0 +1,217 @@
+"""The certificate of a purge: what was erased and where, which versions, runs and models it touched, what remains.
+
+It is written for somebody who has to show it: once as JSON, once as text, beside the store and not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from xver.errors import ContentNotFound, CorruptData, UnsupportedFormat
+from xver.format.runs import decode_run
+from xver.model.ids import Kind, short_id
+from xver.model.paths import is_below
+from xver.model.refs import RUNS
+from xver.model.runs import Run
+from xver.repo import Repo, client_name
+from xver.store.store import Store
+from xver.upkeep.purge import Erased
+from xver.upkeep.traces import Reached, Traces
+
+_CLIENTS: Final = 1_000
+"""Entries of a log that are looked through for who writes to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """What one store has of what is to be purged: the plan, and, once it is done, what was erased there."""
+
+    name: str
+    store: Store
+    found: Traces
+    reached: Reached
+    erased: Erased | None = None
+
+
+def certificate(repo: Repo, paths: Sequence[str], ids: Sequence[bytes], purges: Sequence[Purge]) -> dict[str, Any]:
+    """Return the certificate, or the plan where nothing was erased yet, as values for JSON."""
+    contents: dict[bytes, int] = {}
+    names: dict[bytes, set[str]] = {}
+    versions: dict[str, str] = {}
+    datasets: set[bytes] = set()
+    shared: dict[bytes, str] = {}
+    for one in purges:
+        contents |= one.found.contents
+        versions |= one.found.versions
+        datasets |= one.found.datasets
+        shared |= one.reached.shared
+        for id, said in one.found.names.items():
+            names.setdefault(id, set()).update(said)
+    runs = _runs(one.store for one in purges)
+    touched, models = _touched(runs, {*contents, *datasets}, paths)
+    return {
+        "purged": {"paths": list(paths), "ids": [id.hex() for id in ids]},
+        "time": int(time.time()),
+        "by": client_name(),
+        "repository": repo.store.repository,
+        "contents": [
+            {"id": id.hex(), "size": size, "names": sorted(names.get(id, ())), "erased": id not in shared}
+            for id, size in sorted(contents.items(), key=lambda pair: (sorted(names.get(pair[0], ())), pair[0]))
+        ],
+        "stores": [_store(one) for one in purges],
+        "shared": [{"id": id.hex(), "used_by": where} for id, where in shared.items()],
+        "versions": [{"id": label, "title": title} for label, title in versions.items()],
+        "runs": [{"name": run.name, "ulid": run.ulid, "did": did} for run, did in touched],
+        "models": [{"path": path, "id": id.hex(), "run": run.name} for run, path, id in models],
+        "remains": list(_remains(repo, paths, names, shared, purges, runs)),
+    }
+
+
+def text(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a certificate for a person."""
+    what = [*record["purged"]["paths"], *(short_id(bytes.fromhex(id)) for id in record["purged"]["ids"])]
+    is_done = any(store["entries"] for store in record["stores"])
+    total = sum(one["size"] for one in record["contents"])
+    verb = "Purged" if is_done else "Would purge"
+    yield f"{verb} {', '.join(what)}: {len(record['contents'])} contents, {total:,} bytes"
+    for one in record["contents"]:
+        stays = "" if one["erased"] else "  STAYS: something else is the same content"
+        yield f"  b3:{one['id'][:16]}  {one['size']:,} bytes  {', '.join(one['names'])}{stays}"
+    for store in record["stores"]:
+        yield f"{store['name']} ({store['url']}): {len(store['objects'])} objects"
+        if store["entries"]:
+            said = ", ".join(map(str, store["entries"]))
+            yield f"  entries {said} of its log; {len(store['packs'])} packs, {store['deleted']:,} bytes deleted"
+    yield f"Versions that had it: {len(record['versions'])}"
+    yield from (f"  {one['id'][:12]}  {one['title']}".rstrip() for one in record["versions"])
+    yield f"Runs that it touches: {len(record['runs'])}"
+    yield from (f"  {one['name']}  {one['did']}" for one in record["runs"])
+    yield f"What was made from it: {len(record['models'])}"
+    yield from (f"  {one['path']}  b3:{one['id'][:16]}  by {one['run']}" for one in record["models"])
+    yield "What remains:"
+    yield from (f"  {line}" for line in record["remains"])
+
+
+def write(repo: Repo, record: Mapping[str, Any]) -> Path:
+    """Write a certificate as JSON and as text; return the text's path."""
+    folder = repo.places.shared / "purges"
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(record["time"]))
+    path = folder / f"{stamp}-{os.urandom(4).hex()}.txt"
+    path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path.write_text("".join(f"{line}\n" for line in text(record)), encoding="utf-8")
+    return path
+
+
+def _store(one: Purge) -> dict[str, Any]:
+    done = one.erased
+    return {
+        "name": one.name,
+        "url": one.store.storage.url,
+        "objects": [id.hex() for id in (one.reached.erased if done is None else done.ids)],
+        "entries": [] if done is None else list(done.entries),
+        "packs": [] if done is None else list(done.packs),
+        "deleted": 0 if done is None else done.deleted,
+    }
+
+
+def _runs(stores: Iterable[Store]) -> list[Run]:
+    found: dict[str, Run] = {}
+    for store in stores:
+        for name, target in store.log.refs.items():
+            if name.startswith(RUNS) and name.removeprefix(RUNS) not in found:
+                try:
+                    run = decode_run(store.get(Kind.RUN, target.id))
+                except (ContentNotFound, CorruptData, UnsupportedFormat):
+                    continue
+                found[run.ulid] = run
+    return sorted(found.values(), key=lambda run: run.started)
+
+
+def _touched(
+    runs: Sequence[Run], ids: set[bytes], paths: Sequence[str]
+) -> tuple[list[tuple[Run, str]], list[tuple[Run, str, bytes]]]:
+    """Return the runs that read or wrote it, or something made from it, and what those that read made, oldest first."""
+    touched: list[tuple[Run, str]] = []
+    models: list[tuple[Run, str, bytes]] = []
+    made: dict[bytes, str] = {}
+    for run in runs:
+        read = [one.path for one in run.inputs if one.id in ids or any(is_below(one.path, path) for path in paths)]
+        derived = [made[one.id] for one in run.inputs if one.id is not None and one.id in made]
+        wrote = [one.path for one in run.outputs if one.id in ids]
+        said = [f"read {', '.join(read)}"] if read else []
+        said += [f"read {', '.join(dict.fromkeys(derived))}, made from it"] if derived else []
+        said += [f"wrote {', '.join(wrote)}"] if wrote else []
+        if said:
+            touched.append((run, "; ".join(said)))
+        if read or derived:
+            for output in run.outputs:
+                made[output.id] = output.path
+                models.append((run, output.path, output.id))
+    return touched, models
+
+
+def _remains(
+    repo: Repo,
+    paths: Sequence[str],
+    names: Mapping[bytes, set[str]],
+    shared: Mapping[bytes, str],
+    purges: Sequence[Purge],
+    runs: Sequence[Run],
+) -> Iterator[str]:
+    yield "Paths, sizes, ids and fingerprints of what was purged, in listings, in xver.lock and in records of runs."
+    if shared:
+        users = sorted({where for where in shared.values() if where})
+        more = f" and {len(users) - 10} more" if len(users) > 10 else ""
+        yield f"{len(shared)} objects that other content needs too: {', '.join(users[:10])}{more}."
+    for one in purges:
+        if one.found.unread:
+            yield f"{one.name}: {one.found.unread} lists that are not in this store were not looked through."
+        if one.erased is not None and one.erased.uploads:
+            yield f"{one.name}: {len(one.erased.uploads)} packs of uploads that go on, which began after this purge."
+        if one.name != "here":
+            yield f"{one.name}: packs of uploads that broke off meanwhile, until the next xver gc --remote {one.name}."
+            yield f"{one.name}: {_versions(one)}"
+            clients = _clients(one.store)
+            yield f"{one.name}: every clone that has it. These wrote here: {', '.join(clients)}."
+    done = {one.name for one in purges}
+    for remote in repo.settings.remotes.values():
+        if remote.name not in done:
+            yield f"Remote {remote.name} ({remote.url}), which was not purged: xver purge --remote {remote.name}."
+    files = sorted({name for said in names.values() for name in said if os.path.lexists(repo.root / name)})
+    if files:
+        more = f" and {len(files) - 10} more" if len(files) > 10 else ""
+        yield f"Files in the work tree, perhaps: {', '.join(files[:10])}{more}."
+    if repo.git is not None:
+        known = [path for path in paths if repo.git.lines("rev-list", "--all", "-n", "1", "--", path, check=False)]
+        if known:
+            yield f"git's own history of {', '.join(known)}: see git filter-repo."
+    patches = sum(run.code.patch is not None for run in runs)
+    if patches:
+        yield f"{patches} runs with patches of uncommitted code: what these quote was not searched."
+    yield "Backups, and copies that nobody told xver of."
+
+
+def _versions(one: Purge) -> str:
+    packs = one.erased.packs if one.erased is not None else tuple(one.store.log.live_packs())
+    kept = one.store.storage.old_versions(packs)
+    if kept is None:
+        return "whether the bucket keeps old versions of deleted objects could not be told."
+    if one.erased is None:
+        return f"the bucket keeps old versions: {kept} of its packs have some." if kept else "no old versions are kept."
+    return (
+        f"{kept} old versions of deleted packs, which the bucket keeps: delete them there."
+        if kept
+        else "no old versions."
+    )
+
+
+def _clients(store: Store) -> list[str]:
+    log = store.log
+    return sorted({log.entry(n).client for n in range(max(0, log.n - _CLIENTS), log.n)})

@@ -1,0 +1,116 @@
+"""Purge: erase content for good, from all of history: its bytes are in no file of the store afterwards.
+
+    tombstones, children first ─► packs with them, or deltas against them, packed again without ─► old packs deleted
+
+From its tombstone on nobody stores an object again (rule R1), and every step can be repeated: what a killed purge left
+is what the next one finds. There is no grace for slow readers; uploads under way are sent again, as the fence rises.
+Metadata stays: listings go on naming paths, ids and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xver.errors import Incomplete
+from xver.progress import SILENT, Meter
+from xver.store.kept import Kept
+from xver.store.log import Change, Log, pack_base
+from xver.store.store import Store
+from xver.upkeep.collect import Overtaken, execute, plan
+from xver.upkeep.sweep import sweep, sweepable
+
+_IDS: Final = 10_000
+"""Tombstones in one log entry: 67 bytes each."""
+_ATTEMPTS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What a purge did to one store: ids erased, the log entries that say so, packs and bytes deleted.
+
+    `uploads` are packs of transfers that go on, or were killed a moment ago: they hold nothing that was purged before
+    they began.
+    """
+
+    url: str
+    ids: tuple[bytes, ...]
+    entries: tuple[int, ...]
+    packs: tuple[str, ...]
+    deleted: int
+    uploads: tuple[str, ...]
+
+
+def erase(
+    store: Store,
+    find: Callable[[], Sequence[bytes]],
+    mark: Callable[[Kept], None],
+    *,
+    meter: Meter = SILENT,
+) -> Erased:
+    """Erase from a store what `find` gives in its present state (ids, children before parents), and all garbage.
+
+    `mark` marks what is to be kept. Both are asked again when somebody was faster.
+
+    Raises:
+        Incomplete: a damaged pack could not be packed again without what is purged.
+        Overtaken: others write faster than this computes.
+    """
+    ids, entries = _bury(store, find)
+    dead = {id for id in map(bytes.fromhex, store.log.tombstones) if id in store}
+    before = store.log.live_packs()
+
+    def fresh() -> Kept:
+        store.refresh()
+        kept = Kept(store, lost=store.lost_packs(), without=dead)
+        mark(kept)
+        return kept
+
+    def again(_: Kept) -> Kept:
+        kept = fresh()
+        kept.mark_bases()
+        return kept
+
+    made = plan(store, fresh(), fence=store.log.n + 1, without=dead)
+    done = execute(store, made, again=again, operation="purge", meter=meter)
+    store.refresh()
+    packs = tuple(sorted(before.keys() - store.log.live_packs().keys()))
+    deleted = sweep(store, sweepable(store))
+    if left := sorted(id.hex() for id in dead if id in store):
+        raise Incomplete(
+            f"{len(left)} objects are purged, and could not be erased: their packs are damaged",
+            (*done.damaged, *left),
+            hint="xver fsck, then purge again",
+        )
+    live = store.log.live_packs()
+    uploads = [stat.key for stat in store.storage.list("packs/") if stat.key not in live]
+    late = tuple(name for name in sorted(uploads) if pack_base(name) >= store.log.fence)
+    return Erased(store.storage.url, ids, (*entries, store.log.n - 1), packs, deleted, late)
+
+
+def _bury(store: Store, find: Callable[[], Sequence[bytes]]) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """Write the tombstones, each in a state for which it was computed; return the ids and the entries' numbers."""
+    entries: list[int] = []
+    for _ in range(_ATTEMPTS):
+        store.refresh()
+        n = store.log.n
+        ids = tuple(find())
+        fresh = [id.hex() for id in ids if id.hex() not in store.log.tombstones]
+        try:
+            for at in range(0, len(fresh), _IDS):
+                change = Change("purge", tombstones=tuple(fresh[at : at + _IDS]))
+                entries.append(store.log.append(change, check=_follows(store, n)))
+                n += 1
+        except Overtaken:
+            continue
+        return ids, tuple(entries)
+    raise Overtaken(store.storage.url)
+
+
+def _follows(store: Store, n: int) -> Callable[[Log], None]:
+    def check(log: Log) -> None:
+        if log.n != n:
+            raise Overtaken(store.storage.url)
+
+    return check
