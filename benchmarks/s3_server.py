@@ -93,7 +93,14 @@ def s3_server(folder: Path) -> Iterator[S3Server | None]:
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
     command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
-    command += [f"-s3.config={config}", f"-metricsPort={metrics}", "-volume.max=0", "-s3.port.iceberg=0", *options]
+    command += [
+        f"-s3.config={config}",
+        f"-metricsPort={metrics}",
+        "-volume.max=0",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        *options,
+    ]
     with open(folder / "server.log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:
