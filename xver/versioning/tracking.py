@@ -174,6 +174,8 @@ def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, 
             raise InvalidInput(f"{top} overlaps {near}, which is tracked by itself", hint="choose another path")
         if is_there(repo.root, top):
             raise InvalidInput(f"there is something at {top} already", hint=f"xver add {top} tracks that")
+        if repo.git is not None and git_tracks_any(repo.git, [top]):
+            raise InvalidInput(f"git tracks {top}", hint=f"git rm -r --cached '{top}', then xver add it")
         before = entries.get(top)
         with repo.store.packer() as packer:
             entries[top] = put_listing(packer, rows(packer), before=before)
