@@ -22,6 +22,7 @@ from xver.model.ids import ChunkId, chunk_id
 from xver.model.paths import TrackedPath
 from xver.settings import Remote
 from xver.store.log import Change
+from xver.sync.arranging import set_url
 from xver.sync.pull import clone
 from xver.sync.push import push
 
@@ -86,8 +87,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pristine")
     repo = new_repo(root / "work", HONEST, remote="../remote")
     push(repo, Remote("origin", "../remote"))
-    settings = clone(str(root / "remote"), root / "copy").settings_path
-    settings.write_text(settings.read_text().replace(str(root / "remote"), "../remote"))
+    # By a relative address, as the whole is copied for each test.
+    set_url(clone(str(root / "remote"), root / "copy"), "origin", "../remote")
     (root / "outside").mkdir()
     (root / "outside" / "target").write_bytes(b"mine")
     return root

@@ -317,6 +317,6 @@ def test_a_hostile_lock(world: World, text: str, command: str) -> None:
 def test_an_odd_address(world: World, url: str, command: str) -> None:
     text = url.replace("\0", "\\u0000")
     (world.root / "copy" / "xver.toml").write_text(f'[remotes.origin]\nurl = "{text}"\n')
-    codes = [EXIT_CODES[kind] for kind in (InvalidInput, NotFound, RepositoryNotFound, StorageError, CorruptData)]
-    world.error(command, folder="copy", codes=codes)
+    kinds = (InvalidInput, NotFound, RepositoryNotFound, StorageError, CorruptData, Conflict)
+    world.error(command, folder="copy", codes=[EXIT_CODES[kind] for kind in kinds])
     assert read_tree(world.root / "copy") == {"data/a": b"honest", "data/b": b"content"}

@@ -24,6 +24,7 @@ from xver.storage.locate import locate
 from xver.store.store import open_store
 from xver.sync import pull as pull_module
 from xver.sync import remotes
+from xver.sync.arranging import set_url
 from xver.sync.fetch import fetch
 from xver.sync.pull import clone
 from xver.sync.push import push
@@ -78,7 +79,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pristine")
     work = new_repo(root / "ahead", FIRST, remote=ORIGIN.url)
     push(work, ORIGIN)
-    clone(str(root / "remote"), root / "behind")
+    # By a relative address, as all is copied for each trial.
+    set_url(clone(str(root / "remote"), root / "behind"), "origin", ORIGIN.url)
     shutil.copytree(root / "remote", root / "older")
     save(work, SECOND, "second")
     shutil.copytree(root / "ahead", root / "known")
