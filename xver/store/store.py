@@ -238,8 +238,14 @@ class Store:
 
     def lost_packs(self) -> dict[str, int | None]:
         """Return the live packs that are not there (None) or have not the size that was written (theirs)."""
-        sizes = {stat.key: stat.size for stat in self.storage.list("packs/")}
-        return {name: sizes.get(name) for name, size in self.log.live_packs().items() if sizes.get(name) != size}
+        lost: dict[str, int | None] = {}
+        for _ in range(2):
+            # The first list may be older than the log, as it is asked for at the same time.
+            sizes = {stat.key: stat.size for stat in self.storage.list("packs/")}
+            lost = {name: sizes.get(name) for name, size in self.log.live_packs().items() if sizes.get(name) != size}
+            if not lost:
+                break
+        return lost
 
     def _check(self, change: Change, check: Callable[[Log], None] | None, log: Log) -> None:
         """Apply rule R1: what the new refs reach, and the bases of new deltas, are live or become so in this entry.
