@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,11 +17,12 @@ from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
 from xver.errors import TransientStorageError
 from xver.model.refs import HEADS, Target
-from xver.repo import Repo, open_repo
+from xver.repo import OWN_FOLDER, Repo, open_repo
 from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
+from xver.store import packing
 from xver.store.store import open_store
 from xver.sync import pull as pull_module
 from xver.sync import remotes
@@ -28,7 +30,11 @@ from xver.sync.arranging import set_url
 from xver.sync.fetch import fetch
 from xver.sync.pull import clone
 from xver.sync.push import push
-from xver.upkeep.fsck import check
+from xver.upkeep.findings import Findings
+from xver.upkeep.fsck import EVERYTHING, check, check_remote, verify
+from xver.upkeep.rebuild import rebuild_index
+from xver.upkeep.repair import Source, repair
+from xver.versioning.restoring import checkout
 from xver.versioning.tracking import add
 
 FIRST = {"data/a": b"first\n" * 100, "data/b": random.Random(1).randbytes(300_000), "note": b"1"}
@@ -49,6 +55,8 @@ class Trial:
 
     def repo(self, name: str) -> Repo:
         shutil.copytree(self._pristine / name, self.folder / name)
+        # Its remote moved with it, and is trusted there.
+        shutil.rmtree(self.folder / name / OWN_FOLDER / "trusted", ignore_errors=True)
         return open_repo(self.folder / name)
 
     def arrange(self, name: str) -> None:
@@ -201,9 +209,123 @@ def test_clone(every_call: Every) -> None:
         with suppress(TransientStorageError):
             clone(str(trial.remote), copy)
         trial.heal()
-        if not copy.exists():
+        if copy.exists():
+            begun = open_repo(copy)
+            assert check(begun).problems == ()
+            pull_module.pull(begun, begun.settings.remotes["origin"])
+        else:
             clone(str(trial.remote), copy)
         assert read_tree(copy) == FIRST | SECOND
         assert check(open_repo(copy)).problems == ()
 
     assert every_call(one) > 8
+
+
+def there_whole(repo: Repo) -> None:
+    """The remote is, to its last frame."""
+    with remotes.open_remote_afresh(repo, ORIGIN) as there:
+        assert check_remote(there, sample=EVERYTHING).problems == ()
+
+
+def test_remote_fsck_and_push_verify_take_no_outage_for_damage(every_call: Every) -> None:
+    def one(trial: Trial, wrap: Wrap) -> None:
+        trial.arrange("newer")
+        repo = trial.repo("behind")
+        trial.wrap = wrap
+        with suppress(TransientStorageError), remotes.open_remote_afresh(repo, ORIGIN) as there:
+            assert check_remote(there, sample=EVERYTHING).problems == ()
+            assert verify(there, there.log.refs.values()).problems == ()
+
+    assert every_call(one) > 20
+
+
+@pytest.mark.parametrize("harm", ["packs", "index"])
+@pytest.mark.parametrize("side", ["here", "there"])
+def test_repair(every_call: Every, harm: str, side: str) -> None:
+    """The store that is mended fails, or the one that copies come from."""
+
+    def one(trial: Trial, wrap: Wrap) -> None:
+        trial.arrange("newer")
+        repo = trial.repo("ahead")
+        push(repo, ORIGIN)
+        store = Path(repo.storage.url)
+        if harm == "packs":
+            for path in sorted((store / "packs").glob("*"))[:2]:
+                path.write_bytes(path.read_bytes()[:-1])
+        else:
+            spoil_indexes(store)
+
+        def mend(again: Repo) -> Findings:
+            with remotes.open_remote_afresh(again, ORIGIN) as there:
+                sources = [Source("origin", there)]
+                return repair(again.store, partial(check, again), sources, may_be_elsewhere=False)[1]
+
+        broken = reopened(repo)
+        if side == "here":
+            broken.storage = wrap(broken.storage)  # type: ignore[assignment]
+        else:
+            trial.wrap = wrap
+        with suppress(TransientStorageError):
+            assert mend(broken).problems == ()
+        trial.heal()
+        assert mend(reopened(repo)).problems == ()
+        assert check(reopened(repo)).problems == ()
+        checkout(reopened(repo), force=True)
+        assert read_tree(repo.root) == FIRST | SECOND
+
+    assert every_call(one) > 10
+
+
+def spoil_indexes(store: Path) -> None:
+    """Give the store an index that is a file, and damage that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "INLINE_MAX", 10)
+        opened = open_store(LocalStorage(store), client="test")
+        rebuild_index(opened)
+    for path in (store / "index").glob("*"):
+        path.write_bytes(path.read_bytes()[:-1])
+
+
+def test_rebuild_index(every_call: Every) -> None:
+    def one(trial: Trial, wrap: Wrap) -> None:
+        repo = trial.repo("ahead")
+        spoil_indexes(Path(repo.storage.url))
+        broken = reopened(repo)
+        broken.storage = wrap(broken.storage)  # type: ignore[assignment]
+        with suppress(TransientStorageError):
+            rebuild_index(broken.store)
+        rebuild_index(reopened(repo).store)
+        assert check(reopened(repo)).problems == ()
+
+    assert every_call(one) > 5
+
+
+def test_a_push_that_goes_on_after_a_cut(every_call: Every, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call of the second push fails, whose first left packs behind; the third proves what it says."""
+    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 60_000)
+    monkeypatch.setattr(packing, "_BATCH", 10_000)
+
+    def one(trial: Trial, wrap: Wrap) -> None:
+        repo = trial.repo("ahead")
+        shutil.rmtree(repo.cache, ignore_errors=True)
+        left = [4]
+
+        def cuts(method: str, key: str) -> None:
+            left[0] -= key.endswith(".data")
+            if left[0] == 0:
+                raise TransientStorageError("injected: the network is gone")
+
+        trial.wrap = lambda inner: FaultyStorage(inner, before=cuts)
+        with pytest.raises(TransientStorageError):
+            push(repo, ORIGIN)
+        trial.wrap = wrap
+        with suppress(TransientStorageError):
+            push(reopened(repo), ORIGIN)
+        trial.heal()
+        done = push(reopened(repo), ORIGIN)
+        assert trial.head() == repo.store.log.refs[HEADS + "main"]
+        with remotes.open_remote_afresh(repo, ORIGIN) as there:
+            assert verify(there, done.targets).problems == ()
+        there_whole(repo)
+
+    assert every_call(one) > 15

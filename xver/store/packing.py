@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, BinaryIO, Final, NamedTuple, Self
+from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
 from xver.format.codecs import Against, Codec, Compressor, delta_bases
 from xver.format.indexes import Container, Place, encode_index
@@ -56,6 +56,23 @@ class _Batch:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedPack:
+    """A pack that is durable and not live yet: its footer says what is in it, `bases` what its deltas need."""
+
+    container: Container
+    footer: bytes
+    bases: Mapping[bytes, tuple[bytes, ...]]
+
+    def places(self) -> Iterator[Place]:
+        """Yield where each object lies."""
+        return _places(self.container, self.footer)
+
+
+OnPack: TypeAlias = Callable[[FinishedPack], None]
+"""Is told of packs as soon as they are durable, from any thread."""
+
+
 class Packer:
     """Takes objects of one transfer and makes packs of those that the store does not hold yet.
 
@@ -75,6 +92,7 @@ class Packer:
         holds_whole: Callable[[bytes], bool],
         only: Collection[bytes] | None = None,
         refuse: Callable[[bytes], None] | None = None,
+        on_data_pack: OnPack | None = None,
     ) -> None:
         self._storage = storage
         self._index = index
@@ -83,6 +101,7 @@ class Packer:
         self._holds_whole = holds_whole
         self._only = only
         self._refuse = refuse
+        self._on_data_pack = on_data_pack
         self.bases = bases
         """What deltas are made against; without it none are made."""
         self._name = f"{base}.{os.urandom(8).hex()}"
@@ -200,13 +219,15 @@ class Packer:
         key = f"packs/{self._name}-{number}.{family}"
         return key, self._storage.writer(key)
 
-    def close_pack(self, stack: ExitStack) -> Future[None]:
-        """Make a pack durable in the background; blocks while too many are on their way."""
+    def close_pack(self, stack: ExitStack, pack: FinishedPack | None) -> Future[None]:
+        """Make a pack durable in the background, and tell of a data pack; blocks while too many are on their way."""
         self._slots.acquire()
 
         def close() -> None:
             try:
                 stack.close()
+                if pack is not None and self._on_data_pack is not None:
+                    self._on_data_pack(pack)
             finally:
                 self._slots.release()
 
@@ -273,7 +294,9 @@ class _PackWriter:
         footer = encode_footer(self._frames)
         self._write([footer])
         container = Container(self._key, self._offset + len(footer), self._sum.intdigest())
-        self._closed.append((container, footer, self._packer.close_pack(self._stack)))
+        names = {one.id: self.bases[one.id] for one in self._frames if one.codec is Codec.DELTA}
+        pack = FinishedPack(container, footer, names) if self._family == "data" else None
+        self._closed.append((container, footer, self._packer.close_pack(self._stack, pack)))
         self._stack, self._file, self._frames = None, None, []
 
     def abandon(self) -> None:

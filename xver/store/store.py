@@ -36,7 +36,7 @@ from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Collected, Log, pack_base
 from xver.store.merging import merge_small
-from xver.store.packing import Packer
+from xver.store.packing import OnPack, Packer
 from xver.store.promises import Promises
 from xver.store.relied import is_any_lost, lists_purged, new_bases, still_good
 
@@ -83,6 +83,8 @@ class Store:
         self.reaches: Callable[[Iterable[Target]], Iterable[bytes]] | None = None
         """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell."""
         self.promises = Promises(storage)
+        self.on_data_pack: OnPack | None = None
+        """Is told of each data pack of a transfer to this store, once it is durable."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -189,6 +191,7 @@ class Store:
             is_promised=(lambda _: False) if fetches else self.promises.__contains__,
             only=only,
             refuse=self._refuse_purged if self.log.tombstones else None,
+            on_data_pack=self.on_data_pack,
         )
 
     def _refuse_purged(self, id: bytes) -> None:

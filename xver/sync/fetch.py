@@ -22,6 +22,7 @@ from xver.storage.cached import CachedStorage
 from xver.store.listings import rows_below
 from xver.store.log import Change, Collected
 from xver.store.store import Store
+from xver.sync.journal import resumed
 from xver.sync.remotes import open_remote
 from xver.sync.shallow import WHOLE, Extent, extent
 from xver.sync.transfer import copy_objects
@@ -169,19 +170,21 @@ def fetch_data(
         raise error
 
     found = reach(here, _edges(here, there, entries, list(paths), refuse), missing=refuse, beside=[there])
-    lacking = [edge for edge in found.values() if edge.id not in here]
-    for edge in lacking:
-        if edge.kind is not Kind.CHUNK:
-            continue
-        place = there.index.find(edge.id)
-        if place is None:
-            refuse(edge, ContentNotFound(edge.id))
-        elif place.kind is not Kind.CHUNK or place.raw != edge.size:
-            raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
     operation = f"fetch data from {remote.name}"
-    copied = copy_objects(there, here, lacking, operation=operation, meter=meter)
-    if copied.index is not None:
-        here.move(operation, {}, copied.index)
+    with resumed(repo, here) as uploaded:
+        with here.index.also(uploaded):
+            lacking = [edge for edge in found.values() if edge.id not in here]
+            for edge in lacking:
+                if edge.kind is not Kind.CHUNK:
+                    continue
+                place = there.index.find(edge.id)
+                if place is None:
+                    refuse(edge, ContentNotFound(edge.id))
+                elif place.kind is not Kind.CHUNK or place.raw != edge.size:
+                    raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
+            copied = copy_objects(there, here, lacking, operation=operation, uploaded=uploaded, meter=meter)
+        if uploaded:
+            here.move(operation, {}, *uploaded)
     return copied.size
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xver.errors import AlreadyExists, ContentNotFound, NotFound
+from xver.errors import AlreadyExists, ContentNotFound, NotFound, TransientStorageError
+from xver.format.lockfile import Lock
 from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.history.revisions import snapshot_target
@@ -16,7 +17,7 @@ from xver.model.ids import SnapshotId
 from xver.model.paths import overlaps
 from xver.model.refs import HEADS
 from xver.progress import SILENT, Meter
-from xver.repo import Repo, client_name, places_outside
+from xver.repo import OWN_FOLDER, Repo, client_name, places_outside
 from xver.settings import Remote, add_remote
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
@@ -27,7 +28,7 @@ from xver.sync.trust import pin
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.restoring import Restored, checkout, switch_to
 from xver.versioning.state import compare_path, require_tracked
-from xver.versioning.tracking import move_lock
+from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import DEFAULT_BRANCH, branch_name, head_id, root_entries, write_head
 from xver.worktree.compare import Differs
 
@@ -111,7 +112,10 @@ def clone(
     checks_out: bool = True,
     meter: Meter = SILENT,
 ) -> Repo:
-    """Make a repository without git in a new folder from a remote; what was begun is removed when it fails.
+    """Make a repository without git in a new folder from a remote.
+
+    What was begun is removed when it fails, unless the history is there and data was on its way: then it is a
+    repository, and `pull` goes on.
 
     With `paths` only the data at or below them is brought and checked out. With `depth` only that many versions of the
     branch come, and no other branch.
@@ -122,11 +126,16 @@ def clone(
         RepositoryNotFound: there is no store at `url`.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise AlreadyExists(f"{folder} is not empty", hint="give the name of a new folder")
+        goes_on = f"xver -C {folder} pull goes on with a clone that was interrupted; or "
+        is_clone = (folder / OWN_FOLDER).is_dir()
+        raise AlreadyExists(
+            f"{folder} is not empty", hint=f"{goes_on if is_clone else ''}give the name of a new folder"
+        )
     storage = locate(url, base=Path.cwd(), endpoint_url=endpoint_url)
     repository = repository_at(storage)
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    has_history = False
     try:
         repo = _clone_into(folder.resolve(), _absolute(url, storage), endpoint_url, repository)
         remote = repo.settings.remotes["origin"]
@@ -143,10 +152,18 @@ def clone(
         entries = root_entries(repo.store, read_snapshot(repo.store, head).root)
         require_tracked(entries, paths)
         if checks_out:
+            # From here on `xver pull` goes on: it brings what the lock names.
+            move_lock(repo, dict(entries))
+            write_tracked(repo, Lock(repository, dict(entries)))
+            has_history = True
             fetch_data(repo, remote, entries, paths, there=there, meter=meter)
             switch_to(repo, entries, paths=paths, meter=meter)
         return repo
-    except BaseException:
+    except BaseException as error:
+        if has_history and isinstance(error, TransientStorageError | KeyboardInterrupt):
+            if isinstance(error, TransientStorageError):
+                error.hint = f"what arrived is kept: xver -C {' '.join(map(str, (folder, 'pull', *paths)))} goes on"
+            raise
         for one in list(folder.iterdir()):
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
         if is_new:

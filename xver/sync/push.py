@@ -25,6 +25,7 @@ from xver.store.store import Store, create_store
 from xver.sync.clones import release
 from xver.sync.elsewhere import copy_through, opener
 from xver.sync.fetch import TRACKING, bring_metadata
+from xver.sync.journal import resumed
 from xver.sync.remotes import open_or_create_remote, open_remote
 from xver.sync.snapshots import derive
 from xver.sync.transfer import CopyObjects, copy_objects
@@ -129,7 +130,8 @@ def push(
     heals = bool(lost) or _is_work_tree(there)
     # What was evicted to another remote comes from there.
     copy = copy_through(copy, opener(repo, without=remote.name))
-    sent = _send(repo, there, wish, refs, heals=heals, remote=remote, copy=copy, meter=meter)
+    with resumed(repo, there) as uploaded:
+        sent = _send(repo, there, wish, refs, uploaded, heals=heals, remote=remote, copy=copy, meter=meter)
     if unhealed := there.index.only_in(lost):
         raise Incomplete(
             f"{remote.name} has lost packs, and what was in them is not all here",
@@ -169,6 +171,7 @@ def _send(
     there: Store,
     wish: _Wish,
     refs: Mapping[str, Target],
+    uploaded: list[LiveIndex],
     *,
     heals: bool,
     remote: Remote,
@@ -177,11 +180,10 @@ def _send(
 ) -> _Sent:
     """Upload and append; where a collection at the remote took something we relied on, send that and try again.
 
-    What was uploaded before stays good (rule R1, pack by pack), unless the collection's fence passed it.
+    What was `uploaded` before stays good (rule R1, pack by pack), unless the collection's fence passed it.
     """
     operation = f"push {wish.branch or ''}".strip()
     sent = _Sent()
-    uploaded: list[LiveIndex] = []
     for attempt in range(_ATTEMPTS):
         if attempt:
             there.refresh()
