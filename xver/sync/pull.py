@@ -153,7 +153,6 @@ def clone(
         require_tracked(entries, paths)
         if checks_out:
             # From here on `xver pull` goes on: it brings what the lock names.
-            move_lock(repo, dict(entries))
             write_tracked(repo, Lock(repository, dict(entries)))
             has_history = True
             fetch_data(repo, remote, entries, paths, there=there, meter=meter)
