@@ -102,7 +102,10 @@ def _folder(repo: Repo, target: Store) -> Path:
 
 
 def _usable(target: Store, packs: Iterable[FinishedPack]) -> list[FinishedPack]:
-    """Return the packs that rule R1 lets become live: named by no entry yet, not to be deleted, there, and readable."""
+    """Return the packs that rule R1 lets become live: named by no entry yet, not to be deleted, there, and readable.
+
+    What was purged meanwhile is in none of them.
+    """
     fresh = {pack.container.name: pack for pack in packs}
     if not fresh:
         return []
@@ -122,6 +125,7 @@ def _usable(target: Store, packs: Iterable[FinishedPack]) -> list[FinishedPack]:
         pack
         for pack in usable
         if all(base in held or base in target for bases in pack.bases.values() for base in bases)
+        and not (log.tombstones and any(place.id.hex() in log.tombstones for place in pack.places()))
     ]
 
 
