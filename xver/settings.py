@@ -64,13 +64,20 @@ class Settings:
     default_remote: Mapping[str, str] = field(default_factory=dict)
 
 
+KEYS: Final = ("run.keep", "run.store_untracked", *(f"retention.{one.name}" for one in fields(Retention)))
+"""What `xver config` reads and writes; remotes have commands of their own."""
+
+
 def read_settings(path: Path) -> Settings:
     """Return the settings in a file; a missing file has the defaults.
 
     Raises:
         InvalidInput: the file is not TOML, or a value has the wrong type; the message names it.
     """
-    record = _load(path)
+    return _parse(_load(path))
+
+
+def _parse(record: dict[str, Any]) -> Settings:
     remotes = {}
     for name, facts in _table(record, "remotes").items():
         _check_name(name)
@@ -101,6 +108,53 @@ def create_settings(path: Path) -> bool:
         return False
     path.write_text(_NEW, encoding="utf-8", newline="\n")
     return True
+
+
+def get_value(settings: Settings, key: str) -> object:
+    """Return what a key of `KEYS` is set to, or its default; raises `NotFound` for another."""
+    match _known(key).partition("."):
+        case ("run", _, name):
+            value = getattr(settings, name)
+            return list(value) if isinstance(value, tuple) else value
+        case (_, _, name):
+            return getattr(settings.retention or Retention(), name)
+
+
+def set_value(path: Path, key: str, text: str | None) -> None:
+    """Set a key of `KEYS` to what a text in TOML, or a bare word, means (None: to its default), if it may be that.
+
+    Everything else in the file stays as it is.
+
+    Raises:
+        NotFound: there is no such key.
+        InvalidInput: that is no value for it; nothing was changed.
+    """
+    import tomlkit
+
+    table, _, name = _known(key).partition(".")
+    document = _edit(path)
+    if text is None:
+        document.get(table, {}).pop(name, None)
+        if table in document and not document[table]:
+            del document[table]
+    else:
+        document.setdefault(table, _new_table())[name] = _value(text)
+    _parse(tomllib.loads(tomlkit.dumps(document)))
+    _write(path, document)
+
+
+def _known(key: str) -> str:
+    if key not in KEYS:
+        near = difflib.get_close_matches(key, KEYS, 1)
+        raise NotFound(f"there is no setting {key}", hint=f"did you mean {near[0]}?" if near else "xver config list")
+    return key
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def add_remote(path: Path, remote: Remote) -> None:

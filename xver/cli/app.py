@@ -36,6 +36,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "Start": {
         "init": Lazy("commands.start:init", "Start a repository in this folder"),
         "clone": Lazy("commands.start:clone", "Copy a repository from a remote"),
+        "config": Lazy("commands.config:config", "List and change the settings in xver.toml"),
         "doctor": Lazy("commands.start:doctor", "Check that everything xver needs is in order"),
         "demo": Lazy("commands.start:demo", "Make a small repository to try things in"),
         "completion": Lazy("completion:completion", "Print the completion script of a shell"),
