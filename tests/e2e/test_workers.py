@@ -129,13 +129,13 @@ def test_a_worker_is_killed_in_the_middle_of_an_upload(
             killer.join()
         assert len(victims) == 1
         assert victims[0] not in client.scheduler_info(n_workers=-1)["workers"]
-    assert repo.lock_path.read_bytes() == plain_lock(tmp_path / "plain", files)
-    there = store_at(storage_of(at(seaweedfs, "killed")))
-    assert sum(read_everything(there).values()) >= sum(len(data) for data in set(files.values()))
-    assert there.log.n <= 4
+        assert repo.lock_path.read_bytes() == plain_lock(tmp_path / "plain", files)
+        there = store_at(storage_of(at(seaweedfs, "killed")))
+        assert sum(read_everything(there).values()) >= sum(len(data) for data in set(files.values()))
+        assert there.log.n <= 4
+        commit(repo, "sent ahead", author=SOMEBODY)
+        assert push(repo, remote).size < 1000
     remote = at(seaweedfs, "killed")
-    commit(repo, "sent ahead", author=SOMEBODY)
-    assert push(repo, remote).size < 1000
     copy = clone(remote.url, tmp_path / "copy", endpoint_url=remote.endpoint_url)
     assert read_tree(copy.root) == files
     assert kept(store_at(storage_of(remote))) == {}

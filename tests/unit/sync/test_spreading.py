@@ -30,6 +30,7 @@ from xver.sync.executors import crew
 from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.upkeep.fsck import check
+from xver.upkeep.gc import NONE, collect, collect_here, marks_of
 from xver.versioning.commits import commit
 from xver.versioning.restoring import checkout
 from xver.versioning.state import status
@@ -209,6 +210,25 @@ class TestToARemote:
             spreading.add(repo, ["data"], to=ORIGIN, executor=workers)
         assert workers.tasks == []
         assert chunk_id(b"second") in read_everything(store_at(there(repo)))
+
+    def test_collections_keep_it_and_sweep_what_a_dead_worker_left(self, repo: Repo) -> None:
+        def upload_twice(task: Any) -> None:
+            tasks.take(replace(task))  # whose answer nobody hears
+
+        spreading.add(repo, ["data"], to=ORIGIN, executor=InPlace(upload_twice))
+        before = len(list(there(repo).glob("packs/*")))
+        collect_here(repo, NONE)
+        remote = store_at(there(repo))
+        collect(remote, marks_of(remote), NONE)
+        assert len(list(there(repo).glob("packs/*"))) < before
+        assert sum(read_everything(store_at(there(repo))).values()) >= len(BIG)
+        repo = reopened(repo)
+        assert (status(repo).changed, check(repo).problems) == ({}, ())
+        commit(repo, "kept", author=SOMEBODY)
+        push(repo, ORIGIN)
+        remote = store_at(there(repo))
+        collect(remote, marks_of(remote), NONE)
+        assert read_tree(clone(str(there(repo)), repo.root.parent / "copy").root) == FILES
 
     def test_two_clients_at_once_both_keep_what_they_sent(self, tmp_path: Path) -> None:
         repos = [repo_at(tmp_path / str(number)) for number in range(2)]
