@@ -42,6 +42,12 @@ def tell_purged(out: Output, repo: Repo) -> None:
         out.complain(f"and {len(found) - _SHOWN:,} more")
 
 
+def tell_moved(out: Output, name: str, moved_to: str | None) -> None:
+    """Say that a remote has moved."""
+    if moved_to is not None:
+        out.warn(f"{name} has moved to {moved_to}: xver remote set-url {name} {moved_to}")
+
+
 def tell_purged_at(out: Output, name: str, count: int) -> None:
     """Say that a remote purged what is still here."""
     if count:

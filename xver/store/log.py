@@ -39,6 +39,13 @@ CHECKPOINTS_KEPT: Final = 2
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
+class HasMoved(Conflict):
+    """The store went to another address: nothing is written here any more."""
+
+    def __init__(self, url: str, moved_to: str, *, name: str = "NAME") -> None:
+        super().__init__(f"{url} has moved to {moved_to}", hint=f"xver remote set-url {name} {moved_to}")
+
+
 class Collected(Conflict):
     """A collection ran since this was begun, and took what it relies on; nothing was changed.
 
@@ -108,12 +115,15 @@ class Log:
         others wrote has been read; what it raises ends the attempt with nothing changed.
 
         Raises:
+            HasMoved: the store is somewhere else now.
             RefConflict: a ref has not the value that was expected.
             Collected: a pack or index to be made live may have been deleted already (rule R1).
         """
         for name in change.refs:
             parse_ref(name)
         while True:
+            if self.moved_to is not None:
+                raise HasMoved(self._storage.url, self.moved_to)
             for name, (old, _) in change.refs.items():
                 if self.refs.get(name) != old:
                     raise RefConflict(name, expected=_shown(old), actual=_shown(self.refs.get(name)))

@@ -35,7 +35,7 @@ _LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
 class Fetched:
     """What a fetch brought: branches that moved, commits and runs that are new, stored bytes.
 
-    `purged` is the number of objects that were purged at the remote and are still here.
+    `purged` is the number of objects that were purged at the remote and are still here, `moved_to` where it went.
     """
 
     moved: tuple[str, ...]
@@ -43,6 +43,7 @@ class Fetched:
     runs: int
     size: int
     purged: int = 0
+    moved_to: str | None = None
 
 
 def fetch(
@@ -102,6 +103,7 @@ def fetch(
         sum(name.startswith(RUNS) for name in changed),
         size,
         len(purged) - len(learned),
+        there.log.moved_to,
     )
 
 

@@ -18,6 +18,7 @@ from xver.storage.base import Storage
 from xver.storage.cached import CachedStorage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
+from xver.store.log import HasMoved
 from xver.store.store import Store, create_store, is_for_single_writer, open_store
 from xver.sync.trust import is_trusted, pin_or_refuse, require_used
 from xver.versioning.versions import branch_name
@@ -125,6 +126,8 @@ def open_or_create_remote(repo: Repo, remote: Remote, *, single_writer: bool = F
             is_atomic = False
         create_store(storage, client=client_name(), repository=repo.store.repository, single_writer=not is_atomic)
         there = open_remote(repo, remote)
+    if there.log.moved_to is not None:
+        raise HasMoved(f"{remote.name} ({remote.url})", there.log.moved_to, name=remote.name)
     if not single_writer and is_for_single_writer(there.storage):
         raise Unfit(
             f"{remote.name} is for a single writer: its storage lets two win the same race, so a push could be lost",

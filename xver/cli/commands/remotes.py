@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from xver.cli.command import Group
-from xver.cli.human import duration
+from xver.cli.human import duration, plural, size
 from xver.cli.output import Output, Styled, pass_output
-from xver.errors import AlreadyExists, Conflict, NotFound, StorageError, TransientStorageError
+from xver.errors import AlreadyExists, Conflict, CorruptData, NotFound, StorageError, TransientStorageError
 from xver.repo import open_repo
 from xver.settings import EVERY_BRANCH, Remote
 
@@ -247,6 +247,30 @@ def set_url(out: Output, name: str, url: str, endpoint_url: str | None) -> None:
     from xver.sync import arranging
 
     out.note(f"{name} is now {arranging.set_url(open_repo(), name, url, endpoint_url)}")
+
+
+@remote.command("move", exits=(NotFound, Conflict, CorruptData, StorageError))
+@click.argument("name")
+@click.argument("url")
+@_ENDPOINT
+@pass_output
+def move(out: Output, name: str, url: str, endpoint_url: str | None) -> None:
+    """Copy a remote whole to another address, and leave word at the old one.
+
+    Every branch, tag, run and pack goes along, and clones go on where they were: who fetches from the old address is
+    told the new one, and nobody can push there. What was begun goes on when it is run again. The old one keeps its
+    data: delete it when everybody has followed.
+
+    Examples:
+      xver remote move origin s3://new-bucket/survey
+    """
+    from xver.sync.move import move as carry
+    from xver.sync.remotes import choose_remote
+
+    repo = open_repo()
+    done = carry(repo, choose_remote(repo, name), url, endpoint_url=endpoint_url, meter=out.meter())
+    out.note(f"Moved {name} to {done.url}  {plural(done.packs, 'pack')}  {size(done.size)} copied now")
+    out.note("Commit xver.toml, so that others follow")
 
 
 @remote.command("remove", exits=(NotFound, Conflict))

@@ -9,7 +9,7 @@ import click
 
 from xver.cli.command import Command
 from xver.cli.human import count, duration, plural, size
-from xver.cli.opening import tell_purged, tell_purged_at
+from xver.cli.opening import tell_moved, tell_purged, tell_purged_at
 from xver.cli.output import Output, pass_output
 from xver.errors import (
     Conflict,
@@ -90,6 +90,7 @@ def _fetch_from(
 
     done = bring(repo, remote, depth=depth, unshallow=unshallow, meter=out.meter())
     tell_purged_at(out, remote.name, done.purged)
+    tell_moved(out, remote.name, done.moved_to)
     if paths:
         got = bring_data(repo, remote, expand(repo, paths, start=Path.cwd()), checks_out=False, meter=out.meter())
         out.note(f"Fetched {', '.join(paths)}  {size(got.size)}" if got.size else "The data is here already")
@@ -136,5 +137,6 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
         written = f"{plural(done.restored.written, 'file')} written ({size(done.restored.size)})"
         out.note(f"{written}, {count(done.restored.removed)} removed")
     tell_purged_at(out, remote.name, done.fetched.purged)
+    tell_moved(out, remote.name, done.fetched.moved_to)
     if done.restored is not None:
         tell_purged(out, repo)
