@@ -20,6 +20,8 @@ from xver.store.index import StoreIndex
 
 _KEPT: Final = 4 * 1024 * 1024
 _LEAST: Final = 256
+_TIMES: Final = 16
+"""Bytes of bases for a byte of the object at most: whoever reads many small ones must not hold far more than these."""
 _LOST: Final = 8
 _AGAIN: Final = 16
 
@@ -91,7 +93,7 @@ class Bases:
                 data = self.read(kind, id)
             except (CorruptData, NotFound, StorageError):
                 continue
-            if len(dictionary) + len(data) <= RECORD_MAX and len(chosen) < MAX_BASES:
+            if len(dictionary) + len(data) <= min(RECORD_MAX, _TIMES * size) and len(chosen) < MAX_BASES:
                 chosen.append(id)
                 dictionary += data
         return Against(tuple(chosen), dictionary) if chosen else None

@@ -6,7 +6,7 @@ places ──► frames of deltas ──► where their bases lie ──► whol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from xver.errors import ContentNotFound, CorruptData, NotFound
 from xver.format.codecs import Codec, delta_bases
@@ -16,17 +16,26 @@ from xver.model.ids import Kind
 from xver.storage.base import Part, Storage
 from xver.store.index import StoreIndex
 from xver.store.log import Log
-from xver.store.remembered import Remembered
 
 _Deltas: TypeAlias = Sequence[tuple[Place, "bytes | memoryview"]]
 _GAP: Final = 1024 * 1024
 _RANGE: Final = 8 * 1024 * 1024
 
 
+class Memory(Protocol):
+    """What has some objects nearer than the store."""
+
+    def get(self, kind: Kind, id: bytes) -> bytes | None:
+        """Return an object, None if it is not there."""
+
+    def put(self, kind: Kind, id: bytes, data: bytes) -> None:
+        """Take an object that was verified."""
+
+
 class Frames:
     """Reads and decodes the frames of one store; bases are taken from what is `remembered`, and remembered there."""
 
-    def __init__(self, storage: Storage, index: StoreIndex, log: Log, *, remembered: Remembered | None = None) -> None:
+    def __init__(self, storage: Storage, index: StoreIndex, log: Log, *, remembered: Memory | None = None) -> None:
         self._storage = storage
         self._index = index
         self._log = log
@@ -57,7 +66,12 @@ class Frames:
                 return
 
     def decoded(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview]]:
-        """Yield the objects at places in order, verified; deltas after all others.
+        """Yield the objects at places in order, verified; deltas after all others; raises as `verified`."""
+        for place, _, data in self.verified(places):
+            yield place, data
+
+    def verified(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview, bytes | memoryview]]:
+        """Yield each place with its frame and its object, verified; deltas after all others.
 
         Frames of deltas are read first: they name their bases, which are read with all else, each once, and held
         until the last delta.
@@ -69,7 +83,7 @@ class Frames:
         deltas = [place for place in places if place.codec is Codec.DELTA]
         if not deltas:
             for place, stored in self.read(places):
-                yield place, self.decode(place, stored)
+                yield place, stored, self.decode(place, stored)
             return
         # Copies: a view would keep all that was read with it.
         frames = [(place, bytes(stored)) for place, stored in self.read(deltas)]
@@ -81,9 +95,9 @@ class Frames:
             if place.id in bases:
                 known[place.id] = self._remember(place, data)
             if place.id in whole:
-                yield place, data
+                yield place, stored, data
         for place, frame in frames:
-            yield place, _decode(place, frame, known)
+            yield place, frame, _decode(place, frame, known)
 
     def decode(self, place: Place, stored: bytes | memoryview) -> bytes | memoryview:
         """Return the object in a frame; raises as `decoded`."""

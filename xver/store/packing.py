@@ -106,6 +106,7 @@ class Packer:
         """What deltas are made against; without it none are made."""
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
+        self._deltas: set[bytes] = set()
         self._batches = {"data": _Batch(), "meta": _Batch()}
         self._writers = {"data": _PackWriter(self, "data"), "meta": _PackWriter(self, "meta")}
         self._worker = ThreadPoolExecutor(1, "pack")
@@ -165,9 +166,15 @@ class Packer:
             self._add(_Object(id, kind, bytes(data), None, len(data), against, tally))
         return id
 
+    def is_base(self, id: bytes) -> bool:
+        """Tell whether a frame may be a delta of this object: it lies here whole, or was added to this transfer so."""
+        return (id in self._new and id not in self._deltas) or id in self._index.find_whole([id])
+
     def put_frame(self, place: Place, stored: bytes) -> None:
-        """Add an object as another store holds it, without packing it anew; a delta's bases must be known here."""
+        """Add an object as another store holds it, without packing it anew; of a delta see `is_base`."""
         if place.id not in self:
+            if place.codec is Codec.DELTA:
+                self._deltas.add(place.id)
             self._add(_Object(place.id, place.kind, stored, place.codec, place.raw))
 
     def finish(self) -> LiveIndex | None:

@@ -1,18 +1,23 @@
-"""Copy objects from one store to another: frames as they are, read in the order in which they lie, each verified."""
+"""Copy objects from one store to another: frames as they are, read in the order in which they lie, each verified.
+
+Deltas come last, after all that they may be based on, and stay deltas where the other side has their bases whole, or
+gets them in this very copy. Else they go whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from xver.format.codecs import Codec
+from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import decode_frame
 from xver.history.reach import Edge
 from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
+from xver.storage.local import LocalStorage
+from xver.store.frames import Frames, in_order
 from xver.store.log import Change
 from xver.store.packing import Packer
 from xver.store.store import Store
@@ -73,16 +78,17 @@ def copy_objects(
     for edge in edges:
         if edge.id not in target:
             (chunks if edge.kind is Kind.CHUNK else metadata).append(source.locate(edge.id))
+    frames = _frames(source, target)
     meter.start("Copying", sum(place.stored for place in (*chunks, *metadata)), "B")
     size = packs = 0
     index: LiveIndex | None = None
     try:
-        parts = list(_batches(_in_order(chunks), _PART_SIZE, _PART_OBJECTS)) or [[]]
+        parts = list(_batches(_in_order(chunks), _PART_SIZE, _PART_OBJECTS, _stored)) or [[]]
         for number, part in enumerate(parts, 1):
             with target.packer(fetches=True) as packer:
-                size += _copy(source, packer, part, meter)
+                size += _copy(frames, packer, part, meter)
                 if number == len(parts):
-                    size += _copy(source, packer, _in_order(metadata), meter)
+                    size += _copy(frames, packer, _in_order(metadata), meter)
                 index = packer.finish()
             packs += 0 if index is None else len(index.packs)
             uploaded += [] if index is None else [index]
@@ -94,30 +100,57 @@ def copy_objects(
     return Copied(size, packs, index)
 
 
-def _copy(source: Store, packer: Packer, places: list[Place], meter: Meter) -> int:
-    for batch in _batches(places, _BATCH, len(places)):
-        for place, stored in source.read_frames(batch):
-            if place.codec is Codec.DELTA:
-                # The other side need not have its bases: it goes whole.
-                packer.put(place.kind, source.get(place.kind, place.id), place.id)
-            else:
-                # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
-                decode_frame(stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw)
+def _copy(frames: Frames, packer: Packer, places: list[Place], meter: Meter) -> int:
+    for batch in _batches(places, _BATCH, len(places), _held):
+        # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
+        for place, stored, data in frames.verified(in_order(batch)):
+            if place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
                 packer.put_frame(place, bytes(stored))
+            else:
+                packer.put(place.kind, data, place.id)
             meter.advance(place.stored)
     return sum(place.stored for place in places)
 
 
+def _frames(source: Store, target: Store) -> Frames:
+    """Return what reads the source's frames; bases are taken from the target where that is the nearer one."""
+    if isinstance(source.storage, LocalStorage):
+        return source.frames
+    return Frames(source.storage, source.index, source.log, remembered=_Held(target))
+
+
+class _Held:
+    """The objects that a store has whole."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, kind: Kind, id: bytes) -> bytes | None:
+        return self._store.get(kind, id) if self._store.index.find_whole([id]) else None
+
+    def put(self, kind: Kind, id: bytes, data: bytes) -> None:
+        """Keep nothing: what is to be kept is copied."""
+
+
 def _in_order(places: list[Place]) -> list[Place]:
-    return sorted(places, key=lambda place: (place.container.name, place.offset))
+    return sorted(places, key=lambda place: (place.codec is Codec.DELTA, place.container.name, place.offset))
 
 
-def _batches(places: list[Place], most_bytes: int, most: int) -> Iterator[list[Place]]:
+def _stored(place: Place) -> int:
+    return place.stored
+
+
+def _held(place: Place) -> int:
+    """Return about how many bytes are in memory while an object is copied: of a delta its bases, too."""
+    return place.stored if place.codec is not Codec.DELTA else 4 * place.raw
+
+
+def _batches(places: list[Place], most_bytes: int, most: int, weigh: Callable[[Place], int]) -> Iterator[list[Place]]:
     batch: list[Place] = []
     size = 0
     for place in places:
         batch.append(place)
-        size += place.stored
+        size += weigh(place)
         if size >= most_bytes or len(batch) >= most:
             yield batch
             batch, size = [], 0
