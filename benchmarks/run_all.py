@@ -11,6 +11,7 @@ import add_big
 import add_many
 import checkout
 import edit_csv
+import histories
 import memory
 import push_many
 import share
@@ -24,6 +25,7 @@ BENCHMARKS: Final[tuple[Measure, ...]] = (
     add_many.measure,
     status.measure,
     edit_csv.measure,
+    histories.measure,
     checkout.measure,
     push_many.measure,
     share.measure,

@@ -100,10 +100,13 @@ class Compressor:
             return 1 if size >= _LEAST else 0
         # The middle speaks for content whose beginning is a header of another nature.
         middle = data[size // 2 : size // 2 + _SAMPLE]
-        sample = data[:_SAMPLE] + middle
-        ratio = len(self._quick.compress(sample)) / len(sample)
-        if ratio > _HOPELESS and size > _PROBED_FROM:
-            return 0
+        whole = 1
+        if size > _PROBED_FROM:
+            sample = data[:_SAMPLE] + middle
+            ratio = len(self._quick.compress(sample)) / len(sample)
+            if ratio > _HOPELESS:
+                return 0
+            whole = 1 if ratio < 15 / 16 else 0
         self._seen += 1
         # Neighbours are alike: what won goes on alone, what lost is asked seldom.
         is_due = self._seen % _AGAIN == 0
@@ -117,7 +120,7 @@ class Compressor:
                 return best
             self._won = None
         self._lost += 1
-        return 1 if ratio < 15 / 16 or size <= _PROBED_FROM else 0
+        return whole
 
     def _grouped(self, sample: bytes, stride: int) -> int:
         return sum(min(len(part), len(self._quick.compress(part))) for part in split(sample, stride))
