@@ -101,7 +101,7 @@ def _plan(past: list[Past], count: int, rule: Rule, *, tags_count: bool) -> Plan
         for one in past
         if (rule.before is None or one.time < rule.before) and not (rule.is_not_in_git and one.is_in_git)
     ]
-    taken.sort(key=lambda one: (-one.time, one.label))
+    taken.sort(key=lambda one: -one.time)  # of one second what descends comes first, as it was found first
     needed = [bool(one.needed or (tags_count and one.tag)) for one in taken]
     forgotten = tuple(one for one, is_needed in zip(taken, needed, strict=True) if not is_needed)
     spared = tuple(one for one, is_needed in zip(taken, needed, strict=True) if is_needed)
