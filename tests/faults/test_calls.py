@@ -17,7 +17,7 @@ from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
 from xver.errors import TransientStorageError
 from xver.model.refs import HEADS, Target
-from xver.repo import OWN_FOLDER, Repo, open_repo
+from xver.repo import Repo, open_repo
 from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
@@ -55,8 +55,6 @@ class Trial:
 
     def repo(self, name: str) -> Repo:
         shutil.copytree(self._pristine / name, self.folder / name)
-        # Its remote moved with it, and is trusted there.
-        shutil.rmtree(self.folder / name / OWN_FOLDER / "trusted", ignore_errors=True)
         return open_repo(self.folder / name)
 
     def arrange(self, name: str) -> None:

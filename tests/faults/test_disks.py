@@ -137,6 +137,56 @@ def test_a_disk_that_fills_up_during_checkout(tmp_path: Path) -> None:
     assert after(lines, "-q checkout", 1) == ["0"]
 
 
+FULL_AT_SHARING = """
+def fill(left):
+    ballast = Path("../ballast").open("wb", buffering=0)
+    try:
+        while ballast.write(os.urandom(50_000)):
+            pass
+    except OSError:
+        pass
+    os.truncate("../ballast", Path("../ballast").stat().st_size - left)
+
+os.mkdir("work")
+os.chdir("work")
+xver("-q", "init")
+Path("d").mkdir()
+Path("d/big").write_bytes(os.urandom(3_000_000))
+xver("-q", "add", "d")
+xver("-q", "commit", "-m", "one")
+xver("-q", "remote", "add", "origin", "../remote")
+fill(1_000_000)
+xver("-q", "push")
+xver("-q", "fsck", "--data")
+Path("../ballast").unlink()
+xver("-q", "push", "--verify")
+fill(1_000_000)
+xver("-q", "clone", "../remote", "../copy")
+assert not Path("../copy").exists()
+xver("-q", "fsck")
+Path("../ballast").unlink()
+xver("-q", "clone", "../remote", "../copy")
+assert Path("../copy/d/big").read_bytes() == Path("d/big").read_bytes()
+os.chdir("../copy")
+xver("-q", "fsck", "--data")
+"""
+
+
+def test_a_disk_that_fills_up_during_push_and_clone(tmp_path: Path) -> None:
+    lines = play(tmp_path, 'mount -t tmpfs -o size=24m none "$2"', FULL_AT_SHARING)
+    for command in ("-q push", "-q clone ../remote ../copy"):
+        failed = after(lines, command)
+        assert failed[0].startswith("error: "), failed
+        assert "full" in failed[0] or "no space" in failed[0]
+        assert failed[1].startswith("hint: free some space")
+        assert failed[-1] in ("12", "71")
+    assert after(lines, "-q push --verify") == ["0"]
+    assert after(lines, "-q clone ../remote ../copy", 1) == ["0"]
+    assert after(lines, "-q fsck --data") == ["0"]
+    assert after(lines, "-q fsck") == ["0"]
+    assert after(lines, "-q fsck --data", 1) == ["0"]
+
+
 READ_ONLY = """
 for words in (["status"], ["log"], ["ls"], ["cat", "d/a"], ["diff"]):
     xver(*words)

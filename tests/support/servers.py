@@ -69,6 +69,13 @@ def missing_seaweedfs() -> str | None:
 @contextlib.contextmanager
 def seaweedfs(folder: Path) -> Iterator[Server]:
     """Run SeaweedFS with its data in `folder` and one bucket, `BUCKET`."""
+    with frail_seaweedfs(folder) as (server, _):
+        yield server
+
+
+@contextlib.contextmanager
+def frail_seaweedfs(folder: Path) -> Iterator[tuple[Server, Restart]]:
+    """Run SeaweedFS; give it with what kills it at once and, when asked, starts it again over the same data."""
     weed = _weed()
     assert weed is not None, missing_seaweedfs()
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +88,37 @@ def seaweedfs(folder: Path) -> Iterator[Server]:
     command += ["-master.telemetry=false", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-s3.autoCreateBucket=false"]  # as Amazon: a bucket is made first
     server = Server(f"http://127.0.0.1:{ports[0]}", credentials())
-    with running([*command, *options], folder, server):
-        yield server
+    restart = Restart([*command, *options], folder, server)
+    try:
+        restart.start()
+        yield server, restart
+    finally:
+        restart.end()
+
+
+class Restart:
+    """The process of a server: started, killed without warning, started again."""
+
+    def __init__(self, command: list[str], folder: Path, server: Server) -> None:
+        self._command, self._folder, self._server = command, folder, server
+        self._stack = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        process = self._stack.enter_context(started(self._command, self._folder, self._server.environment))
+        self._process = process
+        wait_for(lambda: _make_bucket(self._server), process, self._folder)
+
+    def kill(self) -> None:
+        """End the server at once, as a machine that fails would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        """Stop whatever runs."""
+        self._stack.close()
 
 
 @contextlib.contextmanager

@@ -198,7 +198,7 @@ def _send(
         wanted = _wanted(wish, refs, targets, heals=heals)
         try:
             with there.index.also(uploaded):
-                lacking, ends = _lacking(repo, there, wanted, _revived(repo, there, targets))
+                lacking, ends = _lacking(repo, there, wanted, _revived(repo, there, targets), meter)
                 commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
                 copied = copy(repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter)
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
@@ -332,7 +332,7 @@ class _Ends:
 
 
 def _lacking(
-    repo: Repo, there: Store, targets: list[Target], revived: Sequence[str]
+    repo: Repo, there: Store, targets: list[Target], revived: Sequence[str], meter: Meter = SILENT
 ) -> tuple[dict[bytes, Edge], _Ends]:
     """Return what the remote has not of everything that the targets reach, and what it will not get.
 
@@ -354,10 +354,15 @@ def _lacking(
     is_closed = closed_in(there, targets, (here,)) if _is_whole(there) else None
 
     def skip(id: bytes) -> bool:
+        meter.advance(1)
         return is_closed is not None and is_closed(id) and id not in again
 
     edges = [target_edge(target) for target in targets]
-    found = reach(here, edges, skip=skip, missing=note, bounds=bounds)
+    meter.start("Looking for what is lacking", None, "objects")
+    try:
+        found = reach(here, edges, skip=skip, missing=note, bounds=bounds)
+    finally:
+        meter.finish()
     lacking = {id: edge for id, edge in found.items() if id not in there and id not in gone}
     for id, edge in list(lacking.items()):
         if id in ours.purged:
