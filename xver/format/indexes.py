@@ -371,19 +371,19 @@ def _read_container(cursor: Cursor) -> Container:
 
 
 def merge_indexes(
-    indexes: Sequence[PackIndex], *, without: Collection[str] = (), forget: Collection[bytes] = ()
+    indexes: Sequence[PackIndex], *, without: Collection[str] = (), forget: Collection[tuple[str, bytes]] = ()
 ) -> bytes:
     """Return one index of all rows of several; of two of one id the whole one, of two that are alike in this the first.
 
-    Rows in the containers `without` are left out, and those of the ids `forget`.
+    Rows in the containers `without` are left out, and those that `forget` names by container and id.
     """
     deltas: dict[bytes, tuple[bytes, ...]] = {}
     places: dict[bytes, Place] = {}
     for index in indexes:
         for place in index.places():
-            known = places.get(place.id)
+            known, name = places.get(place.id), place.container.name
             is_delta = place.codec is Codec.DELTA
-            if place.container.name in without or place.id in forget:
+            if name in without or (name, place.id) in forget:
                 continue
             if known is None or (known.codec is Codec.DELTA and not is_delta):
                 places[place.id] = place

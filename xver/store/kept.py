@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WORDS: Final = 4
 _ROW: Final = [("id", "u8", (_WORDS,)), ("pack", "u4"), ("stored", "u4"), ("delta", "?")]
-_DELTA: Final = [("row", "i8"), ("pack", "u4"), ("index", "u4"), ("bases", "i8", (3,))]
+_DELTA: Final = [("row", "i8"), ("pack", "u4"), ("bases", "i8", (3,))]
 _STEP: Final = 1 << 16
 
 
@@ -36,8 +36,7 @@ class Kept:
         self.n = store.log.n
         self.absent: set[bytes] = set()
         """Ids that were to be marked and that no live pack holds."""
-        self._indexes = list(reversed(store.log.indexes))
-        opened = [store.index.open(store.log.indexes[name]) for name in self._indexes]
+        opened = [store.index.open(live) for live in reversed(store.log.indexes.values())]
         self.packs = list(dict.fromkeys(container.name for index in opened for container in index.containers))
         self._numbers = {name: number for number, name in enumerate(self.packs)}
         self._is_removed = np.array([name in store.log.removed for name in self.packs] or [False])
@@ -46,9 +45,7 @@ class Kept:
         self._keys = np.ascontiguousarray(self._rows["id"][:, 0])
         self._marks = np.zeros(len(self._rows), dtype="u4")
         self._marked = 0
-        self._deltas = np.concatenate(
-            [self._read_deltas(number, index) for number, index in enumerate(opened)] or [np.empty(0, dtype=_DELTA)]
-        )
+        self._deltas = np.concatenate([self._read_deltas(index) for index in opened] or [np.empty(0, dtype=_DELTA)])
         self._banned = np.zeros(len(self._rows) + 1, dtype=bool)  # the last is for "no such row", -1
         if without:
             self._banned[self._find(list(without))] = True
@@ -102,22 +99,20 @@ class Kept:
         bound = deltas["pack"][self._banned[deltas["bases"]].any(axis=1)]
         return {self.packs[number] for number in (*self._rows["pack"][self._banned[:-1]].tolist(), *bound.tolist())}
 
-    def orphans(self, gone: Collection[str], moved: Sequence[bytes]) -> dict[str, set[bytes]]:
-        """Return, by index, the deltas that would stay when these packs go and whose bases would not.
+    def orphans(self, gone: Collection[str], moved: Sequence[bytes]) -> set[tuple[str, bytes]]:
+        """Return the deltas, by pack and id, that would stay when these packs go and whose bases would not.
 
-        `moved` are the ids that other packs hold by then. Nothing reaches such a delta; it must not stay listed, or
-        somebody would take it for one that can be read.
+        `moved` are the ids that other packs hold by then. Nothing needs such a row: it must not stay listed, or
+        somebody would take the delta for one that can be read.
         """
         is_gone = self._of(gone)
         vanishes = np.append(is_gone[self._rows["pack"]], False)
         vanishes[self._find(moved)] = False
         vanishes[-1] = False
         stays = self._deltas[~is_gone[self._deltas["pack"]]]
-        found: dict[str, set[bytes]] = {}
         orphaned = stays[vanishes[stays["bases"]].any(axis=1)]
-        for number, id in zip(orphaned["index"].tolist(), self._ids(orphaned["row"]), strict=True):
-            found.setdefault(self._indexes[number], set()).add(id)
-        return found
+        packs = (self.packs[number] for number in orphaned["pack"].tolist())
+        return set(zip(packs, self._ids(orphaned["row"]), strict=True))
 
     def _homed_deltas(self) -> NDArray[Any]:
         """Return the deltas that are marked and are stored in their home."""
@@ -148,14 +143,13 @@ class Kept:
         live: NDArray[Any] = rows[~self._is_removed[rows["pack"]]]
         return live
 
-    def _read_deltas(self, number: int, index: PackIndex) -> NDArray[Any]:
+    def _read_deltas(self, index: PackIndex) -> NDArray[Any]:
         table, side = read_columns(index)
         deltas = table[table["codec"] == Codec.DELTA]
         # Both are sorted by id, and each delta has its row in both: an index that says otherwise keeps what it can.
         found = np.empty(len(deltas), dtype=_DELTA)
         found["row"] = self._look_up(_words(deltas["id"]))
         found["pack"] = self._packs_of(index)[deltas["container"]]
-        found["index"] = number
         found["bases"] = -1
         named = _Finder(_words(side["id"]))
         at = named.find(_words(deltas["id"]))

@@ -261,8 +261,10 @@ class Store:
                 raise Collected(self.storage.url)
             targets = [new for _, new in change.refs.values() if new is not None]
             with self.index.also(change.add_index):
-                relied = itertools.chain(self.reaches(targets), new_bases(self.index, change.add_index))
-                if is_any_lost(log, self.index, (id for id in relied if not self.is_safe(id)), since=self._basis):
+                # A promise is enough for what a version names; a base has to be where its delta is.
+                named = (id for id in self.reaches(targets) if not self.is_safe(id))
+                relied = itertools.chain(named, new_bases(self.index, change.add_index))
+                if is_any_lost(log, self.index, relied, since=self._basis):
                     raise Collected(self.storage.url)
         if lists_purged(log, self.index, change.add_index):
             raise Collected(self.storage.url)

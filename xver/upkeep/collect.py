@@ -84,9 +84,9 @@ def plan(
 ) -> Plan:
     """Decide which packs leave a store so that what is `kept` stays, with the bases of its deltas.
 
-    `fence` is what the fence is to be raised to (None: not); packs whose transfer began with entry `spare` or later
-    stay as they are, as they may be parts of one that goes on (None: none is spared). `without` are ids that must
-    leave whatever it costs: their packs are packed again, and deltas that are stored against them whole.
+    `fence` is what the fence is to be raised to, as far as its entry may (None: not); packs whose transfer began with
+    entry `spare` or later stay as they are, as they may be parts of one that goes on (None: none is spared). `without`
+    are ids that must leave whatever it costs: their packs are packed again, and deltas stored against them whole.
     """
     if not isinstance(kept, Kept):
         ids, kept = list(kept), Kept(store, without=without)
@@ -218,12 +218,12 @@ def _entry(store: Store, kept: Kept, gone: Collection[str], moved: _Moved, fence
     added = [] if moved.index is None else [moved.index]
     replaced = []
     for live in store.log.indexes.values():
-        if live.name not in orphans and out.isdisjoint(live.packs):
+        if out.isdisjoint(live.packs) and not any(pack in live.packs for pack, _ in orphans):
             continue
         replaced.append(live.name)
         packs = {name: size for name, size in live.packs.items() if name not in out}
         if packs:
-            data = merge_indexes([store.index.open(live)], without=out, forget=orphans.get(live.name, set()))
+            data = merge_indexes([store.index.open(live)], without=out, forget=orphans)
             name = f"index/{store.log.n}.{uuid.uuid4().hex[:16]}"
             store.storage.put(name, data)
             added.append(LiveIndex(name, len(data), checksum(data), packs))

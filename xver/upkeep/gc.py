@@ -20,6 +20,8 @@ from xver.upkeep.roots import lock_ids, mark_reachable, ref_ids
 from xver.upkeep.sweep import Sweepable, probes, sweep, sweepable
 
 _DAY: Final = 86_400.0
+_HIGHEST: Final = 1 << 53
+"""A fence as high as its entry may raise it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def look(store: Store, mark: Callable[[Kept], None], patience: Patience, *, now:
     lost = store.lost_packs()
     kept = Kept(store, lost=lost)
     mark(kept)
-    fence = idle_fence(store, moment - patience.idle) if patience.idle else store.log.n + 1
+    fence = idle_fence(store, moment - patience.idle) if patience.idle else _HIGHEST
     made = plan(store, kept, fence=fence, spare=fence if patience.idle else None)
     before = moment - patience.grace if patience.grace else None
     return Outlook(made, len(kept), sweepable(store, fence=made.fence, removed_before=before))

@@ -6,7 +6,7 @@ What was removed a moment ago may still be read by somebody who looked it up bef
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,7 @@ def sweepable(store: Store, *, fence: int | None = None, removed_before: float |
     later: list[Stat] = []
     for prefix in ("packs/", "index/"):
         for stat in store.storage.list(prefix):
-            if stat.key not in live and _may_go(store, stat.key, fence):
+            if not _is_live(live, stat.key) and _may_go(store, stat.key, fence):
                 (later if stat.key in recent else now).append(stat)
     now += _old_checkpoints(store)
     return Sweepable(tuple(now), tuple(later))
@@ -62,6 +62,10 @@ def sweep(store: Store, found: Sweepable) -> int:
 def probes(store: Store) -> list[Stat]:
     """Return what trials of the storage left behind when they were cut short."""
     return list(store.storage.list("probe/"))
+
+
+def _is_live(live: Collection[str], key: str) -> bool:
+    return key in live
 
 
 def _may_go(store: Store, key: str, fence: int) -> bool:
