@@ -18,11 +18,10 @@ import pytest
 
 from tests.support.stepping import Actor, SteppedStorage
 from xver.errors import ContentNotFound, RefConflict, TransientStorageError, XverError
-from xver.format.codecs import Codec, compress_delta
+from xver.format.codecs import Codec, compress_delta, encode_delta
 from xver.format.indexes import Container, Place
 from xver.format.listings import Row
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import encode_delta
 from xver.history.reach import reach, reach_ids, reached, target_edge
 from xver.model.entries import File, entry_id
 from xver.model.ids import Kind, ListingId, chunk_id, fingerprint
@@ -32,6 +31,7 @@ from xver.storage.base import Storage
 from xver.storage.memory import MemoryStorage
 from xver.store import merging, relied
 from xver.store import store as store_module
+from xver.store.frames import Frames
 from xver.store.kept import Kept
 from xver.store.listings import put_listing, read_listing
 from xver.store.log import Change, Collected, Log
@@ -407,11 +407,6 @@ def _bases_not_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Kept, "orphans", lambda self, gone, moved: set())
 
 
-def _orphans_listed(patch: pytest.MonkeyPatch) -> None:
-    """Deltas that nobody needs stay listed when their bases go, and a writer finds them."""
-    patch.setattr(Kept, "orphans", lambda self, gone, moved: set())
-
-
 def _bases_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
     """A writer stores a delta against what was collected since."""
     patch.setattr(store_module, "new_bases", lambda index, added: ())
@@ -420,32 +415,32 @@ def _bases_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
 
 def _readers_do_not_follow(patch: pytest.MonkeyPatch) -> None:
     """A reader gives up where a pack was moved while it read."""
-    patch.setattr(Store, "read_frames", Store._read_frames)
+    patch.setattr(Frames, "read", Frames._read)
 
 
+# With the first seed that notices, as the code is now; should it change, a later one will.
 MUTANTS = [
-    _fence_ignored,
-    _found_and_not_looked_at_again,
-    _removed_pack_added_again,
-    _same_list_submitted_again,
-    _unlisted_deleted,
-    _live_deleted,
-    _bases_not_kept,
-    _orphans_listed,
-    _bases_not_looked_at_again,
-    _readers_do_not_follow,
+    (_fence_ignored, 2),
+    (_found_and_not_looked_at_again, 3),
+    (_removed_pack_added_again, 3),
+    (_same_list_submitted_again, 0),
+    (_unlisted_deleted, 0),
+    (_live_deleted, 0),
+    (_bases_not_kept, 1),
+    (_bases_not_looked_at_again, 27),
+    (_readers_do_not_follow, 1),
 ]
 
 
-@pytest.mark.parametrize("break_it", MUTANTS)
+@pytest.mark.parametrize(("break_it", "first"), MUTANTS)
 def test_a_broken_rule_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, seeded: Seeded, break_it: Callable[[pytest.MonkeyPatch], None]
+    monkeypatch: pytest.MonkeyPatch, seeded: Seeded, break_it: Callable[[pytest.MonkeyPatch], None], first: int
 ) -> None:
     break_it(monkeypatch)
-    for seed in range(60):
+    for seed in range(first, first + 80):
         seeded(seed)
         try:
             World(seed).run(STEPS)
         except (XverError, AssertionError):
             return
-    pytest.fail(f"60 runs did not notice: {break_it.__doc__}")
+    pytest.fail(f"80 runs did not notice: {break_it.__doc__}")

@@ -88,6 +88,11 @@ class Kept:
         totals = np.bincount(chosen["pack"], weights=chosen["stored"], minlength=len(self.packs))
         return dict(zip(self.packs, map(int, totals.tolist()), strict=True)) if self.packs else {}
 
+    def counts(self) -> dict[str, int]:
+        """Return how many objects of each pack are to be kept that have their home there."""
+        totals = np.bincount(self._rows["pack"][self._marks > 0], minlength=len(self.packs))
+        return dict(zip(self.packs, totals.tolist(), strict=True)) if self.packs else {}
+
     def homed_in(self, packs: Collection[str]) -> list[bytes]:
         """Return the ids to be kept that have their home in these packs, in the order of marks: that of paths."""
         at = np.flatnonzero((self._marks > 0) & self._of(packs)[self._rows["pack"]])

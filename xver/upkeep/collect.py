@@ -29,6 +29,9 @@ from xver.store.store import Store
 MOVED_MAX: Final = 8 * 1024 * 1024 * 1024
 """Bytes that one run packs again at most; the next goes on."""
 _SMALL_PACKS: Final = 16
+_ROW: Final = 60
+_ENDS: Final = 64
+"""Bytes that a pack has beside its frames, an object and in all: a small pack of small objects is not half empty."""
 _STEP_MOVED: Final = 512 * 1024 * 1024
 _STEP_PACKS: Final = 64
 _STEP_NAMES: Final = 4_000
@@ -92,13 +95,13 @@ def plan(
         ids, kept = list(kept), Kept(store, without=without)
         kept.mark(ids)
     kept.mark_bases()
-    live, sizes = store.log.live_packs(), kept.sizes()
+    live, sizes, counts = store.log.live_packs(), kept.sizes(), kept.counts()
     forced = kept.packs_with_banned() if without else set()
     spared = {name for name in live if spare is not None and pack_base(name) >= spare} - forced
     ordered = [name for name in sorted(live, key=pack_base) if name not in spared]
     remove = [name for name in ordered if not sizes.get(name) and name not in forced]
     rest = [name for name in ordered if name not in set(remove)]
-    thin = [name for name in rest if name in forced or 2 * sizes[name] < live[name]]
+    thin = [name for name in rest if name in forced or 2 * (sizes[name] + _ROW * counts[name] + _ENDS) < live[name]]
     thin += _small([name for name in rest if name not in set(thin)], live)
     repack: list[str] = []
     moved = 0
