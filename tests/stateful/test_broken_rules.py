@@ -9,7 +9,6 @@ import pytest
 from tests.stateful.test_protocol import STEPS, Seeded, World, seeded, small
 from xver.errors import XverError
 from xver.store import relied
-from xver.store import store as store_module
 from xver.store.frames import Frames
 from xver.store.kept import Kept
 from xver.store.log import Change, Collected, Log
@@ -64,12 +63,6 @@ def _bases_not_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Kept, "orphans", lambda self, gone, moved: set())
 
 
-def _bases_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
-    """A writer stores a delta against what was collected since."""
-    patch.setattr(store_module, "new_bases", lambda index, added: ())
-    patch.setattr(relied, "new_bases", lambda index, added: ())
-
-
 def _readers_do_not_follow(patch: pytest.MonkeyPatch) -> None:
     """A reader gives up where a pack was moved while it read."""
     patch.setattr(Frames, "read", Frames._read)
@@ -84,7 +77,6 @@ MUTANTS = [
     (_unlisted_deleted, 0),
     (_live_deleted, 0),
     (_bases_not_kept, 1),
-    (_bases_not_looked_at_again, 27),
     (_readers_do_not_follow, 1),
 ]
 
