@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.contract.storage import TEN, AtomicCreateContract, StorageContract
-from xver.errors import CorruptData
+from xver.errors import CorruptData, StorageError
+from xver.storage import local
 from xver.storage.base import Storage
 from xver.storage.cached import CachedStorage
 from xver.storage.local import LocalStorage
+from xver.storage.no_replace import rename_new
 
 
 class FolderContract(StorageContract, AtomicCreateContract):
@@ -34,6 +39,43 @@ class TestLocal(FolderContract):
     @pytest.fixture
     def storage(self) -> Storage:
         return LocalStorage(self.folder)
+
+
+def no_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="only these can rename without replacing")
+class TestWithoutLinks(FolderContract):
+    """A network folder: what links are for is done by a rename that never replaces."""
+
+    @pytest.fixture
+    def storage(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Storage:
+        for name in ("old", "new"):
+            (tmp_path / name).write_bytes(b"")
+        try:
+            if not rename_new(str(tmp_path / "old"), str(tmp_path / "newer")):
+                pytest.skip("this file system cannot rename without replacing")
+        finally:
+            monkeypatch.setattr(os, "link", no_links)
+        return LocalStorage(self.folder)
+
+    def test_nothing_is_left_in_tmp(self, storage: Storage) -> None:
+        assert storage.create("log/0", b"first")
+        assert not storage.create("log/0", b"second")
+        assert list((self.folder / "tmp").iterdir()) == []
+
+
+def test_a_folder_that_can_neither_link_nor_rename_so_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if sys.platform == "win32":
+        pytest.skip("renaming never replaces there")
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(local, "rename_new", lambda old, new: False)
+    with pytest.raises(StorageError, match="two writers could not be told apart"):
+        LocalStorage(tmp_path / "remote").create("log/0", b"x")
+    assert list((tmp_path / "remote" / "log").iterdir()) == []
 
 
 class TestCached(FolderContract):

@@ -1,7 +1,8 @@
 """Storage in a folder of this machine, or of a mounted one.
 
     put      tmp/<random>  written, fsynced  → renamed to its key  → the key's folder fsynced
-    create   tmp/<random>  written, fsynced  → hard-linked to its key: of all links exactly one succeeds
+    create   tmp/<random>  written, fsynced  → hard-linked to its key: of all links exactly one succeeds;
+             where the file system has no links, renamed without replacing; where it has neither, refused
 
 A reader sees a whole file or none; what a crash leaves lies in `tmp/` and is swept after a day.
 """
@@ -22,6 +23,7 @@ from typing import BinaryIO, Final
 from xver.errors import NotFound, StorageError
 from xver.patience import patiently, replace
 from xver.storage.base import Part, Stat, Storage
+from xver.storage.no_replace import rename_new
 
 _TEMPORARY: Final = "tmp"
 _DAY: Final = 86_400
@@ -203,12 +205,13 @@ def _link(temporary: str, target: str) -> bool:
         try:
             os.link(temporary, target)
         except OSError as error:
-            if error.errno in _NO_LINKS:
+            if error.errno not in _NO_LINKS:
+                raise
+            if not rename_new(temporary, target):
                 raise StorageError(
                     "this file system has no hard links, so two writers could not be told apart",
                     hint="put the repository or the remote on another file system",
                 ) from error
-            raise
     return True
 
 
