@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 BUCKET: Final = "benchmark"
+_STOP_SECONDS: Final = 5
 _KEY, _SECRET = "benchmark", "benchmark-secret"
 _SERVICES: Final = ("master", "volume", "filer", "s3")
 _REQUESTS: Final = re.compile(r"^SeaweedFS_s3_request_total\{[^}]*\} (\S+)$", re.MULTILINE)
@@ -93,14 +94,9 @@ def s3_server(folder: Path) -> Iterator[S3Server | None]:
     config = folder / "s3.json"
     config.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
     command = [program, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
-    command += [
-        f"-s3.config={config}",
-        f"-metricsPort={metrics}",
-        "-volume.max=0",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        *options,
-    ]
+    command += [f"-s3.config={config}", f"-metricsPort={metrics}", "-volume.max=0"]
+    # Their ports are the same for every server, so a second one would not start.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", *options]
     with open(folder / "server.log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:
@@ -108,7 +104,11 @@ def s3_server(folder: Path) -> Iterator[S3Server | None]:
         yield S3Server(f"http://127.0.0.1:{s3}", f"http://127.0.0.1:{metrics}/metrics")
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # it waits for connections that clients keep open
+            process.kill()
+            process.wait()
 
 
 def _free_ports(count: int) -> list[int]:
