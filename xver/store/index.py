@@ -17,6 +17,7 @@ from xver.format.indexes import HEADER_SIZE, PackIndex, Place, RangedIndex, head
 from xver.format.log_entries import LiveIndex
 from xver.model.ids import checksum
 from xver.storage.base import Part, Storage
+from xver.store.footers import Footers
 from xver.store.log import Log
 
 _Answer = TypeVar("_Answer")
@@ -36,6 +37,7 @@ class StoreIndex:
         self._whole = whole
         self._opened: dict[str, PackIndex] = {}
         self._ranged: dict[str, RangedIndex] = {}
+        self._footers = Footers(storage)
         self._asked = 0
         self._known: tuple[int, frozenset[bytes]] | None = None
         self._lost: frozenset[str] = frozenset()
@@ -82,7 +84,10 @@ class StoreIndex:
         for index in self._live():
             if not lacking:
                 break
-            places = index.find_many(lacking)
+            if isinstance(index, PackIndex):
+                places = index.find_many(lacking)
+            else:
+                places = self._footers.search(index, lacking, holds)
             found |= {id: place for id, place in places.items() if holds(place)}
             lacking = [id for id in lacking if id not in found]
         return found
@@ -117,6 +122,7 @@ class StoreIndex:
         """Use what another one has opened: indexes are never changed."""
         self._opened |= other._opened
         self._ranged |= other._ranged
+        self._footers = other._footers
 
     @property
     def is_whole(self) -> bool:

@@ -27,7 +27,9 @@ from xver.store.store import Store, Wanted
 
 _T = TypeVar("_T")
 _MOST: Final = 64
-"""Parts read at a time: about 1 MiB of listings."""
+"""Parts read ahead at most: about 1 MiB of a listing."""
+_TOGETHER: Final = 1024
+"""Parts read at a time where all of them are needed."""
 
 _BLOCKS_KEPT: Final = 8
 
@@ -78,7 +80,7 @@ def find_rows(store: Store, id: ListingId, paths: Iterable[str]) -> dict[str, En
     while level:
         wanted = [part for node, some in level for part in _parts_of(node, some)]
         below: list[tuple[ListingNode, list[bytes]]] = []
-        for batch in _batches(wanted, _MOST, _MOST):
+        for batch in _batches(wanted, _TOGETHER, _TOGETHER):
             if level[0][0].level == 1:
                 for (_, some), rows in zip(batch, _read_blocks(store, [child for child, _ in batch]), strict=True):
                     asked = {path.decode() for path in some}

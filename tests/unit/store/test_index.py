@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,70 @@ def test_a_head_that_is_damaged_at_its_source_is_told(filled: tuple[MemoryStorag
         storage.put(stat.key, data[:28] + b"\x09" + data[29:] if stat.key.startswith("index/") else data)
     with pytest.raises(CorruptData):
         ranged(CountingStorage(storage)).find(filled[1][0])
+
+
+@pytest.fixture(scope="module")
+def folders() -> tuple[MemoryStorage, list[bytes]]:
+    """Objects of 2 KiB in several packs."""
+    storage = MemoryStorage()
+    store = create_store(storage, client="test")
+    source = random.Random(4)
+    ids: list[bytes] = []
+    for _ in range(4):
+        with store.packer() as packer:
+            ids += [packer.put(Kind.CHUNK, source.randbytes(2_000)) for _ in range(6_000)]
+            index = packer.finish()
+        assert index is not None
+        store.commit(Change("fill", add_index=(index,)))
+    return storage, ids
+
+
+def test_neighbours_are_found_by_the_footer_of_their_pack(folders: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage, ids = folders
+    counting = CountingStorage(storage)
+    index = ranged(counting)
+    index.find(ids[0])
+    counting.reset()
+    wanted = ids[7_000:9_000]
+    assert set(index.find_many(wanted)) == set(wanted)
+    by_pack = [key for key in counting.keys if key.startswith("packs/")]
+    assert len(by_pack) == 1
+    assert counting.requests < 250
+    counting.reset()
+    assert set(index.find_many(ids[6_000:12_000])) == set(ids[6_000:12_000])
+    assert counting.requests == 0
+
+
+def test_what_is_scattered_is_not_looked_for_in_footers(folders: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage, ids = folders
+    counting = CountingStorage(storage)
+    index = ranged(counting)
+    wanted = random.Random(5).sample(ids, 80)
+    assert set(index.find_many(wanted)) == set(wanted)
+    assert not any(key.startswith("packs/") for key in counting.keys)
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 500, 24_000])
+def test_with_footers_the_same_is_found_as_without(folders: tuple[MemoryStorage, list[bytes]], count: int) -> None:
+    storage, ids = folders
+    wanted = [*random.Random(count).sample(ids, count), bytes(32)]
+    whole = create_store(storage, client="test").index
+    assert ranged(CountingStorage(storage)).find_many(wanted) == whole.find_many(wanted)
+
+
+def test_what_a_collection_took_is_not_found_by_a_footer(folders: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage, ids = folders
+    index = ranged(CountingStorage(storage))
+    found = index.find_many(ids[:6_000])
+    pack = found[ids[0]].container.name
+    index.avoid(frozenset([pack]))
+    assert not any(place.container.name == pack for place in index.find_many(ids[:6_000]).values())
+
+
+def test_a_damaged_footer_is_told(folders: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage = MemoryStorage()
+    for stat in folders[0].list(""):
+        data = folders[0].get(stat.key)
+        storage.put(stat.key, data[:-40] + b"x" + data[-39:] if stat.key.startswith("packs/") else data)
+    with pytest.raises(CorruptData):
+        ranged(CountingStorage(storage)).find_many(folders[1][:6_000])
