@@ -14,6 +14,7 @@ import edit_csv
 import histories
 import memory
 import push_many
+import read_remote
 import share
 import status
 from script import Measure, arguments, describe, options_of, work_folder
@@ -29,6 +30,7 @@ BENCHMARKS: Final[tuple[Measure, ...]] = (
     checkout.measure,
     push_many.measure,
     share.measure,
+    read_remote.measure,
     memory.measure,
 )
 INTRODUCTION: Final = """\

@@ -9,14 +9,14 @@ from __future__ import annotations
 import random
 import struct
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from tests.support import samples
 from xver.errors import CorruptData, InvalidInput, UnsupportedFormat
 from xver.format.codecs import Codec, delta_bases
-from xver.format.indexes import PackIndex, merge_indexes
+from xver.format.indexes import HEADER_SIZE, PackIndex, RangedIndex, head_size, merge_indexes
 from xver.format.listings import check_prefix_free, decode_block, decode_index
 from xver.format.lockfile import decode_lock
 from xver.format.log_entries import decode_checkpoint, decode_entry
@@ -83,6 +83,20 @@ def read_sealed_index(data: bytes) -> None:
     read_index(data[:-8] + struct.pack("<Q", checksum(data[:-8])))
 
 
+def read_index_by_ranges(data: bytes) -> None:
+    """Read an index as who has a head and asks for buckets, of which some may come short."""
+
+    def read(ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        assert sum(length for _, length in ranges) <= 2 * len(data)
+        return [data[at : at + length] for at, length in ranges]
+
+    index = RangedIndex(read, len(data), head=data[: head_size(data[:HEADER_SIZE], len(data))])
+    index.find_many([bytes(32), b"\xff" * 32, samples.CHUNK_ID])
+    for id in (samples.CHUNK_ID, chunk_id(samples.EDITED)):
+        if (place := index.find(id)) is not None and place.codec is Codec.DELTA:
+            index.bases(id)
+
+
 def read_zstd(data: bytes) -> None:
     decode_frame(data, id=samples.CHUNK_ID, kind=Kind.CHUNK, codec=Codec.ZSTD, raw=len(samples.CHUNK))
 
@@ -112,6 +126,7 @@ READERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     "pack rows": (ROWS, read_rows),
     "index": (samples.INDEX, read_index),
     "index under its checksum": (samples.INDEX, read_sealed_index),
+    "index by ranges": (samples.INDEX, read_index_by_ranges),
     "zstd frame": (samples.ZSTD, read_zstd),
     "delta frame": (DELTA_FRAME, read_delta),
     "grouped frame": (samples.GROUPED, read_grouped),

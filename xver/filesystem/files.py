@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,6 +58,7 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         self._endpoint_url = endpoint_url
         self._repo = repo
         self._sources: dict[str, Source] = {}
+        self._roots: dict[str, Path] = {}
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -171,7 +173,7 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
     def invalidate_cache(self, path: str | None = None) -> None:
         """Look versions of remotes up anew: a branch may have moved."""
         del path
-        self._sources = {}
+        self._sources, self._roots = {}, {}
 
     def __reduce__(self) -> Any:
         """Pickle with the folder of this repository: another process may run in another one."""
@@ -241,7 +243,11 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         return LocalSource(open_repo(store).root)
 
     def _repository(self) -> Path:
-        return open_repo(Path.cwd() if self._repo is None else self._repo).root
+        start = os.getcwd() if self._repo is None else self._repo
+        root = self._roots.get(start)
+        if root is None:
+            root = self._roots[start] = open_repo(start).root
+        return root
 
     @property
     def _home(self) -> str | None:
