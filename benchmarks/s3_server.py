@@ -97,6 +97,8 @@ def s3_server(folder: Path) -> Iterator[S3Server | None]:
     command += [f"-s3.config={config}", f"-metricsPort={metrics}", "-volume.max=0"]
     # Their ports are the same for every server, so a second one would not start.
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", *options]
+    # Each bucket wants several volumes; of 30 GiB each, as is its habit, few disks have room for them.
+    command += ["-master.volumeSizeLimitMB=1024"]
     with open(folder / "server.log", "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:

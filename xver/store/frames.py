@@ -33,13 +33,19 @@ class Memory(Protocol):
 
 
 class Frames:
-    """Reads and decodes the frames of one store; bases are taken from what is `remembered`, and remembered there."""
+    """Reads and decodes the frames of one store; bases are taken from what is `remembered`, and remembered there.
 
-    def __init__(self, storage: Storage, index: StoreIndex, log: Log, *, remembered: Memory | None = None) -> None:
+    Frames that lie no more than `gap` bytes apart are read together, with what lies between them.
+    """
+
+    def __init__(
+        self, storage: Storage, index: StoreIndex, log: Log, *, remembered: Memory | None = None, gap: int = _GAP
+    ) -> None:
         self._storage = storage
         self._index = index
         self._log = log
         self._remembered = remembered
+        self._gap = gap
 
     def read(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
         """Yield the stored bytes of places in order (`in_order`), not decoded or verified.
@@ -145,7 +151,7 @@ class Frames:
         return found
 
     def _read(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
-        groups = list(_coalesce(places))
+        groups = list(_coalesce(places, self._gap))
         parts = [(group[0].container.name, Part(group[0].offset, _end(group) - group[0].offset)) for group in groups]
         for group, data in zip(groups, self._storage.get_many(parts), strict=True):
             view = memoryview(data)
@@ -179,13 +185,13 @@ def _decode(place: Place, stored: bytes | memoryview, bases: dict[bytes, bytes])
     return decode_frame(stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary)
 
 
-def _coalesce(places: list[Place]) -> Iterator[list[Place]]:
+def _coalesce(places: list[Place], gap: int) -> Iterator[list[Place]]:
     group: list[Place] = []
     for place in places:
         near = (
             group
             and group[-1].container.name == place.container.name
-            and place.offset - (group[-1].offset + group[-1].stored) <= _GAP
+            and place.offset - (group[-1].offset + group[-1].stored) <= gap
             and place.offset + place.stored - group[0].offset <= _RANGE
         )
         if group and not near:

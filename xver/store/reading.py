@@ -12,6 +12,8 @@ from xver.store.index import StoreIndex
 from xver.store.remembered import Remembered
 from xver.store.store import Store, Wanted, repository_at
 
+_GAP: Final = 4 * 1024
+"""Bytes between two objects that are read with them, because a second request would cost more."""
 _WHOLE: Final = 2 * 1024 * 1024
 """Indexes up to this size are fetched whole: 40,000 objects, for the price of a few requests."""
 
@@ -52,8 +54,8 @@ class ReadingStore(Store):
 
     @property
     def frames(self) -> Frames:
-        """What reads the frames of this store; bases are remembered like all that is asked for."""
-        return Frames(self.storage, self.index, self.log, remembered=self._remembered)
+        """What reads the frames of this store: bases are remembered, and little is read for nothing."""
+        return Frames(self.storage, self.index, self.log, remembered=self._remembered, gap=_GAP)
 
 
 def open_reading(storage: Storage, *, client: str, remembered: Remembered) -> ReadingStore:
