@@ -136,7 +136,11 @@ class AzureClient(Client):
                 return
 
     def remove(self, path: str) -> None:
-        self._files.rm_file(f"{self._container}/{path}")
+        async def ask() -> None:
+            async with self._service.get_blob_client(self._container, path) as blob:
+                await blob.delete_blob()
+
+        self._sync(ask)
 
     def identity(self) -> str:
         credential = self._service.credential
