@@ -48,11 +48,6 @@ def open_file(
     return file if mode == "rb" else io.TextIOWrapper(file, encoding=encoding)
 
 
-def is_address(text: str) -> bool:
-    """Tell whether a text is an address of versioned files, and no path."""
-    return any(text.startswith(f"{kind.protocol}://") for kind in KINDS)
-
-
 def _files_of(text: str, endpoint_url: str | None) -> tuple[VersionedFiles, str]:
     for kind in KINDS:
         if text.startswith(f"{kind.protocol}://"):

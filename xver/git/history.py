@@ -143,11 +143,6 @@ def refs(git: GitCommand) -> dict[str, str]:
     return found
 
 
-def is_shallow(git: GitCommand) -> bool:
-    """Tell whether this clone lacks a part of its history; starts no process."""
-    return bool(shallow_commits(git))
-
-
 def shallow_commits(git: GitCommand) -> frozenset[str]:
     """Return the ids of the commits at a shallow clone's edge, which git shows as if they had no parents.
 

@@ -32,14 +32,14 @@ _PATCH: Final = (
 )
 
 
-def dirty_patch(git: GitCommand, *, exclude: str = LOCK) -> bytes:
+def dirty_patch(git: GitCommand) -> bytes:
     """Return the patch from HEAD to the tracked files on disk, binary files included; `git apply` takes it.
 
-    Empty when they are the same, and on an unborn branch. `exclude`, a path from the top, is left out; untracked
-    files never are in.
+    Empty when they are the same, and on an unborn branch. `xver.lock` is left out; untracked files never
+    are in.
     """
     try:
-        return git.raw("diff", *_PATCH, "HEAD", "--", ":(top)", f":(top,exclude,literal){exclude}")
+        return git.raw("diff", *_PATCH, "HEAD", "--", ":(top)", f":(top,exclude,literal){LOCK}")
     except CommandFailed:
         if head(git) is None:
             return b""
@@ -54,11 +54,6 @@ def tracked_files(git: GitCommand) -> list[str]:
 def is_tracked(git: GitCommand, path: str) -> bool:
     """Tell whether git tracks `path`, or something below it."""
     return bool(git.raw("--literal-pathspecs", "ls-files", "-z", "--cached", "--", path))
-
-
-def untracked_files(git: GitCommand) -> list[str]:
-    """Return the paths git neither tracks nor ignores; a repository inside is one path that ends with `/`."""
-    return git.paths("ls-files", "-z", "--others", "--exclude-standard")
 
 
 def remote_url(git: GitCommand) -> str | None:

@@ -29,8 +29,6 @@ RunId = NewType("RunId", bytes)
 ContentId: TypeAlias = ChunkId | NodeId
 """What a file's bytes are known by: a chunk up to 256 KiB, else the top node of its tree."""
 
-ObjectId: TypeAlias = ChunkId | NodeId | BlockId | ListingId | SnapshotId | RunId
-
 ID_SIZE: Final = 32
 FINGERPRINT_SIZE: Final = 16
 SHA256_SIZE: Final = 32

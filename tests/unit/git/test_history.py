@@ -11,7 +11,6 @@ from xver.git.command import CatFile, GitCommand
 from xver.git.history import (
     Commit,
     commits_of,
-    is_shallow,
     lock_at,
     lock_commits,
     refs,
@@ -175,17 +174,16 @@ def test_a_shallow_clone_says_where_it_ends(repo: Repository, tmp_path: Path) ->
     two = repo.save("two", lock="2")
     edge = repo.save("code", code="x")
     three = repo.save("three", lock="3")
-    assert not is_shallow(repo.command)
+    assert shallow_commits(repo.command) == frozenset()
     repo.run("clone", "--quiet", "--depth=2", repo.root.as_uri(), str(tmp_path / "shallow"))
     shallow = Repository(tmp_path / "shallow", init=False)
-    assert is_shallow(shallow.command)
     assert shallow_commits(shallow.command) == {edge}
     commits = lock_commits(shallow.command)
     # The commit at the edge seems to have added the lock; in the full history its place is taken by "two".
     assert [(commit.id, commit.parents) for commit in commits] == [(three, (edge,)), (edge, ())]
     assert lock_commits(repo.command)[0].parents == (two,)
     shallow.run("fetch", "--quiet", "--unshallow")
-    assert not is_shallow(shallow.command)
+    assert shallow_commits(shallow.command) == frozenset()
     assert lock_commits(shallow.command) == lock_commits(repo.command)
 
 
