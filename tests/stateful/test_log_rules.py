@@ -23,7 +23,7 @@ from xver.model.ids import Kind, ListingId, chunk_id, fingerprint
 from xver.model.paths import TrackedPath
 from xver.model.refs import Target, TargetKind
 from xver.storage.memory import MemoryStorage
-from xver.store import merging
+from xver.store import replacing
 from xver.store.listings import put_listing, read_listing
 from xver.store.log import Change, Collected, Log, pack_base
 from xver.store.store import Store, create_store, open_store
@@ -221,7 +221,7 @@ def breaks(seeds: range, steps: int) -> int:
 
 @pytest.fixture(autouse=True)
 def merge_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "_MERGE_AT", 3)
+    monkeypatch.setattr(replacing, "_MERGE_AT", 3)
 
 
 def test_nothing_is_lost_whoever_acts_when() -> None:
@@ -263,7 +263,7 @@ def _with_rows_of_removed_packs(monkeypatch: pytest.MonkeyPatch) -> None:
         del without
         return merge_indexes(indexes)
 
-    monkeypatch.setattr(merging, "merge_indexes", merged)
+    monkeypatch.setattr(replacing, "merge_indexes", merged)
 
 
 def _without_a_log_check(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from xver.model.paths import TrackedPath
 from xver.model.refs import HEADS, LOCK, Target, TargetKind
 from xver.storage.base import Storage
 from xver.storage.memory import MemoryStorage
-from xver.store import merging
+from xver.store import replacing
 from xver.store.kept import Kept
 from xver.store.listings import put_listing, read_listing
 from xver.store.log import Change, Collected
@@ -320,7 +320,7 @@ def reader(world: World, storage: Storage) -> None:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "_MERGE_AT", 3)
+    monkeypatch.setattr(replacing, "_MERGE_AT", 3)
     monkeypatch.setattr(collect_module, "_STEP_PACKS", 2)
     monkeypatch.setattr(collect_module, "_SMALL_PACKS", 5)
 

@@ -35,10 +35,10 @@ from xver.store.bases import Bases
 from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Collected, Log, pack_base
-from xver.store.merging import merge_small
 from xver.store.packing import OnPack, Packer
 from xver.store.promises import Promises
 from xver.store.relied import is_any_lost, lists_purged, new_bases, still_good
+from xver.store.replacing import merge_small
 
 MARKER: Final = "xver.json"
 _FORMAT: Final = 1

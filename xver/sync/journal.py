@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import threading
-import uuid
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -26,6 +25,7 @@ from xver.model.ids import checksum, parse_hex
 from xver.repo import Repo
 from xver.store.log import pack_base
 from xver.store.packing import FinishedPack
+from xver.store.replacing import put_index
 from xver.store.store import Store
 
 _DIGITS: Final = 16
@@ -135,13 +135,8 @@ def _index(target: Store, packs: list[FinishedPack]) -> LiveIndex:
             yield from pack.places()
 
     data = encode_index(places(), {id: bases for pack in packs for id, bases in pack.bases.items()})
-    name = f"index/{target.log.n}.{uuid.uuid4().hex[:16]}"
-    inline = data if len(data) <= INLINE_MAX // 2 else None
-    if inline is None:
-        target.storage.put(name, data)
-    return LiveIndex(
-        name, len(data), checksum(data), {pack.container.name: pack.container.size for pack in packs}, inline
-    )
+    sizes = {pack.container.name: pack.container.size for pack in packs}
+    return put_index(target.storage, target.log, data, sizes, inline=INLINE_MAX // 2)
 
 
 def _encode(pack: FinishedPack) -> str:

@@ -10,20 +10,19 @@ for; a wrong guess costs them a second upload or a retry.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xver.errors import Conflict, CorruptData
 from xver.format.codecs import Codec, delta_bases
-from xver.format.indexes import Place, merge_indexes
+from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
-from xver.model.ids import checksum
 from xver.progress import SILENT, Meter
 from xver.store.kept import Kept
 from xver.store.log import Change, Collected, Log, pack_base
+from xver.store.replacing import without_packs
 from xver.store.store import Store
 
 MOVED_MAX: Final = 8 * 1024 * 1024 * 1024
@@ -217,19 +216,8 @@ def _do(
 def _entry(store: Store, kept: Kept, gone: Collection[str], moved: _Moved, fence: int | None, operation: str) -> Change:
     """Return the entry that lets packs go: every index that names one is replaced by what is left of it."""
     orphans = kept.orphans(gone, moved.ids)
-    out = store.log.removed | set(gone)
-    added = [] if moved.index is None else [moved.index]
-    replaced = []
-    for live in store.log.indexes.values():
-        if out.isdisjoint(live.packs) and not any(pack in live.packs for pack, _ in orphans):
-            continue
-        replaced.append(live.name)
-        packs = {name: size for name, size in live.packs.items() if name not in out}
-        if packs:
-            data = merge_indexes([store.index.open(live)], without=out, forget=orphans)
-            name = f"index/{store.log.n}.{uuid.uuid4().hex[:16]}"
-            store.storage.put(name, data)
-            added.append(LiveIndex(name, len(data), checksum(data), packs))
+    left, replaced = without_packs(store.storage, store.log, store.index, gone, orphans)
+    added = left if moved.index is None else [moved.index, *left]
     return Change(
         operation,
         add_index=tuple(added),

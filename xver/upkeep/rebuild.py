@@ -7,7 +7,6 @@ takes the old ones away.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,10 +15,11 @@ from xver.errors import Conflict, TransientStorageError
 from xver.format.codecs import MAX_BASES, Codec, delta_bases
 from xver.format.indexes import Container, PackIndex, Place, encode_index
 from xver.format.log_entries import LiveIndex
-from xver.model.ids import ID_SIZE, checksum
+from xver.model.ids import ID_SIZE
 from xver.progress import SILENT, Meter
 from xver.storage.base import Part
 from xver.store.log import Change, Collected, Log
+from xver.store.replacing import put_index
 from xver.store.store import Store
 from xver.upkeep.checks.footers import DAMAGE, frames_of, open_indexes, read_footers
 
@@ -80,9 +80,7 @@ def _rebuild(store: Store, meter: Meter) -> Rebuilt:
     meter.start("Reading footers", sum(live.values()), "B")
     for packs, places, bases in _groups(store, sorted(live), live, known, unreadable, meter):
         data = encode_index(places, bases)
-        name = f"index/{store.log.n}.{uuid.uuid4().hex[:16]}"
-        store.storage.put(name, data)
-        made.append(LiveIndex(name, len(data), checksum(data), {pack: live[pack] for pack in packs}))
+        made.append(put_index(store.storage, store.log, data, {pack: live[pack] for pack in packs}))
         rows += len(places)
     meter.finish()
     for index in made[:-1]:

@@ -12,7 +12,6 @@ collection deletes them: what reads them now may go on.
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,14 @@ from typing import Final, TypeAlias
 
 from xver.errors import Conflict, TransientStorageError
 from xver.format.codecs import Codec
-from xver.format.indexes import Place, merge_indexes
+from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of
 from xver.history.reach import Edge, edges_within
-from xver.model.ids import EMPTY_ID, Kind, checksum
+from xver.model.ids import EMPTY_ID, Kind
 from xver.progress import SILENT, Meter
 from xver.store.log import Change, Collected, Log
+from xver.store.replacing import without_packs
 from xver.store.store import Store, Wanted
 from xver.upkeep.checks.footers import DAMAGE, open_indexes
 from xver.upkeep.checks.frames import check_frames
@@ -336,17 +336,6 @@ def _batches(places: list[Place]) -> Iterator[list[Place]]:
 
 def _without(store: Store, damaged: frozenset[str], index: LiveIndex | None) -> Change:
     """Return the entry after which no index names the damaged packs, and `index` is live."""
-    out = store.log.removed | damaged
-    added = [] if index is None else [index]
-    replaced = []
-    for live in store.log.indexes.values():
-        if damaged.isdisjoint(live.packs):
-            continue
-        replaced.append(live.name)
-        packs = {name: size for name, size in live.packs.items() if name not in out}
-        if packs:
-            data = merge_indexes([store.index.open(live)], without=out)
-            name = f"index/{store.log.n}.{uuid.uuid4().hex[:16]}"
-            store.storage.put(name, data)
-            added.append(LiveIndex(name, len(data), checksum(data), packs))
+    left, replaced = without_packs(store.storage, store.log, store.index, damaged)
+    added = left if index is None else [index, *left]
     return Change("repair", add_index=tuple(added), remove_index=tuple(replaced), remove_packs=tuple(sorted(damaged)))

@@ -1,8 +1,9 @@
-"""Small indexes become one, so that looking an object up never asks many."""
+"""Live indexes are replaced: many small ones by one, and those of packs that leave by what is left of them."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from xver.errors import NotFound
@@ -35,10 +36,7 @@ def merge_small(storage: Storage, log: Log, index: StoreIndex) -> None:
             merging = [index.open(live) for live in reversed(group)]
         except NotFound:
             return  # merged or collected by others since the log was read: theirs to keep short
-        data = merge_indexes(merging, without=log.removed)
-        name = f"index/{log.n}.{uuid.uuid4().hex[:16]}"
-        storage.put(name, data)
-        merged = LiveIndex(name, len(data), checksum(data), packs)
+        merged = put_index(storage, log, merge_indexes(merging, without=log.removed), packs)
         names = {live.name for live in group}
 
         def is_still_right(
@@ -54,6 +52,35 @@ def merge_small(storage: Storage, log: Log, index: StoreIndex) -> None:
         except _Superseded:
             # Another writer merged or collected first; ours is garbage that the next collection removes.
             return
+
+
+def without_packs(
+    storage: Storage, log: Log, index: StoreIndex, gone: Collection[str], forget: Collection[tuple[str, bytes]] = ()
+) -> tuple[list[LiveIndex], list[str]]:
+    """Write anew each live index that names packs which go, or rows (container, id) to `forget`.
+
+    Returns what is left of them, to be made live in the entry that takes away the old ones, which are named second.
+    """
+    out = log.removed | set(gone)
+    left: list[LiveIndex] = []
+    replaced: list[str] = []
+    for live in log.indexes.values():
+        if out.isdisjoint(live.packs) and not any(pack in live.packs for pack, _ in forget):
+            continue
+        replaced.append(live.name)
+        packs = {name: size for name, size in live.packs.items() if name not in out}
+        if packs:
+            left.append(put_index(storage, log, merge_indexes([index.open(live)], without=out, forget=forget), packs))
+    return left, replaced
+
+
+def put_index(storage: Storage, log: Log, data: bytes, packs: Mapping[str, int], *, inline: int = 0) -> LiveIndex:
+    """Write an index under a name that was never used; one of up to `inline` bytes travels in the log entry instead."""
+    name = f"index/{log.n}.{uuid.uuid4().hex[:16]}"
+    if len(data) <= inline:
+        return LiveIndex(name, len(data), checksum(data), packs, data)
+    storage.put(name, data)
+    return LiveIndex(name, len(data), checksum(data), packs)
 
 
 class _Superseded(Exception):
