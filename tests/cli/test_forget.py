@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from .workplace import Workplace
 NOTHING_DELETED = "Nothing is deleted by this: xver gc takes the data that nothing else needs\n"
 
 
+def content(n: int) -> str:
+    """Return what a version alone has: the first more than all others, so that a pack with it is packed again."""
+    return random.Random(n).randbytes(20_000 if n == 1 else 2000).hex()
+
+
 def filled(place: Workplace, *, remote: bool = False) -> list[str]:
     """Make four versions, of the years 2021 to 2024 where git keeps the time; return their ids."""
     ids = []
@@ -27,19 +33,19 @@ def filled(place: Workplace, *, remote: bool = False) -> list[str]:
             place.git("add", "xver.toml")
     for n in range(1, 5):
         place.environment["GIT_AUTHOR_DATE"] = f"202{n}-05-06 12:00:00 +0000"
-        ids.append(place.save(f"version {n}", d__a=f"content {n}", d__same="same"))
+        ids.append(place.save(f"version {n}", d__a=content(n), d__same="same"))
     if remote:
         place.ok("push")
     return ids
 
 
 def holds(place: Workplace, n: int) -> bool:
-    return chunk_id(f"content {n}".encode()) in open_repo(place.root).store
+    return chunk_id(content(n).encode()) in open_repo(place.root).store
 
 
 def remote_holds(place: Workplace, n: int) -> bool:
     repo = open_repo(place.root)
-    return chunk_id(f"content {n}".encode()) in open_remote(repo, repo.settings.remotes["origin"])
+    return chunk_id(content(n).encode()) in open_remote(repo, repo.settings.remotes["origin"])
 
 
 def table(place: Workplace, text: str) -> None:
@@ -116,7 +122,7 @@ def test_at_a_remote_and_nobody_brings_it_back(place: Workplace, by_name: bool) 
     repo = open_repo(place.root)
     there = open_remote(repo, repo.settings.remotes["origin"])
     collect(there, marks_of(there), NONE)
-    place.save("version 5", d__a="content 5")
+    place.save("version 5", d__a=content(5))
     place.ok("push")
     assert [remote_holds(place, n) for n in range(1, 6)] == [False, True, True, True, True]
     assert [holds(place, n) for n in range(1, 6)] == [True] * 5
