@@ -45,6 +45,7 @@ class Kept:
         self._keys = np.ascontiguousarray(self._rows["id"][:, 0])
         self._marks = np.zeros(len(self._rows), dtype="u4")
         self._marked = 0
+        self._reached: int | None = None
         self._deltas = np.concatenate([self._read_deltas(index) for index in opened] or [np.empty(0, dtype=_DELTA)])
         self._banned = np.zeros(len(self._rows) + 1, dtype=bool)  # the last is for "no such row", -1
         if without:
@@ -71,13 +72,21 @@ class Kept:
         return answers
 
     def mark_bases(self) -> None:
-        """Mark what the marked deltas are stored against: a base is no delta, so once is enough."""
+        """Mark what the marked deltas are stored against: a base is no delta, so once is enough.
+
+        What is below a base is not kept for that; so nothing is marked by `mark` afterwards.
+        """
+        if self._reached is None:
+            self._reached = self._marked
         bases = self._homed_deltas()["bases"].ravel()
         self._mark_rows(bases[(bases >= 0) & ~self._banned[bases]])
 
     def take_over(self, older: Kept) -> None:
-        """Mark what was marked in an older state of the same store."""
-        old = np.flatnonzero(older._marks)
+        """Mark what was marked in an older state of the same store, but for what only deltas kept: a ref may lead to
+        such a base by now, and then what is below it has to be marked as well.
+        """
+        last = older._marked if older._reached is None else older._reached
+        old = np.flatnonzero((older._marks > 0) & (older._marks <= last))
         old = old[np.argsort(older._marks[old])]
         for low in range(0, len(old), _STEP):
             self.mark(older._ids(old[low : low + _STEP]))

@@ -8,11 +8,14 @@ import pytest
 
 from tests.support.histories import assert_sound, deltas, table
 from xver.format.codecs import Codec
-from xver.model.ids import Kind, chunk_id
+from xver.format.nodes import encode_node
+from xver.model.ids import Kind, chunk_id, object_id
+from xver.model.refs import KEPT, Target, TargetKind
 from xver.storage.memory import MemoryStorage
 from xver.store.log import Change
 from xver.store.store import Store, create_store, open_store
 from xver.upkeep.collect import execute, plan
+from xver.upkeep.gc import NONE, collect, look, marks_of
 
 OLD = table(60_000, 1)
 NEW = OLD[:20_000] + b"another line\n" + OLD[20_000:]
@@ -67,3 +70,24 @@ def put_whole(store: Store, *data: bytes) -> None:
         for one in data:
             packer.put(Kind.CHUNK, one)
         store.move("test", {}, packer.finish())
+
+def test_what_only_a_delta_kept_and_a_ref_names_meanwhile_stays_with_all_below_it() -> None:
+    store = create_store(MemoryStorage(), client="test")
+    chunks = [random.Random(seed).randbytes(4_000) for seed in range(40)]
+    ids = [(chunk_id(data), len(data)) for data in chunks]
+    old, new = encode_node(1, ids[:30]), encode_node(1, ids[3:33])
+    put(store, *chunks[:3])
+    put(store, *chunks[3:])
+    for data, near in ((old, b""), (new, object_id(Kind.NODE, old))):
+        with store.packer() as packer:
+            packer.put(Kind.NODE, data, near=[near])
+            store.move("test", {}, packer.finish())
+    assert [place.id for place in deltas(store)] == [object_id(Kind.NODE, new)]
+    store.move("keep", {KEPT + "new": Target(TargetKind.CONTENT, object_id(Kind.NODE, new))})
+    outlook = look(store, marks_of(store), NONE)
+    assert outlook.plan.remove
+    # Its children are garbage still; the next entry names it.
+    other = open_store(store.storage, client="other")
+    other.move("keep", {KEPT + "old": Target(TargetKind.CONTENT, object_id(Kind.NODE, old))})
+    collect(store, marks_of(store), NONE, outlook=outlook)
+    assert [id for id, _ in ids[:33] if id not in store] == []
