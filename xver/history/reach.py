@@ -126,21 +126,25 @@ def reach_ids(
         push([below for kind, id in reversed(here) for below in _below(kind, id, data[id], ends)])
 
 
-def reached(store: Store, targets: Iterable[Target], *, holder: Store | None = None) -> set[bytes]:
+def reached(
+    store: Store, targets: Iterable[Target], lifted: Collection[bytes] = (), *, holder: Store | None = None
+) -> set[bytes]:
     """Return the ids of all that targets reach, read from `store`, also of what it lacks.
 
     Nothing below what the refs of the `holder` (default: the store itself) name: what a ref reaches no collection
-    takes (rule R2), so this tells what a change of its refs relies on besides. Nor what either of them forgot.
+    takes (rule R2), so this tells what a change of its refs relies on besides. Nor what either of them forgot, but for
+    what is below the snapshots `lifted`, which the change brings back.
     """
     holder = holder or store
-    found = {target.id for target in holder.log.refs.values()}
+    found = {target.id for target in holder.log.refs.values()}.difference(lifted)
 
     def mark(ids: Sequence[bytes]) -> Iterator[bool]:
         for id in ids:
             yield id not in found
             found.add(id)
 
-    bounds = bounds_of(store, holder)
+    ends = bounds_of(store, holder)
+    bounds = Bounds(ends.forgotten - {*lifted}, ends.shallow - {*lifted}, ends.purged)
     reach_ids(store, map(target_edge, targets), mark, missing=lambda _kind, _id: None, bounds=bounds)
     return found
 

@@ -82,8 +82,9 @@ class Kept:
         self._mark_rows(bases[(bases >= 0) & ~self._banned[bases]])
 
     def take_over(self, older: Kept) -> None:
-        """Mark what was marked in an older state of the same store, but for what only deltas kept: a ref may lead to
-        such a base by now, and then what is below it has to be marked as well.
+        """Mark what was marked in an older state of the same store, but for what only deltas kept.
+
+        A ref may lead to such a base by now, and then what is below it has to be marked as well.
         """
         last = older._marked if older._reached is None else older._reached
         old = np.flatnonzero((older._marks > 0) & (older._marks <= last))

@@ -29,7 +29,7 @@ from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.format.nodes import decode_node
 from xver.model.ids import Kind
-from xver.model.refs import HEADS, Target
+from xver.model.refs import FORGOTTEN, HEADS, SHALLOW, Target
 from xver.storage.base import Storage
 from xver.store.bases import Bases
 from xver.store.frames import Frames, checked, in_order
@@ -80,8 +80,10 @@ class Store:
         self.elsewhere: Callable[[], Iterable[Store]] | None = None
         """Gives the stores to read from what this one does not hold, in the order in which to ask; None: no other is
         asked. Called only when something lacks. What it fails with is raised if nobody before had what lacks."""
-        self.reaches: Callable[[Iterable[Target]], Iterable[bytes]] | None = None
-        """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell."""
+        self.reaches: Callable[[Iterable[Target], Collection[bytes]], Iterable[bytes]] | None = None
+        """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell.
+
+        Told with the targets are the ids of those whose data was left out so far, and no longer is."""
         self.promises = Promises(storage)
         self.on_data_pack: OnPack | None = None
         """Is told of each data pack of a transfer to this store, once it is durable."""
@@ -260,9 +262,15 @@ class Store:
             if self.reaches is None:
                 raise Collected(self.storage.url)
             targets = [new for _, new in change.refs.values() if new is not None]
+            lifted = [
+                old
+                for name, (old, new) in change.refs.items()
+                if old is not None and new is None and name.startswith((FORGOTTEN, SHALLOW))
+            ]
             with self.index.also(change.add_index):
                 # A promise is enough for what a version names; a base has to be where its delta is.
-                named = (id for id in self.reaches(targets) if not self.is_safe(id))
+                found = self.reaches([*targets, *lifted], [one.id for one in lifted])
+                named = (id for id in found if not self.is_safe(id))
                 relied = itertools.chain(named, new_bases(self.index, change.add_index))
                 if is_any_lost(log, self.index, relied, since=self._basis):
                     raise Collected(self.storage.url)

@@ -20,7 +20,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo, client_name
 from xver.settings import Remote
 from xver.storage.memory import MemoryStorage
-from xver.store.log import Change, Collected
+from xver.store.log import Change, Collected, Log
 from xver.store.store import Store, create_store
 from xver.sync.clones import release
 from xver.sync.elsewhere import copy_through, opener
@@ -202,7 +202,7 @@ def _send(
                 commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
                 copied = copy(repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter)
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
-            behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, uploaded, operation, ends.tombstones)
+            behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, uploaded, operation, ends)
         except Collected:
             continue
         return replace(sent, behind=behind, tags=tags)
@@ -216,7 +216,7 @@ def _move(
     refs: Mapping[str, Target],
     uploaded: Sequence[LiveIndex],
     operation: str,
-    tombstones: tuple[str, ...],
+    ends: _Ends,
 ) -> tuple[bool, tuple[str, ...]]:
     """Append the entry that makes what was sent live and moves the refs, judged anew after each lost race."""
     while True:
@@ -227,7 +227,8 @@ def _move(
         if not changes and not uploaded:
             return behind, tags
         try:
-            there.commit(Change(operation, refs=changes, add_index=tuple(uploaded), tombstones=tombstones))
+            change = Change(operation, refs=changes, add_index=tuple(uploaded), tombstones=ends.tombstones)
+            there.commit(change, check=partial(_refuse_forgotten, repo, there, targets, ends))
             return behind, tags
         except RefConflict:
             continue
@@ -255,6 +256,11 @@ def _targets(
     if wish.head is not None and not behind and now.get(HEADS + (wish.branch or "")) != wish.head:
         targets[HEADS + (wish.branch or "")] = wish.head
     return behind, tags, targets | dict.fromkeys(_revived(repo, there, targets))
+
+
+def _refuse_forgotten(repo: Repo, there: Store, targets: Mapping[str, Target | None], ends: _Ends, _: Log) -> None:
+    if not set(_revived(repo, there, targets)) <= {*ends.revived}:
+        raise Collected(there.storage.url)  # its data may not have been sent
 
 
 def _revived(repo: Repo, there: Store, targets: Mapping[str, Target | None]) -> list[str]:
@@ -329,6 +335,7 @@ class _Ends:
 
     refs: Mapping[str, Target]
     tombstones: tuple[str, ...]
+    revived: Sequence[str]
 
 
 def _lacking(
@@ -357,10 +364,9 @@ def _lacking(
         meter.advance(1)
         return is_closed is not None and is_closed(id) and id not in again
 
-    edges = [target_edge(target) for target in targets]
     meter.start("Looking for what is lacking", None, "objects")
     try:
-        found = reach(here, edges, skip=skip, missing=note, bounds=bounds)
+        found = reach(here, map(target_edge, targets), skip=skip, missing=note, bounds=bounds)
     finally:
         meter.finish()
     lacking = {id: edge for id, edge in found.items() if id not in there and id not in gone}
@@ -376,7 +382,7 @@ def _lacking(
         )
     kinds = {Kind.SNAPSHOT: TargetKind.SNAPSHOT, Kind.RUN: TargetKind.RUN}
     bare = [Target(kinds[edge.kind], edge.id) for edge in lacking.values() if edge.id in ours.forgotten]
-    return lacking, _Ends({forgotten_ref(one): one for one in bare}, tuple(id.hex() for id in gone))
+    return lacking, _Ends({forgotten_ref(one): one for one in bare}, tuple(id.hex() for id in gone), revived)
 
 
 def _is_whole(there: Store) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.support.repos import new_repo, read_tree, reopened, save
 from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
 from xver.errors import ContentNotFound
 from xver.history.bounds import bounds_of, forgotten_ref, shallow_ref
+from xver.history.reach import Edge
 from xver.history.revisions import snapshot_target
 from xver.model.ids import SnapshotId, chunk_id
 from xver.model.refs import Target
@@ -20,7 +23,9 @@ from xver.store.store import Store
 from xver.sync.fetch import fetch
 from xver.sync.pull import pull
 from xver.sync.push import push
+from xver.sync.transfer import Copied, copy_objects
 from xver.upkeep.fsck import check
+from xver.upkeep.gc import NONE, collect, marks_of
 from xver.versioning import branches
 from xver.versioning.versions import log
 
@@ -74,6 +79,34 @@ def test_a_tag_on_a_forgotten_version_brings_its_data_back(versions: tuple[Repo,
     whole.store.move("remember", {forgotten_ref(targets[1]): None})
     branches.create(whole, "tags/", "v1", targets[1].id.hex())
     push(whole, ORIGIN)
+    assert bounds_of(there(repo)).forgotten == set()
+    assert holds(there(repo), "version 1")
+
+
+@pytest.mark.parametrize("is_forgotten_late", [False, True])
+def test_what_is_brought_back_and_collected_meanwhile_is_sent(tmp_path: Path, is_forgotten_late: bool) -> None:
+    repo = new_repo(tmp_path / "work", remote=ORIGIN.url)
+    targets = []
+    for n in range(3):
+        targets.append(snapshot_target(SnapshotId(bytes.fromhex(save(repo, {"data/a": f"version {n}".encode()})))))
+        push(repo, ORIGIN)
+    branches.create(repo, "tags/", "v1", targets[1].id.hex())
+    if not is_forgotten_late:
+        forget(there(repo), targets[1])
+    seen: list[int] = []
+
+    def copy(source: Store, target: Store, edges: Iterable[Edge], **options: Any) -> Copied:
+        copied = copy_objects(source, target, edges, **options)
+        if not seen:
+            # All that the tag needs is there still, now.
+            seen.append(target.log.n)
+            if is_forgotten_late:
+                forget(there(repo), targets[1])
+            collect(there(repo), marks_of(there(repo)), NONE)
+            assert not holds(there(repo), "version 1")
+        return copied
+
+    push(repo, ORIGIN, copy=copy)
     assert bounds_of(there(repo)).forgotten == set()
     assert holds(there(repo), "version 1")
 

@@ -71,6 +71,7 @@ def put_whole(store: Store, *data: bytes) -> None:
             packer.put(Kind.CHUNK, one)
         store.move("test", {}, packer.finish())
 
+
 def test_what_only_a_delta_kept_and_a_ref_names_meanwhile_stays_with_all_below_it() -> None:
     store = create_store(MemoryStorage(), client="test")
     chunks = [random.Random(seed).randbytes(4_000) for seed in range(40)]
