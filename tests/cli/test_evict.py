@@ -36,7 +36,7 @@ def test_evict_to_a_size_says_when_that_cannot_be(alone: Workplace) -> None:
     done = alone("evict", "--to", "1kB")
     assert done.returncode == 0
     assert re.fullmatch(r"Freed 300 kB of 60. kB: origin keeps it\n", done.stdout)
-    assert re.fullmatch(r"warning: 30. kB stay: origin does not hold the rest, .*\n", done.stderr)
+    assert re.fullmatch(r"warning: 30. kB stay: that is metadata, what origin does not hold, .*\n", done.stderr)
 
 
 def test_evict_has_to_be_told_what(alone: Workplace) -> None:
@@ -44,3 +44,25 @@ def test_evict_has_to_be_told_what(alone: Workplace) -> None:
     hint = "hint: xver evict --to 50GB, xver evict PATH, or xver evict --all"
     assert alone.fails(2, "evict") == ["error: what is to go?", hint]
     assert alone.fails(2, "evict", "--to", "much")[0] == "error: no size: 'much'"
+
+
+def test_evict_of_a_wrong_word_says_so(alone: Workplace) -> None:
+    alone.ok("remote", "add", "origin", "../remote")
+    alone.save("one", d__a=BIG)
+    alone.ok("push")
+    error = ["error: none is not tracked, and nothing of it can go", "hint: xver ls shows what is"]
+    assert alone.fails(3, "evict", "none") == error
+    assert alone.ok("evict", "d/a").startswith("Freed 300 kB")
+    assert alone.ok("evict", "d/a").startswith("Nothing to free")
+
+
+def test_evict_to_a_size_goes_there_where_it_can(alone: Workplace) -> None:
+    alone.ok("remote", "add", "origin", "../remote")
+    alone.save("one", **{f"d__{number}": random.Random(number).randbytes(400) for number in range(1000)})
+    alone.ok("push")
+    size = alone.json("evict", "--all", "-n")["before"]
+    # Half of the files, without what a pack tells of each: less than half of the pack.
+    for share in (0.55, 0.5, 0.45, 0.3):
+        limit = int(size * share)
+        done = alone("evict", "--to", f"{limit}B", "--json")
+        assert (done.returncode, done.stderr) == (0, ""), share

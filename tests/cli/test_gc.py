@@ -44,3 +44,25 @@ def test_at_a_remote(tmp_path: Path) -> None:
     assert "at origin" in place.ok("gc", "--remote")
     assert "at origin" in place.ok("gc", "--remote", "origin", "-n")
     assert place("gc", "--remote", "nowhere").returncode == 3
+
+
+def test_what_is_needed_is_not_called_too_young(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "r", tmp_path, git=True)
+    place.ok("remote", "add", "origin", "../bucket")
+    place.save("one", d__a="a", d__b="b" * 9000)
+    place.ok("push")
+    assert place.ok("gc") == "Freed 0 B here: 0 packs removed\n"
+    assert place.ok("gc", "--remote") == "Freed 0 B at origin: 0 packs removed\n"
+
+
+def test_the_way_to_free_what_is_young_at_a_remote_names_the_remote(tmp_path: Path) -> None:
+    place = Workplace(tmp_path / "r", tmp_path, git=True)
+    place.ok("remote", "add", "origin", "../bucket")
+    place.save("one", d__a="a" * 90_000)
+    place.ok("push")
+    place.save("two", d__a="b" * 90_000)
+    place.ok("push")
+    place.ok("forget", "--remote", "origin", "HEAD~1")
+    assert place.ok("gc", "--remote").splitlines()[1].endswith(": xver gc --remote origin --now takes them too")
+    freed = place.ok("gc", "--remote", "origin", "--now")
+    assert not freed.startswith("Freed 0 B")

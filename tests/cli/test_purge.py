@@ -88,7 +88,7 @@ def test_another_clone_is_told_and_can_follow(alone: Workplace) -> None:
     copy.root, copy.environment = alone.root.parent / "copy", alone.environment
     done = copy("fetch")
     assert done.returncode == 0
-    assert done.stderr == "warning: 1 objects were purged at origin: xver purge --follow origin\n"
+    assert done.stderr == "warning: 1 object was purged at origin: xver purge --follow origin\n"
     assert copy("push").returncode == 0
     copy.ok("purge", "--follow", "origin", "--yes")
     assert copy("fetch").stderr == ""

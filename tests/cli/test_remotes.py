@@ -106,6 +106,7 @@ def test_rename_set_url_and_remove(place: Workplace) -> None:
     assert place.ok("push") == "archive has everything already\n"
     place.ok("remote", "remove", "archive")
     assert listed(place) == []
+    assert place.fails(3, "remote", "trust", "archive")[0] == "error: there is no remote archive"
     assert place.fails(3, "remote", "set-url", "archive", "../moved")[0] == "error: there is no remote archive"
 
 

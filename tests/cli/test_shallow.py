@@ -10,7 +10,7 @@ def test_a_shallow_clone_says_where_its_history_ends_and_how_to_get_the_rest(alo
     for word in ("one", "two", "three"):
         alone.save(word, d__a=word)
     alone.ok("push")
-    assert alone.ok("clone", "--depth", "1", "../remote", "../copy").endswith("main, 1 tracked paths, 5 B\n")
+    assert alone.ok("clone", "--depth", "1", "../remote", "../copy").endswith("main, 1 tracked path, 5 B\n")
     lines = alone.ok("log", where="../copy").splitlines()
     assert [line.split("  ")[-1] for line in lines if line.startswith("<id>")] == ["three", "two"]
     assert lines[-1] == "What came before is not here: xver fetch --unshallow"

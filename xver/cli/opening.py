@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from xver.cli.human import plural
 from xver.cli.output import Output
 from xver.repo import Repo, open_repo
 from xver.settings import Remote
@@ -51,4 +52,6 @@ def tell_moved(out: Output, name: str, moved_to: str | None) -> None:
 def tell_purged_at(out: Output, name: str, count: int) -> None:
     """Say that a remote purged what is still here."""
     if count:
-        out.warn(f"{count:,} objects were purged at {name}: xver purge --follow {name}")
+        out.warn(
+            f"{plural(count, 'object')} {'was' if count == 1 else 'were'} purged at {name}: xver purge --follow {name}"
+        )

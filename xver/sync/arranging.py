@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 
-from xver.errors import Conflict, InvalidInput
+from xver.errors import Conflict, NotFound
 from xver.model.refs import Target, parse_ref
 from xver.repo import Repo
 from xver.settings import Remote, add_remote, remove_remote, rename_remote, set_remote
@@ -105,11 +105,12 @@ def trust(repo: Repo, name: str) -> tuple[Remote | None, Remote]:
     """Trust what xver.toml says of a remote; return it as it was known, None if it was not, and as it is.
 
     Raises:
-        InvalidInput: there is no such remote, or no address.
+        NotFound: there is no such remote.
+        InvalidInput: no address.
     """
     remote = repo.settings.remotes.get(name)
     if remote is None:
-        raise InvalidInput(f"there is no remote {name}", hint="xver remote list")
+        raise NotFound(f"there is no remote {name}", hint="xver remote list")
     locate(remote.url, base=repo.root, endpoint_url=remote.endpoint_url)
     before = pinned(repo, name)
     pin(repo, remote)

@@ -79,15 +79,16 @@ def text(record: Mapping[str, Any]) -> Iterator[str]:
     is_done = any(store["entries"] for store in record["stores"])
     total = sum(one["size"] for one in record["contents"])
     verb = "Purged" if is_done else "Would purge"
-    yield f"{verb} {', '.join(what)}: {len(record['contents'])} contents, {total:,} bytes"
+    yield f"{verb} {', '.join(what)}: {_many(len(record['contents']), 'content')}, {_many(total, 'byte')}"
     for one in record["contents"]:
         stays = "" if one["erased"] else "  STAYS: something else is the same content"
-        yield f"  b3:{one['id'][:16]}  {one['size']:,} bytes  {', '.join(one['names'])}{stays}"
+        yield f"  b3:{one['id'][:16]}  {_many(one['size'], 'byte')}  {', '.join(one['names'])}{stays}"
     for store in record["stores"]:
-        yield f"{store['name']} ({store['url']}): {len(store['objects'])} objects"
+        yield f"{store['name']} ({store['url']}): {_many(len(store['objects']), 'object')}"
         if store["entries"]:
             said = ", ".join(map(str, store["entries"]))
-            yield f"  entries {said} of its log; {len(store['packs'])} packs, {store['deleted']:,} bytes deleted"
+            deleted = f"{_many(len(store['packs']), 'pack')}, {_many(store['deleted'], 'byte')} deleted"
+            yield f"  entries {said} of its log; {deleted}"
     yield f"Versions that had it: {len(record['versions'])}"
     yield from (f"  {one['id'][:12]}  {one['title']}".rstrip() for one in record["versions"])
     yield f"Runs that it touches: {len(record['runs'])}"
@@ -215,3 +216,7 @@ def _versions(one: Purge) -> str:
 def _clients(store: Store) -> list[str]:
     log = store.log
     return sorted({log.entry(n).client for n in range(max(0, log.n - _CLIENTS), log.n)})
+
+
+def _many(n: int, word: str) -> str:
+    return f"{n:,} {word}" + ("" if n == 1 else "s")

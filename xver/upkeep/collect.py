@@ -44,7 +44,7 @@ class Plan:
     """What a collection is to do, for the state after `n` entries.
 
     `remove` are packs without anything to keep, `repack` those whose rest moves to new packs, oldest first; `freed`
-    and `moved` their bytes; `spared` the bytes of packs of transfers that may still go on.
+    and `moved` their bytes; `spared` the bytes that packs of transfers that may still go on would give back.
     """
 
     n: int
@@ -100,7 +100,7 @@ def plan(
     ordered = [name for name in sorted(live, key=pack_base) if name not in spared]
     remove = [name for name in ordered if not sizes.get(name) and name not in forced]
     rest = [name for name in ordered if name not in set(remove)]
-    thin = [name for name in rest if name in forced or 2 * (sizes[name] + _ROW * counts[name] + _ENDS) < live[name]]
+    thin = [name for name in rest if name in forced or gain(live[name], sizes[name], counts[name])]
     thin += _small([name for name in rest if name not in set(thin)], live)
     repack: list[str] = []
     moved = 0
@@ -115,10 +115,21 @@ def plan(
         repack=tuple(repack),
         freed=sum(live[name] for name in (*remove, *repack)) - moved,
         moved=moved,
-        spared=sum(live[name] - sizes.get(name, 0) for name in spared),
+        spared=sum(gain(live[name], sizes.get(name, 0), counts.get(name, 0)) for name in spared),
         fence=fence if fence is not None and fence > store.log.fence else None,
         whole=frozenset(without),
     )
+
+
+def gain(size: int, stays: int, objects: int) -> int:
+    """Return the bytes that a pack of `size` gives back: 0 where it stays, as half of it or more would be moved.
+
+    `stays` are the stored bytes of the `objects` in it that are kept.
+    """
+    if not stays:
+        return size
+    rest = stays + _ROW * objects + _ENDS
+    return size - rest if 2 * rest < size else 0
 
 
 def execute(

@@ -28,7 +28,7 @@ from xver.store.kept import Kept
 from xver.store.listings import read_listing, rows_below
 from xver.store.log import Change
 from xver.store.store import Store
-from xver.upkeep.collect import execute, plan
+from xver.upkeep.collect import execute, gain, plan
 from xver.upkeep.sweep import sweep, sweepable
 
 _LASTING: Final = (HEADS, TAGS, SNAPSHOTS, KEPT)
@@ -70,16 +70,18 @@ def plan_eviction(
     own = (f"{EVICTED}{repo.clone}/",) if pins else ()
     sources = _sources(here, there, {one for name, one in there.log.refs.items() if name.startswith((*_LASTING, *own))})
     idle, used = _candidates(here, there, sources, paths, in_use=_in_use(repo) if most is not None else frozenset())
-    live, sizes = here.log.live_packs(), _all_but(here, ()).sizes()
+    live, everything = here.log.live_packs(), _all_but(here, ())
+    sizes, counts = everything.sizes(), everything.counts()
     total = left = sum(live.values())
     chosen: list[_Candidate] = []
     for one in (*idle, *used):
         if most is not None and left <= most:
             break
         name = one.place.container.name
-        left += _gain(live[name], sizes[name])
+        left += gain(live[name], sizes[name], counts[name])
         sizes[name] -= one.place.stored
-        left -= _gain(live[name], sizes[name])
+        counts[name] -= 1
+        left -= gain(live[name], sizes[name], counts[name])
         chosen.append(one)
     ids = frozenset(one.place.id for one in chosen)
     freed = plan(here, _all_but(here, ids)).freed if ids else 0
@@ -235,13 +237,6 @@ def _all_but(here: Store, ids: Collection[bytes]) -> Kept:
                 batch = []
     kept.mark(batch)
     return kept
-
-
-def _gain(size: int, stays: int) -> int:
-    """Return what collecting gains of a pack, as collect.py decides."""
-    if not stays:
-        return size
-    return size - stays if 2 * stays < size else 0
 
 
 def _pin(repo: Repo, there: Store, pins: Collection[Target], *, keeps_old: bool) -> None:

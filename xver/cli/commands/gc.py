@@ -46,10 +46,11 @@ def gc(out: Output, remote: str | None, dry_run: bool, now: bool, as_json: bool)
     repo = opened(out)
     if remote is None:
         store, mark, patience, where = repo.store, marks_here(repo), LOCAL, "here"
+        again = "xver gc --now"
     else:
         chosen = choose_remote(repo, remote or None)
         store, patience, where = open_remote(repo, chosen), REMOTE, f"at {chosen.name}"
-        mark = marks_of(store)
+        mark, again = marks_of(store), f"xver gc --remote {chosen.name} --now"
     patience = NONE if now else patience
     outlook = look(store, mark, patience)
     plan = outlook.plan
@@ -77,7 +78,7 @@ def gc(out: Output, remote: str | None, dry_run: bool, now: bool, as_json: bool)
         )
         for one in losing:
             out.line(f"  loses data: {one}")
-        _tell_waiting(out, plan.spared, sum(stat.size for stat in outlook.garbage.later))
+        _tell_waiting(out, again, plan.spared, sum(stat.size for stat in outlook.garbage.later))
         return
     done = collect(store, mark, patience, outlook=outlook, meter=out.meter())
     if as_json:
@@ -100,11 +101,11 @@ def gc(out: Output, remote: str | None, dry_run: bool, now: bool, as_json: bool)
         out.warn(f"{pack} is damaged and stays as it is: xver fsck")
     moved = f", {size(done.done.moved)} packed again" if done.done.moved else ""
     out.note(f"Freed {size(done.deleted)} {where}: {plural(done.done.removed, 'pack')} removed{moved}")
-    _tell_waiting(out, done.spared, done.waiting)
+    _tell_waiting(out, again, done.spared, done.waiting)
 
 
-def _tell_waiting(out: Output, spared: int, waiting: int) -> None:
+def _tell_waiting(out: Output, again: str, spared: int, waiting: int) -> None:
     if spared:
-        out.note(f"{size(spared)} nothing needs are too young to be sure of: xver gc --now takes them too")
+        out.note(f"{size(spared)} nothing needs are too young to be sure of: {again} takes them too")
     if waiting:
         out.note(f"{size(waiting)} are deleted by a gc a day from now: somebody may be reading them")

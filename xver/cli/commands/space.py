@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from xver.cli.human import parse_size, size
 from xver.cli.opening import opened
 from xver.cli.output import Output, pass_output
 from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError, TransientStorageError
+from xver.repo import Repo
 
 
 @click.command(cls=Command, exits=(NotFound, Conflict, StorageError, TransientStorageError))
@@ -38,7 +40,7 @@ def evict(
 
     The files you work with stay: what goes is the copy in the store. The remote is asked anew what it holds, and keeps
     it for this clone. Old versions go first, what xver.lock names last; what was not pushed never goes. `xver cat`
-    reads what is gone from the remote, `xver pull` brings it back.
+    reads what is gone from the remote, `xver pull --no-checkout` brings back what xver.lock names.
 
     Examples:
       xver evict --to 50GB
@@ -59,8 +61,10 @@ def evict(
         there = open_remote(repo, remote, ahead=("packs/",))
     except RepositoryNotFound as error:
         raise RepositoryNotFound(f"nothing was pushed to {remote.name} yet", hint="xver push") from error
-    chosen = () if everything else expand(repo, paths, start=Path.cwd())
+    chosen: Sequence[str] = () if everything else expand(repo, paths, start=Path.cwd())
     found = plan_eviction(repo, there, paths=chosen, most=limit, pins=not read_only)
+    if paths and not found.ids:
+        _refuse_unknown(repo, chosen)
     freed = found.freed
     if not dry_run and found.ids:
         freed = free(repo, there, remote.name, found, pins=not read_only, meter=out.meter())
@@ -72,4 +76,14 @@ def evict(
         done = "Would free" if dry_run else "Freed"
         out.note(f"{done} {size(freed)} of {size(found.size)}: {remote.name} keeps it")
     if limit is not None and found.size - freed > limit:
-        out.warn(f"{size(found.size - freed)} stay: {remote.name} does not hold the rest, or not in packs of its own")
+        rest = f"metadata, what {remote.name} does not hold, and packs mostly of such"
+        out.warn(f"{size(found.size - freed)} stay: that is {rest}")
+
+
+def _refuse_unknown(repo: Repo, paths: Sequence[str]) -> None:
+    """Refuse a path of which nothing can go and that nothing tracked has anything to do with: it is a wrong word."""
+    from xver.model.paths import is_below
+
+    for path in paths:
+        if path and not any(is_below(path, top) or is_below(top, path) for top in repo.lock.entries):
+            raise NotFound(f"{path} is not tracked, and nothing of it can go", hint="xver ls shows what is")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from xver.cli.command import Command
-from xver.cli.human import count, size
+from xver.cli.human import count, plural, size
 from xver.cli.opening import tell_purged
 from xver.cli.output import Output, Styled, pass_output
 from xver.errors import AlreadyExists, NotFound, RepositoryNotFound, StorageError
@@ -87,7 +87,7 @@ def clone(
         tell_purged(out, repo)
     entries = repo.lock.entries
     total = sum(entry.size for entry in entries.values())
-    out.note(f"Cloned into {target}: {branch_name(repo)}, {count(len(entries))} tracked paths, {size(total)}")
+    out.note(f"Cloned into {target}: {branch_name(repo)}, {plural(len(entries), 'tracked path')}, {size(total)}")
 
 
 @click.command(cls=Command)
