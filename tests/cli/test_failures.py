@@ -47,6 +47,12 @@ def test_the_documented_exit_codes_are_those() -> None:
     assert [(int(code), name, meaning) for code, name, meaning in rows] == list(exit_rows())
 
 
+def test_damage_without_a_hint_of_its_own_leads_to_the_check() -> None:
+    code, lines = explain(errors.CorruptData("object b3:00 is damaged"))
+    assert (code, lines[0]) == (10, "error: object b3:00 is damaged")
+    assert lines[1].startswith("hint: xver fsck --data ")
+
+
 def test_codes_are_such_as_shells_leave_to_programs() -> None:
     assert all(2 <= code < 64 for code in EXIT_CODES.values())
     codes = {code for code, _, _ in exit_rows()}

@@ -163,6 +163,12 @@ def _explain(error: BaseException) -> tuple[str, str | None]:
     match error:
         case ContentNotFound():
             return error.message, error.hint or "xver fetch gets the history, xver pull the data"
+        case CorruptData():
+            return (
+                error.message,
+                error.hint
+                or "xver fsck --data (at a remote: --remote --data) tells what is damaged, with --repair it mends that",
+            )
         case XverError():
             return error.message, error.hint
         case click.NoSuchOption():

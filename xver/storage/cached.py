@@ -80,6 +80,11 @@ class CachedStorage(Storage):
             same = self._inner.get(newest) == self._cache.get(newest)
         except NotFound:
             same = False
+        if not same and self._inner.stat("xver.json") is None:
+            raise CorruptData(
+                f"{self.url} held a store, and holds none now",
+                hint="is it mounted, is the address right? If it is lost: xver remote set-url NAME URL, then xver push",
+            )
         if not same:
             raise CorruptData(
                 f"{self.url} is not what it was: log entry {_number(newest)} has changed or is gone",

@@ -81,6 +81,14 @@ def test_a_copy_that_is_forgotten_is_fetched_anew(cached: CachedStorage, cache: 
     assert not cached.forget("index/0.f")
 
 
+def test_a_remote_that_is_gone_whole_is_told_as_such(cached: CachedStorage, inner: FaultyStorage) -> None:
+    cached.catch_up()
+    for stat in list(inner.list("")):
+        inner.delete(stat.key)
+    with pytest.raises(CorruptData, match="held a store, and holds none now"):
+        cached.catch_up()
+
+
 @pytest.mark.parametrize("change", ["rewritten", "gone"])
 def test_a_log_that_changed_behind_what_we_remember_is_refused(
     cached: CachedStorage, inner: FaultyStorage, change: str
