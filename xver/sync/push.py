@@ -150,9 +150,8 @@ def push(
     moved = wish.branch if wish.head is not None and before.get(HEADS + (wish.branch or "")) != wish.head else None
     fresh = [name for name, one in refs.items() if before.get(name) != one]
     commits = sum(name.startswith(SNAPSHOTS) for name in fresh) if repo.git is not None else sent.commits
-    now = there.log.refs
     names = [*refs, *([] if wish.head is None else [HEADS + (wish.branch or "")])]
-    targets = tuple(dict.fromkeys(now[name] for name in names if name in now))
+    targets = tuple(dict.fromkeys(there.log.refs[name] for name in names if name in there.log.refs))
     fresh_runs = sum(name.startswith(RUNS) for name in fresh)
     return Pushed(moved, wish.label, commits, fresh_runs, sent.size, sent.packs, targets)
 
