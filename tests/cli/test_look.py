@@ -114,3 +114,10 @@ def test_cat_of_a_link_is_its_target(alone: Workplace) -> None:
     (alone.root / "link").symlink_to("/etc/passwd")
     alone.ok("add", "link")
     assert alone("cat", "link").stdout == "/etc/passwd"
+
+
+def test_an_address_of_this_repository_is_told_how_to_be_typed(filled: Workplace) -> None:
+    for command in ("cat", "ls"):
+        said = filled.fails(2, command, "xver://d/a@HEAD~1")
+        assert said[0] == "error: xver://d/a@HEAD~1 is no address of a remote's file"
+        assert said[1].endswith("for a repository here: path --rev version")

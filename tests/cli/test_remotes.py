@@ -165,3 +165,19 @@ class TestCheck:
         assert (found["atomic_create"], found["ok"]) == (False, False)
         write(alone)
         assert "several writers" in alone.fails(12, "push")[0]
+
+
+def test_a_name_that_a_remote_cannot_have_is_told_as_such(place: Workplace) -> None:
+    assert place.fails(2, "remote", "add", "my lab", "../lab")[0] == (
+        "error: not a name for a branch, tag or remote: 'my lab'"
+    )
+
+
+def test_a_push_that_only_sends_again_what_was_cut_short_says_where_to(alone: Workplace) -> None:
+    alone.ok("remote", "add", "origin", "../remote")
+    alone.save("one", d__a="a" * 300)
+    alone.ok("push")
+    [pack] = (alone.root.parent / "remote" / "packs").glob("*.data")
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:20])
+    assert alone.ok("push").startswith("Sent to origin  0 commits  0 runs  ")

@@ -53,7 +53,10 @@ def look_up(text: str, rev: str | None) -> tuple[Tree, str]:
     """
     scheme, _, below = text.partition("://")
     if not scheme.startswith("xver+"):
-        raise InvalidInput(f"{text} is no address of a versioned file", hint="xver+s3://bucket/prefix//path@version")
+        raise InvalidInput(
+            f"{text} is no address of a remote's file",
+            hint="xver+s3://bucket/prefix//path@version; for a repository here: path --rev version",
+        )
     address = parse_address(below, is_remote=True)
     source = RemoteSource(f"{scheme.removeprefix('xver+')}://{address.store}")
     return source.tree(rev if address.rev is None else address.rev), address.path

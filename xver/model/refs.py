@@ -59,5 +59,7 @@ def parse_target(text: str) -> Target:
 def parse_ref(name: str) -> str:
     """Return a valid name of a ref; raises `InvalidInput` for what git would refuse in a branch's."""
     if not name or len(name) > _NAME_MAX or _BAD.search(name) or name == "@":
-        raise InvalidInput(f"not a name for a branch or tag: {name[:80]!r}", hint="use letters, digits, '-', '_', '/'")
+        raise InvalidInput(
+            f"not a name for a branch, tag or remote: {name[:80]!r}", hint="use letters, digits, '-', '_', '/'"
+        )
     return name

@@ -113,7 +113,10 @@ def _say(out: Output, remote: Remote, done: Pushed, seconds: float) -> None:
         return
     head: list[Text] = [" ", done.branch, " ", Styled((done.head or "")[:7], "id")] if done.branch else []
     sent = f"{size(done.size)} in {plural(done.packs, 'pack')}  ({duration(seconds)})"
-    out.note("Pushed", *head, f"  {plural(done.commits, 'commit')}  {plural(done.runs, 'run')}  {sent}")
+    out.note(
+        *(("Pushed", *head) if head else (f"Sent to {remote.name}",)),
+        f"  {plural(done.commits, 'commit')}  {plural(done.runs, 'run')}  {sent}",
+    )
 
 
 def _verify(out: Output, repo: Repo, remote: Remote, targets: tuple[Target, ...]) -> None:
