@@ -23,6 +23,7 @@ _PSEUDO: Final = (
     "REVERT_HEAD",
     "REBASE_HEAD",
     "FETCH_HEAD",
+    "MERGE_AUTOSTASH",
     "rebase-merge/autostash",
     "rebase-apply/autostash",
     "rebase-merge/orig-head",

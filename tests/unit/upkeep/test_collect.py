@@ -204,7 +204,7 @@ class TestGit:
         return data
 
     @pytest.mark.parametrize(
-        "place", ["reset", "branch", "merged away", "stash", "staged", "worktree", "tag", "amended"]
+        "place", ["reset", "branch", "merged away", "stash", "autostash", "staged", "worktree", "tag", "amended"]
     )
     def test_whatever_git_can_reach_is_kept(self, git_repo: Repo, place: str) -> None:
         self.commit(git_repo, 1)
@@ -226,6 +226,16 @@ class TestGit:
             case "stash":
                 data = self.version(git_repo, 2)
                 self.git(git_repo, "stash", "-q")
+            case "autostash":
+                self.git(git_repo, "branch", "other")
+                for branch in ("other", "main"):
+                    self.git(git_repo, "switch", "-q", branch)
+                    write_tree(git_repo.root, {"text": branch.encode()})
+                    self.git(git_repo, "add", "text")
+                    self.git(git_repo, "commit", "-q", "-m", branch)
+                data = self.version(git_repo, 2)
+                with pytest.raises(subprocess.CalledProcessError):
+                    self.git(git_repo, "merge", "-q", "--autostash", "other")
             case "staged":
                 data = self.version(git_repo, 2)
                 self.git(git_repo, "checkout", "-q", "HEAD~0")
