@@ -1,4 +1,4 @@
-"""`xver add` and `xver push` are killed at seeded random moments: the next command works and nothing is lost."""
+"""`xver add`, `xver push` and `xver gc` are killed at seeded moments: the next command works, nothing is lost."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import pytest
 
 import xver
 from tests.support.repos import new_repo, read_tree, save, write_tree
-from xver.repo import open_repo
+from xver.repo import Repo, open_repo
+from xver.settings import Remote
 from xver.storage.local import LocalStorage
 from xver.store.store import open_store
 from xver.sync.pull import clone
-from xver.upkeep.fsck import check
+from xver.sync.push import push
+from xver.upkeep.fsck import EVERYTHING, check, check_remote
 from xver.versioning.branches import switch
+from xver.versioning.restoring import checkout
 
 FILES = {f"data/{n}": random.Random(n).randbytes(20_000 + 30_000 * (n % 40)) for n in range(60)}
 
@@ -107,6 +110,66 @@ def kill_pushes(root: Path, count: int) -> int:
     return killed
 
 
+def with_garbage(root: Path) -> Repo:
+    """Make a repository, pushed to `remote` beside it, of whose first version a collection takes most."""
+    repo = new_repo(root, dict(list(FILES.items())[:20]), remote="../remote")
+    first = repo.store.log.refs["heads/main"].id.hex()
+    push(repo, Remote("origin", "../remote"))
+    changed = {name: random.Random(f"{name} changed").randbytes(10_000) for name in list(FILES)[:15]}
+    save(open_repo(root), changed)
+    finish(root, "push")
+    finish(root, "forget", first)
+    finish(root, "forget", "--remote", "origin", first)
+    return open_repo(root)
+
+
+def kill_collections(root: Path, count: int, *, at_remote: bool) -> int:
+    """Kill collections; return how many were still at work. Afterwards nothing is lost and the next one finishes."""
+    killed = 0
+    words = ("gc", "--remote", "origin", "--now") if at_remote else ("gc", "--now")
+    files = read_tree(with_garbage(root / "pristine" / "work").root)
+    shutil.copytree(root / "pristine", root / "first")
+    moments = killed_moments(lambda: command(root / "first" / "work", *words), 3 + at_remote, count)
+    for number, moment in enumerate(moments):
+        trial = root / f"gc-{number}"
+        work, remote = trial / "work", trial / "remote"
+        shutil.copytree(root / "pristine", trial)
+        before = sizes(remote if at_remote else work / ".xver" / "store")
+        killed += kill_after(command(work, *words), moment)
+        is_sound(trial)
+        finish(work, *words)
+        is_whole(trial, files)
+        storage = LocalStorage(remote if at_remote else work / ".xver" / "store")
+        assert {stat.key for stat in storage.list("packs/")} == set(open_store(storage, client="t").log.live_packs())
+        assert sizes(Path(storage.url)) < before / 2
+        shutil.rmtree(trial)
+    return killed
+
+
+def sizes(store: Path) -> int:
+    return sum(path.stat().st_size for path in (store / "packs").iterdir())
+
+
+def is_sound(trial: Path) -> None:
+    """Both stores are whole to their last frame."""
+    there = open_store(LocalStorage(trial / "remote"), client="test")
+    assert there.log.verify() == []
+    assert check_remote(there, sample=EVERYTHING).damage == ()
+    assert check(open_repo(trial / "work"), sample=EVERYTHING).damage == ()
+
+
+def is_whole(trial: Path, files: dict[str, bytes]) -> None:
+    """Both stores are sound, and each gives the last version back."""
+    is_sound(trial)
+    work, remote = trial / "work", trial / "remote"
+    shutil.rmtree(work / "data")
+    checkout(open_repo(work), [])
+    assert read_tree(work) == files
+    clone(str(remote), trial / "copy")
+    assert read_tree(trial / "copy") == files
+    shutil.rmtree(trial / "copy")
+
+
 def test_add_killed(tmp_path: Path) -> None:
     assert kill_adds(tmp_path, 5) >= 1
 
@@ -125,6 +188,18 @@ def test_add_killed_often(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_push_killed_often(tmp_path: Path) -> None:
     assert kill_pushes(tmp_path, 100) >= 50
+
+
+@pytest.mark.parametrize("at_remote", [False, True], ids=["here", "at a remote"])
+def test_gc_killed(tmp_path: Path, at_remote: bool) -> None:
+    assert kill_collections(tmp_path, 5, at_remote=at_remote) >= 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("at_remote", [False, True], ids=["here", "at a remote"])
+def test_gc_killed_often(tmp_path: Path, at_remote: bool) -> None:
+    assert kill_collections(tmp_path, 100, at_remote=at_remote) >= 50
 
 
 def test_a_second_version_survives_a_killed_add(tmp_path: Path) -> None:
