@@ -26,7 +26,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.kept import Kept
 from xver.store.listings import read_listing, rows_below
-from xver.store.log import Change
+from xver.store.log import Change, Collected
 from xver.store.store import Store
 from xver.upkeep.collect import execute, gain, plan
 from xver.upkeep.sweep import sweep, sweepable
@@ -47,6 +47,8 @@ class Eviction:
     pins: frozenset[Target] = field(repr=False)
     size: int
     after: int
+    state: object = None
+    """What collections and forgetting had done at the remote."""
 
     @property
     def freed(self) -> int:
@@ -85,7 +87,7 @@ def plan_eviction(
         chosen.append(one)
     ids = frozenset(one.place.id for one in chosen)
     freed = plan(here, _all_but(here, ids)).freed if ids else 0
-    return Eviction(ids, frozenset(one.pin for one in chosen), total, total - freed)
+    return Eviction(ids, frozenset(one.pin for one in chosen), total, total - freed, _state(there))
 
 
 def evict(
@@ -97,13 +99,16 @@ def evict(
     written there.
 
     Raises:
-        Collected: the remote was cleaned up since the plan was made; nothing was changed.
+        Collected: the remote was cleaned up, or forgot something, since the plan was made; nothing was changed.
         StorageError: the remote cannot be written to.
     """
     here = repo.store
     before = {id for id in here.promises.of(remote) if id not in here}
     if pins:
         _pin(repo, there, eviction.pins, keeps_old=bool(before))
+    there.refresh()
+    if _state(there) != eviction.state:
+        raise Collected(there.storage.url)  # the refs there may keep less than was planned with
     here.promises.replace(remote, before | eviction.ids)
     packs = frozenset(here.log.live_packs())
 
@@ -117,6 +122,10 @@ def evict(
     here.refresh()
     sweep(here, sweepable(here))
     return done.freed
+
+
+def _state(there: Store) -> object:
+    return there.log.collected, bounds_of(there)
 
 
 class _Source(NamedTuple):

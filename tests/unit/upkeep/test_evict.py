@@ -13,6 +13,7 @@ from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
 from tests.unit.sync.sides import ORIGIN
 from xver.errors import ContentNotFound, CorruptData, DirtyWorktree, NotFound
+from xver.history.bounds import forgotten_ref
 from xver.model.entries import File
 from xver.model.ids import Kind
 from xver.model.paths import parse_path
@@ -20,7 +21,7 @@ from xver.model.refs import EVICTED, HEADS
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.content import read_content
-from xver.store.log import Change
+from xver.store.log import Change, Collected
 from xver.store.store import Store, open_store
 from xver.sync.elsewhere import read_through
 from xver.sync.fetch import fetch_data
@@ -341,3 +342,21 @@ class TestAnotherRemote:
         with pytest.raises((ContentNotFound, CorruptData)):
             push(repo, self.BACKUP)
         assert not open_remote(repo, self.BACKUP).log.refs
+
+
+@pytest.mark.parametrize("is_pinned", [False, True])
+def test_what_is_forgotten_there_after_the_plan_is_not_given_up(tmp_path: Path, is_pinned: bool) -> None:
+    repo = new_repo(tmp_path / "work", OLD, remote=ORIGIN.url)
+    push(repo, ORIGIN)
+    old = open_remote(repo, ORIGIN).log.refs[HEADS + "main"]
+    save(repo, NEW)
+    push(repo, ORIGIN)
+    there = open_remote(repo, ORIGIN)
+    if is_pinned:
+        evict(repo, there, "origin", plan_eviction(repo, there, paths=["other"]))
+    planned = plan_eviction(repo, there)
+    other = open_remote(repo, ORIGIN)
+    other.move("forget", {forgotten_ref(old): old})
+    with pytest.raises(Collected):
+        evict(repo, there, "origin", planned)
+    assert planned.ids <= chunks(reopened(repo).store)
