@@ -22,6 +22,7 @@ from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.progress import SILENT, Meter
 from xver.store.kept import Kept
 from xver.store.log import Change, Collected, Log, pack_base
+from xver.store.relied import lists_purged
 from xver.store.replacing import without_packs
 from xver.store.store import Store
 
@@ -196,7 +197,9 @@ def _do(
         if store.log.n != kept.n:
             if again is None:
                 raise Overtaken(store.storage.url)
-            kept = again(kept)
+            before, kept = kept.n, again(kept)
+            if moved is not None and _is_stale(store, moved, since=before):
+                moved = None
         if moved is None:
             moved = _move(store, kept, step.repack, whole, meter)
         held = set(moved.ids)
@@ -222,6 +225,12 @@ def _do(
         back = 0 if moved.index is None or not gone else sum(moved.index.packs.values())
         return kept, Done(len(gone), size - back, back, 1, moved.damaged)
     raise Overtaken(store.storage.url)
+
+
+def _is_stale(store: Store, moved: _Moved, *, since: int) -> bool:
+    """Tell whether what was packed again may not become live (rule R1): a base may be gone, or an object purged."""
+    added = [] if moved.index is None else [moved.index]
+    return store.log.is_collected_since(since) or lists_purged(store.log, store.index, added)
 
 
 def _entry(store: Store, kept: Kept, gone: Collection[str], moved: _Moved, fence: int | None, operation: str) -> Change:

@@ -99,7 +99,8 @@ def collect(
         fresh, before = Kept(store, lost=lost), ends
         ends = bounds_of(store)
         # What is marked has everything below it marked, but for what was not here, or behind a bound, and is no more.
-        if not older.absent and before.forgotten <= ends.forgotten and before.shallow <= ends.shallow:
+        grew = before.forgotten <= ends.forgotten and before.shallow <= ends.shallow
+        if grew and not older.absent and before.purged == ends.purged:
             fresh.take_over(older)
         mark(fresh)
         fresh.mark_bases()

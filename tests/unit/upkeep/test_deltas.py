@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from xver.model.refs import KEPT, Target, TargetKind
 from xver.storage.memory import MemoryStorage
 from xver.store.log import Change
 from xver.store.store import Store, create_store, open_store
+from xver.upkeep import collect as collect_module
 from xver.upkeep.collect import execute, plan
 from xver.upkeep.gc import NONE, collect, look, marks_of
 
@@ -92,3 +95,33 @@ def test_what_only_a_delta_kept_and_a_ref_names_meanwhile_stays_with_all_below_i
     other.move("keep", {KEPT + "old": Target(TargetKind.CONTENT, object_id(Kind.NODE, old))})
     collect(store, marks_of(store), NONE, outlook=outlook)
     assert [id for id, _ in ids[:33] if id not in store] == []
+
+
+@pytest.mark.parametrize("comes", ["a tombstone", "a collection"])
+def test_what_was_packed_again_goes_live_only_as_rule_r1_allows(monkeypatch: pytest.MonkeyPatch, comes: str) -> None:
+    store = create_store(MemoryStorage(), client="test")
+    rest = random.Random(2).randbytes(1_000)
+    put(store, OLD)
+    with store.packer() as packer:
+        for data in (NEW, NOISE, rest):
+            packer.put(Kind.CHUNK, data, near=[chunk_id(OLD)] if data is NEW else [])
+        store.move("test", {}, packer.finish())
+    ids = {"new": chunk_id(NEW), "rest": chunk_id(rest)}
+    store.move("keep", {KEPT + name: Target(TargetKind.CONTENT, id) for name, id in ids.items()})
+    other = open_store(store.storage, client="other")
+    move, n = collect_module._move, store.log.n
+
+    def moved(*words: Any) -> Any:
+        done = move(*words)
+        if other.log.n == n:
+            if comes == "a tombstone":
+                other.log.append(Change("purge", tombstones=(ids["new"].hex(),)))
+            else:
+                other.move("forget", {KEPT + "new": None})
+                execute(other, replace(plan(other, [ids["rest"]]), repack=()))
+        return done
+
+    monkeypatch.setattr(collect_module, "_move", moved)
+    collect(store, marks_of(store), NONE)
+    assert ids["rest"] in store
+    assert ids["new"] not in store
