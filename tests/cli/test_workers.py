@@ -72,7 +72,14 @@ def test_ctrl_c_in_the_middle_leaves_a_repository_that_goes_on(alone: Workplace)
     alone.write(**{f"data__{number}": os.urandom(3_000_000) for number in range(40)})
     command = [sys.executable, "-m", "xver", "add", "data", "--to", "origin", "--executor", "processes:1"]
     process = subprocess.Popen(
-        command, cwd=alone.root, env=alone.environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=alone.root,
+        env=alone.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What a shell starts in the background would ignore Ctrl-C, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     packs = alone.root.parent / "remote" / "tmp"
     while process.poll() is None and not (packs.is_dir() and any(packs.iterdir())):

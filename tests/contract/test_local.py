@@ -99,6 +99,7 @@ class TestCached(FolderContract):
     @pytest.mark.parametrize("change", ["gone", "rewritten"])
     def test_a_log_that_went_back_is_noticed(self, storage: Storage, change: str) -> None:
         assert isinstance(storage, CachedStorage)
+        self.store(storage, "xver.json", b"the marker")
         for n in range(3):
             self.store(storage, f"log/{n:010d}", b"entry %d" % n)
         storage.catch_up()
