@@ -71,7 +71,8 @@ for n in range(versions):
         print("pushing", flush=True)
     print("pushed", saved, flush=True)
     if before is not None:
-        run("forget", "--remote", "origin", before)
+        while not run("forget", "--remote", "origin", before, may_be=7):
+            print("again", flush=True)  # what a collection of the same moment asks for
     before = saved
 """
 COLLECTOR = """

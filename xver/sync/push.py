@@ -13,7 +13,7 @@ from xver.git import history as git_history
 from xver.history.bounds import Bounds, bounds_of, forgotten_ref, forgotten_runs
 from xver.history.closed import closed_in
 from xver.history.graph import is_ancestor
-from xver.history.reach import Edge, reach, reached, target_edge
+from xver.history.reach import Edge, reach, target_edge
 from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import FORGOTTEN, HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
@@ -124,7 +124,6 @@ def push(
     there = open_or_create_remote(repo, remote, single_writer=single_writer)
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
-    there.reaches = partial(reached, repo.store, holder=there)
     wish, refs = _wish(repo, there, runs=runs)
     before = dict(there.log.refs)
     heals = bool(lost) or _is_work_tree(there)

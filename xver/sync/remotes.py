@@ -6,12 +6,14 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hashlib import blake2b
 from os import urandom
 from pathlib import Path
 from typing import Final
 
 from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError
+from xver.history.reach import reached
 from xver.repo import Repo, client_name
 from xver.settings import EVERY_BRANCH, Remote
 from xver.storage.base import Storage
@@ -75,6 +77,8 @@ def ordered_remotes(repo: Repo) -> list[Remote]:
 def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Store:
     """Open the store at a remote; what lies below the prefixes `ahead` is listed on the way.
 
+    What changes of its refs rely on (rule R1) is read here, where the records of whoever changes them are.
+
     Raises:
         RepositoryNotFound: nothing was pushed there yet.
         Conflict: it holds another repository.
@@ -83,7 +87,9 @@ def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Sto
     """
     storage = _storage(repo, remote)
     storage.catch_up(*ahead)
-    return open_at(storage, remote, repository=repo.store.repository)
+    there = open_at(storage, remote, repository=repo.store.repository)
+    there.reaches = partial(reached, repo.store, holder=there)
+    return there
 
 
 @contextlib.contextmanager

@@ -18,9 +18,11 @@ from xver.model.refs import HEADS, TAGS, TargetKind
 from xver.repo import Repo
 from xver.settings import Retention
 from xver.store.log import Change
+from xver.sync.push import push
+from xver.sync.remotes import open_remote
 from xver.upkeep.forget import Plan, Rule, forget, plan_by_name, plan_by_rule
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect_here
+from xver.upkeep.gc import NONE, collect, collect_here, marks_of
 from xver.upkeep.past import History, past_in_store, tips
 from xver.versioning import branches
 from xver.versioning.commits import commit_merge
@@ -170,3 +172,19 @@ def test_many_versions_are_forgotten_in_entries_that_are_not_too_large(repo: Rep
         by_rule=True,
     )
     assert bounds_of(Repo(repo.places).store).forgotten == set(many)
+
+
+def test_a_collection_between_the_plan_and_the_entry_stops_nobody_at_a_remote(tmp_path: Path) -> None:
+    repo = new_repo(tmp_path / "work", remote=str(tmp_path / "remote"))
+    (remote,) = repo.settings.remotes.values()
+    ids = []
+    for n in range(3):
+        ids.append(save(repo, {"data/a": random.Random(n).randbytes(200_000)}))
+        push(repo, remote)
+    there, other = open_remote(repo, remote), open_remote(repo, remote)
+    plan = plan_by_name(past_in_store(repo, there, tips(repo, there)).versions, [ids[1]])
+    first = plan_by_name(past_in_store(repo, other, tips(repo, other)).versions, [ids[0]])
+    forget(other, first, TargetKind.SNAPSHOT, by_rule=True)
+    assert collect(other, marks_of(other), NONE).done.removed
+    forget(there, plan, TargetKind.SNAPSHOT, by_rule=True)
+    assert bounds_of(there).forgotten == {bytes.fromhex(id) for id in ids[:2]}
