@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
 from typing import BinaryIO, Final
 
 from xver.errors import NotFound, StorageError, TransientStorageError, XverError
@@ -99,6 +100,7 @@ class CloudStorage(Storage):
         self._root = f"{address.prefix}/" if address.prefix else ""
         self._connect = connect
         self._by_process: dict[int, Client] = {}
+        self._connecting: dict[int, Lock] = {}
 
     @property
     def url(self) -> str:
@@ -215,8 +217,10 @@ class CloudStorage(Storage):
         if client is None:
             if self._by_process:
                 _leave_parent()
-            # Two threads may both make one; both use the one that is kept.
-            client = self._by_process.setdefault(process, self._connect())
+            # To connect takes most of the time of a short command: of several threads one does it.
+            with self._connecting.setdefault(process, Lock()):
+                client = self._by_process.get(process) or self._connect()
+                self._by_process[process] = client
         return client
 
     def _send(self, key: str, body: Body, *, is_new: bool = False) -> None:

@@ -85,7 +85,10 @@ def open_remote(repo: Repo, remote: Remote, *, ahead: Sequence[str] = ()) -> Sto
         CorruptData: it went back to an earlier state.
         StorageError: it cannot be reached.
     """
-    storage = _storage(repo, remote)
+    return _open(repo, remote, _storage(repo, remote), *ahead)
+
+
+def _open(repo: Repo, remote: Remote, storage: CachedStorage, *ahead: str) -> Store:
     storage.catch_up(*ahead)
     there = open_at(storage, remote, repository=repo.store.repository)
     there.reaches = partial(reached, repo.store, holder=there)
@@ -119,10 +122,10 @@ def open_or_create_remote(repo: Repo, remote: Remote, *, single_writer: bool = F
     Raises:
         StorageError: two writers could both believe that they won there.
     """
+    storage = _storage(repo, remote)
     try:
-        there = open_remote(repo, remote, ahead=("packs/",))
+        there = _open(repo, remote, storage, "packs/")
     except RepositoryNotFound:
-        storage = _storage(repo, remote)
         try:
             probe(storage)
             is_atomic = True
@@ -131,7 +134,7 @@ def open_or_create_remote(repo: Repo, remote: Remote, *, single_writer: bool = F
                 raise
             is_atomic = False
         create_store(storage, client=client_name(), repository=repo.store.repository, single_writer=not is_atomic)
-        there = open_remote(repo, remote)
+        there = _open(repo, remote, storage)
     if there.log.moved_to is not None:
         raise HasMoved(f"{remote.name} ({remote.url})", there.log.moved_to, name=remote.name)
     if not single_writer and is_for_single_writer(there.storage):
