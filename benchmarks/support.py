@@ -22,6 +22,7 @@ Command: TypeAlias = "Sequence[str]"
 
 MiB: Final = 1 << 20
 GiB: Final = 1 << 30
+_PATIENCE: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,20 @@ def run(command: Command, *, cwd: Path, env: Mapping[str, str]) -> None:
 def timed(command: Command, *, cwd: Path, env: Mapping[str, str], flush: bool = False) -> Timing:
     """Time a command; with `flush` until its data are on the disk, which is what `sync -f` waits for.
 
-    What was written before is on the disk when the clock starts. Raises FailedCommand.
+    What was written before is on the disk when the clock starts. Raises FailedCommand, also after ten minutes.
     """
     flush_disk(cwd)
     with tempfile.TemporaryFile(dir=cwd.parent) as output:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT)
         memory = _PeakMemory(process.pid)
-        status = process.wait()
+        try:
+            status = process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            memory.stop()
+            raise FailedCommand(f"given up after {_PATIENCE} s") from None
         if flush:
             flush_disk(cwd)
         seconds = time.perf_counter() - start

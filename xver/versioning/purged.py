@@ -34,7 +34,8 @@ def without_purged(repo: Repo, plan: Plan) -> Plan:
     purged = bounds_of(repo.store).purged
     if not purged:
         return plan
-    return replace(plan, write=tuple(row for row in plan.write if _id(row.entry) not in purged))
+    write = tuple(row for row in plan.write if _id(row.entry) not in purged)
+    return plan if len(write) == len(plan.write) else replace(plan, write=write, around=None)
 
 
 def _id(entry: Entry) -> bytes | None:

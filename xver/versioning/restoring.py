@@ -88,8 +88,11 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) ->
         execute_checkout(repo.root, plan, read)
         repo.stat_index.remove(plan.path)
     for plan in plans:
-        execute_checkout(repo.root, plan, read)
-        compare_path(repo, plan.path, plan.entry)
+        done = plan.done(execute_checkout(repo.root, plan, read))
+        if done is None:
+            compare_path(repo, plan.path, plan.entry)
+        else:
+            repo.stat_index.set(plan.path, done)
     meter.finish()
     move_lock(repo, dict(lock.entries))
     repo.stat_index.write()

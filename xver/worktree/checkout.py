@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from xver.errors import DirtyWorktree, InvalidInput
 from xver.format.listings import Row
-from xver.model.entries import Dataset, Entry, File, Link
+from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
 from xver.model.paths import TrackedPath, fold
 from xver.worktree.compare import Comparison, Difference, Differs
@@ -40,7 +40,8 @@ class Plan:
 
     `seen` has the stat of what stands now at each path that will be written or removed; where it has none, nothing
     stands there; None: it does not matter. `names` are all paths of the version, where any is written. `gone`: the
-    path is no longer tracked, so its own folder goes too when it is empty.
+    path is no longer tracked, so its own folder goes too when it is empty. `around` records what else of the version
+    stands there, None where the plan leaves out any of it.
     """
 
     path: TrackedPath
@@ -50,6 +51,7 @@ class Plan:
     seen: Mapping[str, bytes] | None = field(default_factory=dict)
     names: tuple[str, ...] = ()
     gone: bool = False
+    around: TreeRecord | None = None
 
     @property
     def size(self) -> int:
@@ -58,10 +60,18 @@ class Plan:
 
     def intended(self, record: TreeRecord | None) -> TreeRecord:
         """Return the record to keep while the plan is carried out: a checkout that is killed is known by it."""
-        rows = [
-            (str(row.path), NO_STAT, known_of(row.entry)) for row in self.write if isinstance(row.entry, File | Link)
-        ]
-        return (record or TreeRecord(None, {})).updated(rows)
+        return (record or TreeRecord(None, {})).updated(self._rows({}))
+
+    def done(self, stats: Mapping[str, bytes]) -> TreeRecord | None:
+        """Return the record of all of the version, with the stats of what was written; None where a part was left."""
+        if self.around is None or isinstance(self.entry, External):
+            return None
+        return TreeRecord(self.entry.id, self.around.updated(self._rows(stats)).directories)
+
+    def _rows(self, stats: Mapping[str, bytes]) -> Iterator[tuple[str, bytes, Known]]:
+        for path, entry in self.write:
+            if isinstance(entry, File | Link):
+                yield path, stats.get(path, NO_STAT), known_of(entry)
 
 
 def plan_checkout(
@@ -95,7 +105,16 @@ def plan_checkout(
     write = [Row(TrackedPath(one.path), wanted[one.path]) for one in missing]
     hint = f"xver add {path} to keep the changes, or xver checkout --force to lose them"
     seen = _examine(root, path, write, remove, record, None if force else in_store, hint=hint)
-    return Plan(path, entry, tuple(write), tuple(remove), None if force else seen, tuple(wanted) if write else ())
+    left = any(one.differs is not Differs.ADDED and not chosen(one.path) for one in comparison.differences)
+    return Plan(
+        path,
+        entry,
+        tuple(write),
+        tuple(remove),
+        None if force else seen,
+        tuple(wanted) if write else (),
+        around=None if left else comparison.record,
+    )
 
 
 def plan_removal(
@@ -120,8 +139,10 @@ def plan_removal(
 
 def execute_checkout(
     root: Path, plan: Plan, read: Callable[[list[Row]], Iterator[tuple[Row, Iterator[bytes | memoryview]]]]
-) -> None:
+) -> dict[str, bytes]:
     """Carry out a plan; `read` yields the content of rows, in the order it likes.
+
+    Returns the stat of each file that was written.
 
     Raises:
         Conflict: what stands there is not what the plan saw.
@@ -136,15 +157,18 @@ def execute_checkout(
     )
     # Folders that are emptied go, up to the tracked path, which stays if it is a dataset.
     top = plan.path if isinstance(plan.entry, Dataset) else plan.path.rpartition("/")[0]
+    stats: dict[str, bytes] = {}
     with open_folders(root) as folders:
         for gone in plan.remove:
             folders.remove(_whole(plan.path, gone), "" if plan.gone else top, seen=_expected(plan, gone))
         if plan.gone:
             folders.prune(plan.path)
         for row, parts in read(list(plan.write)):
-            folders.write(_whole(plan.path, row.path), row.entry, parts, seen=_expected(plan, row.path))
+            seen = _expected(plan, row.path)
+            stats[row.path] = folders.write(_whole(plan.path, row.path), row.entry, parts, seen=seen)
         if isinstance(plan.entry, Dataset) and not plan.gone:
             folders.ensure(plan.path)
+    return stats
 
 
 def check_names(names: Iterable[str], *, folds: bool, windows: bool) -> None:

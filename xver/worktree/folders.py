@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat as stat_
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from io import RawIOBase
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple, Self
 from xver.errors import Conflict, CorruptData, InvalidInput, StorageError, XverError
 from xver.model.entries import Entry, File, Link
 from xver.patience import patiently
-from xver.worktree.stat_index import leads_elsewhere, pack_stat
+from xver.worktree.stat_index import NO_STAT, leads_elsewhere, pack_stat
 
 _LIMIT: Final = 64
 _ONLY_FOLDER: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW"))
@@ -27,6 +28,9 @@ _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY"
 _NO_PRIVILEGE: Final = 1314
 _LONG: Final = 240
 """Windows takes paths of up to 247 characters for a folder as they are, and longer ones in another form."""
+_TICK_NS: Final = 50_000_000
+"""More than a tick of the clock that file systems take times from: Linux up to 10 ms, Windows 16 ms."""
+_GRAIN_NS: Final = 1_000
 
 
 class Place(NamedTuple):
@@ -107,8 +111,11 @@ class Folders(ABC):
             StorageError: the disk refuses.
         """
 
-    def write(self, path: str, entry: Entry, parts: Iterator[bytes | memoryview], *, seen: bytes | None) -> None:
+    def write(self, path: str, entry: Entry, parts: Iterator[bytes | memoryview], *, seen: bytes | None) -> bytes:
         """Write a file or link beside its place and rename it there.
+
+        Returns its stat, which it has as long as nobody writes to it: its time of modification lies a moment in the
+        past, where no later write can bring it. Zeros where the file system does not keep such times, and for a link.
 
         Raises:
             Conflict: something else stands there now than was seen.
@@ -118,6 +125,7 @@ class Folders(ABC):
         folder, _, name = path.rpartition("/")
         place = self.ensure(folder)
         beside = f".xver-{os.urandom(6).hex()}.tmp"
+        written = None
         try:
             try:
                 if isinstance(entry, Link):
@@ -130,16 +138,20 @@ class Folders(ABC):
                     ) as out:
                         for part in parts:
                             _write_all(out, part)
+                    written = (time.time_ns() - _TICK_NS) // _GRAIN_NS * _GRAIN_NS
+                    os.utime(place.of(beside), ns=(written, written), dir_fd=place.handle)
                 found = _require(path, place.look(name), seen)
                 if found is not None and stat_.S_ISDIR(found.st_mode):
                     self._remove_empty(path)
                     found = None
                 place.rename(beside, name, found)
+                now = place.look(name) if written else None
             except OSError as error:
                 raise _refused(path, error) from error
         except BaseException:
             place.unlink(beside)
             raise
+        return NO_STAT if now is None or (now.st_mtime_ns, now.st_size) != (written, entry.size) else pack_stat(now)
 
     def remove(self, path: str, top: str, *, seen: bytes | None) -> None:
         """Remove a file, and the folders above it that this empties, up to `top`. Raises like `write`."""

@@ -4,9 +4,9 @@
                  └─ directory ── names │ kinds │ stats │ ids │ fingerprints    one bytes object each, by name
 
 A directory whose names and stats are the same bytes as recorded is unchanged, whatever it holds: one comparison, no
-object per file. A file is recorded as *settled* only if its times were two seconds older than the moment its bytes
-were read; otherwise its stat is written as zeros, which no file has, and it is looked at again. It is only a cache:
-losing it costs reading the files once.
+object per file. A file is recorded as *settled* if its times were two seconds older than the moment its bytes were
+read, or if we wrote it ourselves (folders.py); otherwise its stat is written as zeros, which no file has, and it is
+looked at again. It is only a cache: losing it costs reading the files once.
 """
 
 from __future__ import annotations

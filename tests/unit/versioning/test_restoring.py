@@ -12,11 +12,13 @@ from tests.support.repos import partial_clone, reopened, save, write_tree
 from tests.support.trees import picture, posix
 from xver.errors import DirtyWorktree, InvalidInput, NotFound
 from xver.format.lockfile import Lock
+from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.upkeep.fsck import check
 from xver.versioning.restoring import checkout, restore, switch_to
 from xver.versioning.state import status
 from xver.versioning.tracking import add
+from xver.worktree.stat_index import pack_stat
 
 from .conftest import ONE, TWO, lock_of
 
@@ -41,6 +43,29 @@ def test_versions_come_and_go_with_their_folders(two: tuple[Repo, str, str]) -> 
         checkout(reopened(repo))
         assert picture(repo.root) == files
         assert status(reopened(repo)).changed == {}
+
+
+def test_what_was_written_is_known_without_being_read_again(two: tuple[Repo, str, str]) -> None:
+    repo, first, _ = two
+    lock_of(repo, first)
+    checkout(repo)
+    tree = reopened(repo).stat_index.tree("d")
+    assert tree is not None
+    assert tree.id == repo.lock.entries[TrackedPath("d")].id  # type: ignore[union-attr]
+    assert {path: stat for path, stat, _ in tree.rows()} == {
+        name.removeprefix("d/"): pack_stat(os.lstat(repo.root / name)) for name in ONE
+    }
+
+
+def test_a_write_right_after_a_checkout_is_seen(two: tuple[Repo, str, str]) -> None:
+    repo, first, second = two
+    for n in range(20):
+        lock_of(repo, second if n % 2 else first)
+        checkout(repo)
+        (repo.root / "d" / "both").write_bytes(b"9")  # as large as before, and perhaps in the same tick of the clock
+        changed = status(reopened(repo)).changed[TrackedPath("d")]
+        assert [one.path for one in changed.differences] == ["both"]
+        (repo.root / "d" / "both").unlink()
 
 
 @pytest.mark.parametrize("damage", [b"", b"rubbish", None])
