@@ -1,11 +1,13 @@
-"""A push that is killed against a real server, and a server that is killed beneath a push and a clone."""
+"""Pushes and collections that are killed against a real server, and a server that is killed beneath them."""
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,10 +16,10 @@ from pathlib import Path
 import pytest
 
 import xver as xver_package
-from tests.support.repos import new_repo, read_tree
-from tests.support.servers import BUCKET, Restart, Server, frail_seaweedfs, missing_seaweedfs, s3_client
+from tests.support.repos import new_repo, read_tree, save
+from tests.support.servers import BUCKET, LossyProxy, Restart, Server, frail_seaweedfs, missing_seaweedfs, s3_client
 from xver.repo import Repo, open_repo
-from xver.settings import Remote, add_remote
+from xver.sync.arranging import set_url
 from xver.sync.pull import clone
 from xver.sync.remotes import open_remote_afresh
 from xver.upkeep.fsck import EVERYTHING, check, check_remote
@@ -41,13 +43,13 @@ sys.exit(main(sys.argv[1:]))
 class Place:
     """A repository whose remote is a prefix of a server's bucket."""
 
-    def __init__(self, root: Path, server: Server) -> None:
+    def __init__(self, repo: Repo, server: Server, *, through: str | None = None) -> None:
         self.server = server
         self.client = s3_client(server)
         self.prefix = uuid.uuid4().hex
-        self.remote = Remote("origin", f"s3://{BUCKET}/{self.prefix}", server.endpoint_url)
-        self.repo = new_repo(root / "work", FILES)
-        add_remote(self.repo.settings_path, self.remote)
+        self.repo = repo
+        set_url(repo, "origin", f"s3://{BUCKET}/{self.prefix}", through or server.endpoint_url)
+        self.remote = repo.settings.remotes["origin"]
 
     def start(self, *words: str, at: Path) -> subprocess.Popen[bytes]:
         environment = {
@@ -76,18 +78,29 @@ class Place:
             time.sleep(0.02)
         return False
 
-    def whole(self) -> None:
-        """What was pushed is there, to its last frame."""
+    def objects(self) -> dict[str, bytes]:
+        """Return everything below the prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{self.prefix}/")
+        names = [one["Key"] for page in pages for one in page.get("Contents", ())]
+        bodies = (self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names)
+        return dict(zip((name.partition("/")[2] for name in names), bodies, strict=True))
+
+    def whole(self) -> set[str]:
+        """What was pushed is there, to its last frame; return the live packs."""
         with open_remote_afresh(open_repo(self.repo.root), self.remote) as there:
             assert check_remote(there, sample=EVERYTHING).damage == ()
-        self.client.close()
+            return set(there.log.live_packs())
+
+
+def new_place(root: Path, server: Server) -> Place:
+    return Place(new_repo(root / "work", FILES, remote="to be set"), server)
 
 
 def kill_pushes(tmp_path: Path, server: Server, seeds: range) -> int:
     killed = 0
     for seed in seeds:
         root = tmp_path / str(seed)
-        place = Place(root, server)
+        place = new_place(root, server)
         process = place.start("push", at=place.repo.root)
         if place.when(process, random.Random(seed).randrange(PACKS)):
             process.kill()
@@ -96,6 +109,7 @@ def kill_pushes(tmp_path: Path, server: Server, seeds: range) -> int:
         assert check(Repo(place.repo.places)).damage == ()
         place.finish("push", at=place.repo.root)
         place.whole()
+        place.client.close()
     copy = clone(place.remote.url, tmp_path / "copy", endpoint_url=server.endpoint_url)
     assert read_tree(copy.root) == FILES
     return killed
@@ -109,6 +123,87 @@ def test_a_push_killed_at_seeded_moments(tmp_path: Path, seaweedfs: Server) -> N
 @pytest.mark.timeout(3600)
 def test_a_push_killed_often(tmp_path: Path, seaweedfs: Server) -> None:
     assert kill_pushes(tmp_path, seaweedfs, range(100)) >= 50
+
+
+GC = ("gc", "--remote", "origin", "--now")
+
+
+class Nth:
+    """Kills a process when the server gets its n-th request, before it acts on it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._left = 0
+        self.fired = False
+
+    def aim(self, process: subprocess.Popen[bytes], n: int) -> None:
+        with self._lock:
+            self._process, self._left, self.fired = process, n, False
+
+    def __call__(self, method: str, path: str) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._process is not None and self._left < 0 and not self.fired:
+                self._process.kill()
+                self.fired = True
+
+
+def kill_collections(tmp_path: Path, server: Server, seeds: range) -> int:
+    """Kill collections of a remote, most of whose first version nothing needs; return how many were still at work."""
+    pristine = new_place(tmp_path, server)
+    root = pristine.repo.root
+    pristine.finish("push", at=root)
+    first = pristine.repo.store.log.refs["heads/main"].id.hex()
+    save(open_repo(root), {name: random.Random(name).randbytes(5_000) for name in list(FILES)[:40]})
+    pristine.finish("push", at=root)
+    pristine.finish("forget", "--remote", "origin", first, at=root)
+    files, before = read_tree(root), pristine.objects()
+    killed = 0
+    trigger = Nth()
+    with LossyProxy(server, trigger) as proxy:
+
+        def copied(name: str) -> Place:
+            """Copy the repository and its remote, with the proxy between them."""
+            place = Place(open_repo(shutil.copytree(root, tmp_path / name)), server, through=proxy.endpoint_url)
+            for key, body in before.items():
+                place.client.put_object(Bucket=BUCKET, Key=f"{place.prefix}/{key}", Body=body)
+            return place
+
+        undisturbed = copied("undisturbed")
+        proxy.seen.clear()
+        undisturbed.finish(*GC, at=undisturbed.repo.root)
+        requests = len(proxy.seen)
+        undisturbed.client.close()
+        for seed in seeds:
+            place = copied(str(seed))
+            process = place.start(*GC, at=place.repo.root)
+            trigger.aim(process, random.Random(seed).randrange(requests))
+            process.communicate(timeout=120)
+            killed += trigger.fired
+            place.whole()
+            place.finish(*GC, at=place.repo.root)
+            live = place.whole()
+            left = place.objects()
+            assert {key for key in left if key.startswith("packs/")} == live
+            assert sum(map(len, left.values())) < sum(map(len, before.values())) / 2
+            copy = clone(place.remote.url, tmp_path / f"{seed}-copy", endpoint_url=proxy.endpoint_url)
+            assert read_tree(copy.root) == files
+            place.client.close()
+            for folder in (place.repo.root, copy.root):
+                shutil.rmtree(folder)
+    pristine.client.close()
+    return killed
+
+
+def test_a_collection_killed_at_seeded_moments(tmp_path: Path, seaweedfs: Server) -> None:
+    assert kill_collections(tmp_path, seaweedfs, range(2)) >= 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_collection_killed_often(tmp_path: Path, seaweedfs: Server) -> None:
+    assert kill_collections(tmp_path, seaweedfs, range(100)) >= 50
 
 
 @pytest.fixture
@@ -125,7 +220,7 @@ def test_the_server_is_killed_and_comes_back_beneath_a_push_and_a_clone(
     tmp_path: Path, frail: tuple[Server, Restart]
 ) -> None:
     server, restart = frail
-    place = Place(tmp_path, server)
+    place = new_place(tmp_path, server)
     process = place.start("push", at=place.repo.root)
     assert place.when(process, 3)
     restart.kill()
@@ -150,11 +245,12 @@ def test_the_server_is_killed_and_comes_back_beneath_a_push_and_a_clone(
         place.finish("clone", place.remote.url, str(copy), "--endpoint-url", server.endpoint_url, at=tmp_path)
     assert read_tree(copy) == FILES
     place.whole()
+    place.client.close()
 
 
 def test_a_server_that_stays_away_is_told_as_such(tmp_path: Path, frail: tuple[Server, Restart]) -> None:
     server, restart = frail
-    place = Place(tmp_path, server)
+    place = new_place(tmp_path, server)
     restart.kill()
     process = place.start("push", at=place.repo.root)
     _, errors = process.communicate(timeout=120)
