@@ -12,6 +12,9 @@
     ├── AlreadyExists             what was to be made is there
     ├── Conflict                  two intentions meet; nothing was changed
     │   ├── RefConflict           the ref moved since it was read
+    │   ├── Overtaken             somebody else was faster
+    │   ├── Collected             a collection took what this relies on
+    │   ├── HasMoved              the store is at another address now
     │   ├── MergeConflict         both sides changed the same path
     │   └── DirtyWorktree         work that is not in the store would be lost
     ├── CorruptData               bytes that are not what their name or format promises
@@ -117,6 +120,33 @@ class RefConflict(Conflict):
         self.name = name
         self.expected = expected
         self.actual = actual
+
+
+class Overtaken(Conflict):
+    """Somebody changed the store first; nothing was changed."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{url} was changed by another command meanwhile", hint="run it again")
+
+
+class Collected(Conflict):
+    """A collection ran since this was begun, and took what it relies on; nothing was changed.
+
+    `packs` of those to be made live may have been deleted: they must be written again. All others are good still.
+    """
+
+    def __init__(self, url: str, *, packs: frozenset[str] = frozenset()) -> None:
+        super().__init__(
+            f"{url} was cleaned up meanwhile: some of what this relies on may be gone", hint="run it again"
+        )
+        self.packs = packs
+
+
+class HasMoved(Conflict):
+    """The store went to another address: nothing is written here any more."""
+
+    def __init__(self, url: str, moved_to: str, *, name: str = "NAME") -> None:
+        super().__init__(f"{url} has moved to {moved_to}", hint=f"xver remote set-url {name} {moved_to}")
 
 
 class MergeConflict(Conflict):

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.stateful.test_protocol import STEPS, Seeded, World, seeded, small
-from xver.errors import XverError
+from xver.errors import Collected, XverError
 from xver.store import relied
 from xver.store.frames import Frames
 from xver.store.kept import Kept
-from xver.store.log import Change, Collected, Log
+from xver.store.log import Change, Log
 from xver.store.store import Store
 from xver.upkeep import collect as collect_module
 from xver.upkeep import sweep as sweep_module
@@ -44,7 +44,7 @@ def _removed_pack_added_again(patch: pytest.MonkeyPatch) -> None:
 
 def _same_list_submitted_again(patch: pytest.MonkeyPatch) -> None:
     """A collector that lost the race for a number takes the next one, with what it decided before."""
-    patch.setattr(collect_module, "_follows", lambda n: lambda log: None)
+    patch.setattr(collect_module, "follows", lambda n: lambda log: None)
 
 
 def _unlisted_deleted(patch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.faulty import FaultyStorage
-from xver.errors import NotFound, RefConflict, TransientStorageError, XverError
+from xver.errors import Collected, NotFound, RefConflict, TransientStorageError, XverError
 from xver.format.indexes import PackIndex, merge_indexes
 from xver.format.listings import Row
 from xver.history.reach import reach, target_edge
@@ -25,7 +25,7 @@ from xver.model.refs import Target, TargetKind
 from xver.storage.memory import MemoryStorage
 from xver.store import replacing
 from xver.store.listings import put_listing, read_listing
-from xver.store.log import Change, Collected, Log, pack_base
+from xver.store.log import Change, Log, pack_base
 from xver.store.store import Store, create_store, open_store
 
 UNIVERSE = [f"object {n} ".encode() * 20 for n in range(10)]

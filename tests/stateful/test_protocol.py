@@ -17,7 +17,7 @@ from functools import partial
 import pytest
 
 from tests.support.stepping import Actor, SteppedStorage
-from xver.errors import ContentNotFound, RefConflict, TransientStorageError
+from xver.errors import Collected, ContentNotFound, Overtaken, RefConflict, TransientStorageError
 from xver.format.codecs import Codec, compress_delta, encode_delta
 from xver.format.indexes import Container, Place
 from xver.format.listings import Row
@@ -32,11 +32,11 @@ from xver.storage.memory import MemoryStorage
 from xver.store import replacing
 from xver.store.kept import Kept
 from xver.store.listings import put_listing, read_listing
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted, create_store, open_store
 from xver.upkeep import collect as collect_module
-from xver.upkeep.collect import Overtaken, execute, plan
+from xver.upkeep.collect import execute, plan
 from xver.upkeep.gc import NONE, collect, look
 from xver.upkeep.sweep import sweep, sweepable
 

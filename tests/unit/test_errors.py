@@ -9,16 +9,18 @@ import pytest
 from xver import errors
 from xver.cli.failures import EXIT_CODES
 from xver.errors import (
+    Collected,
     CommandFailed,
     ContentNotFound,
     DirtyWorktree,
+    HasMoved,
     Incomplete,
     MergeConflict,
+    Overtaken,
     Purged,
     RefConflict,
     XverError,
 )
-from xver.store.log import Collected
 
 MADE = {
     ContentNotFound: ContentNotFound(bytes(32), hint="xver pull"),
@@ -27,12 +29,14 @@ MADE = {
     DirtyWorktree: DirtyWorktree("work would be lost", ["a"], hint="xver add a"),
     CommandFailed: CommandFailed("git failed", status=3),
     Incomplete: Incomplete("part is done", ["a: no"], hint="again"),
-    Collected: Collected("s3://bucket"),
+    Overtaken: Overtaken("s3://bucket"),
+    Collected: Collected("s3://bucket", packs=frozenset({"packs/0.a.data"})),
+    HasMoved: HasMoved("s3://bucket", "s3://other", name="origin"),
     Purged: Purged(bytes(32), entry=3, url="s3://bucket", path="data/a"),
 }
 
 
-@pytest.mark.parametrize("kind", [*EXIT_CODES, Collected], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(EXIT_CODES), ids=lambda kind: kind.__name__)
 def test_an_error_is_the_same_after_pickling(kind: type[XverError]) -> None:
     error = MADE.get(kind) or kind("what is wrong", hint="what to type")
     copy = pickle.loads(pickle.dumps(error))

@@ -16,7 +16,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xver.errors import Conflict, CorruptData, NotFound, RefConflict, TransientStorageError, XverError
+from xver.errors import (
+    Collected,
+    CorruptData,
+    HasMoved,
+    NotFound,
+    Overtaken,
+    RefConflict,
+    TransientStorageError,
+    XverError,
+)
 from xver.format.log_entries import (
     Checkpoint,
     LiveIndex,
@@ -34,29 +43,7 @@ CHECKPOINT_EVERY: Final = 64
 """A checkpoint is written when this many entries follow the last one."""
 CHECKPOINTS_KEPT: Final = 2
 """A collection leaves the newest so many: readers start from the newest."""
-
-
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
-
-
-class HasMoved(Conflict):
-    """The store went to another address: nothing is written here any more."""
-
-    def __init__(self, url: str, moved_to: str, *, name: str = "NAME") -> None:
-        super().__init__(f"{url} has moved to {moved_to}", hint=f"xver remote set-url {name} {moved_to}")
-
-
-class Collected(Conflict):
-    """A collection ran since this was begun, and took what it relies on; nothing was changed.
-
-    `packs` of those to be made live may have been deleted: they must be written again. All others are good still.
-    """
-
-    def __init__(self, url: str, *, packs: frozenset[str] = frozenset()) -> None:
-        super().__init__(
-            f"{url} was cleaned up meanwhile: some of what this relies on may be gone", hint="run it again"
-        )
-        self.packs = packs
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +68,7 @@ class Log:
 
     def __init__(self, storage: Storage, *, client: str, author: str = "") -> None:
         self._storage = storage
+        self.url = storage.url
         self._client = client
         self._author = author
         self._checkpointed = 0
@@ -123,7 +111,7 @@ class Log:
             parse_ref(name)
         while True:
             if self.moved_to is not None:
-                raise HasMoved(self._storage.url, self.moved_to)
+                raise HasMoved(self.url, self.moved_to)
             for name, (old, _) in change.refs.items():
                 if self.refs.get(name) != old:
                     raise RefConflict(name, expected=_shown(old), actual=_shown(self.refs.get(name)))
@@ -275,7 +263,7 @@ class Log:
         added = {name for index in change.add_index for name in (index.name, *index.packs)}
         gone = {name for name in added if name in self.removed or (name not in listed and pack_base(name) < self.fence)}
         if gone:
-            raise Collected(self._storage.url, packs=frozenset(gone))
+            raise Collected(self.url, packs=frozenset(gone))
 
     def _check_checkpoint(self, n: int, digest: str, *, may_be_gone: bool) -> str | None:
         key = _checkpoint_key(n, digest)
@@ -299,7 +287,7 @@ class Log:
         entry = decode_entry(data)
         if entry.n != self.n or entry.prev != self.digest:
             raise CorruptData(
-                f"the log of {self._storage.url} was rewritten: entry {self.n} does not follow the one before",
+                f"the log of {self.url} was rewritten: entry {self.n} does not follow the one before",
                 hint="compare it with another clone; nothing was changed here",
             )
         for name, (_, new) in entry.refs.items():
@@ -355,6 +343,16 @@ class Log:
 def entry_key(n: int) -> str:
     """Return the key of entry `n`."""
     return f"log/{n:010d}"
+
+
+def follows(n: int) -> Callable[[Log], None]:
+    """Return a check for `append`: it raises `Overtaken` unless the entry is to be number `n`."""
+
+    def check(log: Log) -> None:
+        if log.n != n:
+            raise Overtaken(log.url)
+
+    return check
 
 
 def pack_base(name: str) -> int:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from xver.errors import NotFound
+from xver.errors import NotFound, Overtaken
 from xver.format.indexes import merge_indexes
 from xver.format.log_entries import LiveIndex
 from xver.model.ids import checksum
@@ -43,13 +43,13 @@ def merge_small(storage: Storage, log: Log, index: StoreIndex) -> None:
             now: Log, names: set[str] = names, collected: tuple[int, frozenset[str]] = log.collected
         ) -> None:
             if not names <= now.indexes.keys() or now.collected != collected:
-                raise _Superseded
+                raise Overtaken(now.url)
 
         try:
             log.append(
                 Change("merge indexes", add_index=(merged,), remove_index=tuple(sorted(names))), check=is_still_right
             )
-        except _Superseded:
+        except Overtaken:
             # Another writer merged or collected first; ours is garbage that the next collection removes.
             return
 
@@ -81,7 +81,3 @@ def put_index(storage: Storage, log: Log, data: bytes, packs: Mapping[str, int],
         return LiveIndex(name, len(data), checksum(data), packs, data)
     storage.put(name, data)
     return LiveIndex(name, len(data), checksum(data), packs)
-
-
-class _Superseded(Exception):
-    """Somebody else did it."""

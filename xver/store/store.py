@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from xver.errors import (
+    Collected,
     ContentNotFound,
     CorruptData,
     NotFound,
@@ -34,7 +35,7 @@ from xver.storage.base import Storage
 from xver.store.bases import Bases
 from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
-from xver.store.log import Change, Collected, Log, pack_base
+from xver.store.log import Change, Log, pack_base
 from xver.store.packing import OnPack, Packer
 from xver.store.promises import Promises
 from xver.store.relied import is_any_lost, lists_purged, new_bases, still_good

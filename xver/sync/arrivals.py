@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from xver.errors import CorruptData
+from xver.errors import Collected, CorruptData
 from xver.format.indexes import PackIndex
 from xver.format.log_entries import LiveIndex
 from xver.format.nodes import decode_node
 from xver.model.ids import Kind
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from xver.errors import ContentNotFound
+from xver.errors import Collected, ContentNotFound
 from xver.history.graph import history
 from xver.history.reach import Edge, reach
 from xver.model.entries import Entry
@@ -20,7 +20,6 @@ from xver.model.paths import TrackedPath
 from xver.model.refs import CLONES, EVICTED, LOCK, Target, TargetKind
 from xver.repo import Repo
 from xver.settings import Remote
-from xver.store.log import Collected
 from xver.store.packing import Packer
 from xver.store.store import Store
 from xver.sync.transfer import copy_objects

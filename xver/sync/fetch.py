@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, RefConflict
+from xver.errors import Collected, ContentNotFound, CorruptData, RefConflict
 from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
 from xver.history.closed import closed_in
@@ -20,7 +20,7 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.cached import CachedStorage
 from xver.store.listings import rows_below
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.store import Store
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_remote

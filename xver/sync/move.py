@@ -9,12 +9,12 @@ pushed meanwhile is copied too. From then on nobody writes at the old address, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import Conflict, CorruptData, InvalidInput, NotFound, RepositoryNotFound
+from xver.errors import Conflict, CorruptData, InvalidInput, NotFound, Overtaken, RepositoryNotFound
 from xver.model.ids import checksum
 from xver.progress import SILENT, Meter
 from xver.repo import Repo, client_name
@@ -22,7 +22,7 @@ from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.cached import CachedStorage
 from xver.storage.locate import locate
-from xver.store.log import Change, Log, entry_key
+from xver.store.log import Change, entry_key, follows
 from xver.store.store import MARKER, Store, open_store, repository_at
 from xver.sync.arranging import set_url
 from xver.sync.remotes import open_remote, probe
@@ -74,8 +74,8 @@ def move_store(old: Store, target: Storage, *, meter: Meter = SILENT) -> Moved:
         _compare(old, target, entries=old.log.n)
         n = old.log.n
         try:
-            old.log.append(Change(f"move to {target.url}", moved_to=target.url), check=_follows(n))
-        except _Overtaken:
+            old.log.append(Change(f"move to {target.url}", moved_to=target.url), check=follows(n))
+        except Overtaken:
             continue
         return Moved(target.url, packs, size, n)
     raise Conflict("others push faster than this copies", hint="run it again")
@@ -158,15 +158,3 @@ def _compare(old: Store, target: Storage, *, entries: int) -> None:
         raise CorruptData(f"{lost[0]} did not arrive whole at {target.url}", hint="run it again")
     for index in copy.log.indexes.values():
         copy.index.open(index)
-
-
-class _Overtaken(Exception):
-    """Somebody wrote to the old place."""
-
-
-def _follows(n: int) -> Callable[[Log], None]:
-    def check(log: Log) -> None:
-        if log.n != n:
-            raise _Overtaken
-
-    return check

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from xver.errors import Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict, RepositoryNotFound
+from xver.errors import Collected, Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict, RepositoryNotFound
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.git import history as git_history
@@ -20,7 +20,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo, client_name
 from xver.settings import Remote
 from xver.storage.memory import MemoryStorage
-from xver.store.log import Change, Collected, Log
+from xver.store.log import Change, Log
 from xver.store.store import Store, create_store
 from xver.sync.clones import release
 from xver.sync.elsewhere import copy_through, opener

@@ -12,7 +12,7 @@ from os import urandom
 from pathlib import Path
 from typing import Final
 
-from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError
+from xver.errors import Conflict, HasMoved, InvalidInput, NotFound, RepositoryNotFound, StorageError
 from xver.history.reach import reached
 from xver.repo import Repo, client_name
 from xver.settings import EVERY_BRANCH, Remote
@@ -20,7 +20,6 @@ from xver.storage.base import Storage
 from xver.storage.cached import CachedStorage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
-from xver.store.log import HasMoved
 from xver.store.store import Store, create_store, is_for_single_writer, open_store
 from xver.sync.trust import is_trusted, pin_or_refuse, require_used
 from xver.versioning.versions import branch_name

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Executor
 from typing import Final
 
-from xver.errors import Conflict, CorruptData, InvalidInput
+from xver.errors import Collected, Conflict, CorruptData, InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import CHUNK_MAX, Entry
 from xver.model.ids import NodeId
@@ -26,7 +26,6 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.base import Stat as StorageStat
 from xver.store.content import Before, is_here
-from xver.store.log import Collected
 from xver.store.packing import Packer
 from xver.store.store import Store
 from xver.sync.arrivals import Arrivals, bring_nodes

@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xver.errors import Conflict, CorruptData
+from xver.errors import Collected, CorruptData, Overtaken
 from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.progress import SILENT, Meter
 from xver.store.kept import Kept
-from xver.store.log import Change, Collected, Log, pack_base
+from xver.store.log import Change, follows, pack_base
 from xver.store.relied import lists_purged
 from xver.store.replacing import without_packs
 from xver.store.store import Store
@@ -68,13 +68,6 @@ class Done:
     moved: int = 0
     entries: int = 0
     damaged: tuple[str, ...] = ()
-
-
-class Overtaken(Conflict):
-    """Somebody appended to the log first; nothing was changed."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(f"{url} was changed by another command meanwhile", hint="run it again")
 
 
 def plan(
@@ -213,7 +206,7 @@ def _do(
             return kept, Done(damaged=moved.damaged)
         change = _entry(store, kept, gone, moved if gone else _Moved(), step.fence, operation)
         try:
-            store.log.append(change, check=_follows(kept.n))
+            store.log.append(change, check=follows(kept.n))
         except Overtaken:
             continue
         except Collected:
@@ -333,11 +326,3 @@ def _steps(store: Store, plan: Plan) -> Iterator[_Step]:
         steps.append(_Step(tuple(remove), tuple(repack)))
     yield from steps[:-1]
     yield replace(steps[-1], fence=plan.fence)
-
-
-def _follows(n: int) -> Callable[[Log], None]:
-    def check(log: Log) -> None:
-        if log.n != n:
-            raise Overtaken("the store")
-
-    return check

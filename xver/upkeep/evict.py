@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from xver.errors import ContentNotFound, StorageError, TransientStorageError
+from xver.errors import Collected, ContentNotFound, StorageError, TransientStorageError
 from xver.format.indexes import Place
 from xver.history.bounds import bounds_of
 from xver.history.graph import ancestors
@@ -26,7 +26,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.kept import Kept
 from xver.store.listings import read_listing, rows_below
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.store import Store
 from xver.upkeep.collect import execute, gain, plan
 from xver.upkeep.sweep import sweep, sweepable

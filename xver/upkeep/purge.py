@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import Incomplete
+from xver.errors import Incomplete, Overtaken
 from xver.progress import SILENT, Meter
 from xver.store.kept import Kept
-from xver.store.log import Change, Log, pack_base
+from xver.store.log import Change, follows, pack_base
 from xver.store.store import Store
-from xver.upkeep.collect import Overtaken, execute, plan
+from xver.upkeep.collect import execute, plan
 from xver.upkeep.sweep import sweep, sweepable
 
 _IDS: Final = 10_000
@@ -100,17 +100,9 @@ def _bury(store: Store, find: Callable[[], Sequence[bytes]]) -> tuple[tuple[byte
         try:
             for at in range(0, len(fresh), _IDS):
                 change = Change("purge", tombstones=tuple(fresh[at : at + _IDS]))
-                entries.append(store.log.append(change, check=_follows(store, n)))
+                entries.append(store.log.append(change, check=follows(n)))
                 n += 1
         except Overtaken:
             continue
         return ids, tuple(entries)
     raise Overtaken(store.storage.url)
-
-
-def _follows(store: Store, n: int) -> Callable[[Log], None]:
-    def check(log: Log) -> None:
-        if log.n != n:
-            raise Overtaken(store.storage.url)
-
-    return check

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import Conflict, TransientStorageError
+from xver.errors import Collected, Conflict, Overtaken, TransientStorageError
 from xver.format.codecs import MAX_BASES, Codec, delta_bases
 from xver.format.indexes import Container, PackIndex, Place, encode_index
 from xver.format.log_entries import LiveIndex
 from xver.model.ids import ID_SIZE
 from xver.progress import SILENT, Meter
 from xver.storage.base import Part
-from xver.store.log import Change, Collected, Log
+from xver.store.log import Change, Log
 from xver.store.replacing import put_index
 from xver.store.store import Store
 from xver.upkeep.checks.footers import DAMAGE, frames_of, open_indexes, read_footers
@@ -42,10 +42,6 @@ class Rebuilt:
     unreadable: tuple[str, ...]
 
 
-class _Moved(Exception):
-    """Somebody changed the indexes meanwhile."""
-
-
 def rebuild_index(store: Store, *, meter: Meter = SILENT) -> Rebuilt:
     """Replace every live index by new ones, made from the footers of the packs that the log says are live.
 
@@ -60,7 +56,7 @@ def rebuild_index(store: Store, *, meter: Meter = SILENT) -> Rebuilt:
         store.log.refresh()
         try:
             return _rebuild(store, meter)
-        except (_Moved, Collected):
+        except (Overtaken, Collected):
             continue
     raise Conflict(f"{store.storage.url} changes faster than its indexes can be made anew", hint="run it again")
 
@@ -75,7 +71,7 @@ def _rebuild(store: Store, meter: Meter) -> Rebuilt:
 
     def is_still_right(log: Log) -> None:
         if not old <= log.indexes.keys() or log.removed != removed:
-            raise _Moved
+            raise Overtaken(log.url)
 
     meter.start("Reading footers", sum(live.values()), "B")
     for packs, places, bases in _groups(store, sorted(live), live, known, unreadable, meter):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
 
-from xver.errors import Conflict, TransientStorageError
+from xver.errors import Collected, Conflict, Overtaken, TransientStorageError
 from xver.format.codecs import Codec
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
@@ -26,7 +26,7 @@ from xver.history.bounds import bounds_of
 from xver.history.reach import Edge, edges_within
 from xver.model.ids import EMPTY_ID, Kind
 from xver.progress import SILENT, Meter
-from xver.store.log import Change, Collected, Log
+from xver.store.log import Change, Log
 from xver.store.replacing import without_packs
 from xver.store.store import Store, Wanted
 from xver.upkeep.checks.footers import DAMAGE, open_indexes
@@ -72,10 +72,6 @@ class Repaired:
     def steps(self) -> int:
         """How much was brought or moved away: as long as it grows there may be more to do."""
         return sum(self.brought.values()) + self.packs
-
-
-class _Overtaken(Exception):
-    """Somebody else changed what is live."""
 
 
 def repair(
@@ -142,7 +138,7 @@ class _Mender:
         for _ in range(_ATTEMPTS):
             try:
                 act()
-            except (_Overtaken, Collected):
+            except (Overtaken, Collected):
                 self.store.refresh()
                 continue
             return
@@ -226,7 +222,7 @@ class _Mender:
 
         def is_still_right(log: Log) -> None:
             if old != log.indexes.keys() or log.removed != removed:
-                raise _Overtaken
+                raise Overtaken(log.url)
 
         store.log.append(_without(store, damaged, index), check=is_still_right)
         self.done.moved += moved

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
-from xver.errors import Conflict, ContentNotFound, DirtyWorktree, InvalidInput, NotFound
+from xver.errors import Collected, Conflict, ContentNotFound, DirtyWorktree, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
@@ -25,7 +25,6 @@ from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.content import Before, is_here
 from xver.store.listings import put_listing, read_listing
-from xver.store.log import Collected
 from xver.store.packing import Packer
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import find_link_above, is_there

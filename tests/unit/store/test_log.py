@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.faulty import FaultyStorage
-from xver.errors import CorruptData, InvalidInput, RefConflict, TransientStorageError, UnsupportedFormat
+from xver.errors import Collected, CorruptData, InvalidInput, RefConflict, TransientStorageError, UnsupportedFormat
 from xver.format.canonical import encode_json
 from xver.format.log_entries import LiveIndex
 from xver.model.refs import Target, TargetKind
 from xver.storage.memory import MemoryStorage
-from xver.store.log import CHECKPOINT_EVERY, Change, Collected, Log, entry_key, pack_base
+from xver.store.log import CHECKPOINT_EVERY, Change, Log, entry_key, pack_base
 
 
 def target(n: int) -> Target:

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from xver.errors import Collected
 from xver.format.codecs import Codec, compress_delta, encode_delta
 from xver.format.indexes import Container, Place
 from xver.history.reach import reached
@@ -13,7 +14,7 @@ from xver.model.ids import Kind, chunk_id
 from xver.model.refs import HEADS, Target, TargetKind
 from xver.storage.memory import MemoryStorage
 from xver.store.kept import Kept
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.store import Store, create_store, open_store
 from xver.upkeep.collect import execute, plan
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.support.faulty import FaultyStorage
-from xver.errors import ContentNotFound, CorruptData, RefConflict, RepositoryNotFound, UnsupportedFormat
+from xver.errors import Collected, ContentNotFound, CorruptData, RefConflict, RepositoryNotFound, UnsupportedFormat
 from xver.format.log_entries import ENTRY_MAX
 from xver.model.ids import Kind, chunk_id
 from xver.model.refs import Target, TargetKind
 from xver.storage.local import LocalStorage
 from xver.storage.memory import MemoryStorage
 from xver.store import index as index_module
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.store import Store, Wanted, create_store, open_store
 
 

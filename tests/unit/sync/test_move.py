@@ -9,12 +9,11 @@ import pytest
 from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, save
 from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
-from xver.errors import Conflict, CorruptData, InvalidInput, XverError
+from xver.errors import Conflict, CorruptData, HasMoved, InvalidInput, XverError
 from xver.history.reach import reach, target_edge
 from xver.repo import Repo
 from xver.storage.local import LocalStorage
 from xver.storage.memory import MemoryStorage
-from xver.store.log import HasMoved
 from xver.store.store import Store, open_store
 from xver.sync import move as moving
 from xver.sync.arranging import set_url

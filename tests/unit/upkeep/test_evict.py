@@ -12,7 +12,7 @@ import pytest
 from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
 from tests.unit.sync.sides import ORIGIN
-from xver.errors import ContentNotFound, CorruptData, DirtyWorktree, NotFound
+from xver.errors import Collected, ContentNotFound, CorruptData, DirtyWorktree, NotFound
 from xver.history.bounds import forgotten_ref
 from xver.model.entries import File
 from xver.model.ids import Kind
@@ -21,7 +21,7 @@ from xver.model.refs import EVICTED, HEADS
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.content import read_content
-from xver.store.log import Change, Collected
+from xver.store.log import Change
 from xver.store.store import Store, open_store
 from xver.sync.elsewhere import read_through
 from xver.sync.fetch import fetch_data
