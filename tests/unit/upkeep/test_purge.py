@@ -10,13 +10,11 @@ import pytest
 
 from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, save, write_tree
-from xver.cli.erasing import purge_all
 from xver.errors import InvalidInput, NotFound, Purged, XverError
 from xver.format.codecs import Codec
 from xver.format.packs import TAIL_SIZE, decode_footer, footer_size
 from xver.history.reach import reach, target_edge
 from xver.model.ids import EMPTY_ID, chunk_id
-from xver.progress import SILENT
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.base import Part, Storage
@@ -27,9 +25,12 @@ from xver.store.store import Store, open_store
 from xver.sync.fetch import fetch
 from xver.sync.pull import clone, pull
 from xver.sync.push import push
+from xver.sync.remotes import open_remote
+from xver.upkeep import purging
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import marks_of
 from xver.upkeep.purge import erase
+from xver.upkeep.purging import Place, followed, named
 from xver.upkeep.traces import contents_of, find, reached
 from xver.versioning.purged import purged_paths
 from xver.versioning.tracking import add
@@ -48,16 +49,14 @@ def repo(tmp_path: Path) -> Repo:
 def purge(
     repo: Repo, *what: str, remote: bool = False, keep: Sequence[str] = (), follow: str | None = None
 ) -> dict[str, object]:
-    record, _ = purge_all(
-        repo,
-        what,
-        ["origin"] if remote else [],
-        keep,
-        follow,
-        dry_run=False,
-        start=repo.root,
-        meter=SILENT,
-    )
+    places = [Place("here", repo.store, repo)]
+    if remote:
+        places.append(Place("origin", open_remote(repo, origin(repo))))
+    if follow is None:
+        wanted = named(repo, places, what, keep, start=repo.root)
+    else:
+        wanted = followed(repo, open_remote(repo, repo.settings.remotes[follow]))
+    record, _ = purging.purge(repo, places, wanted)
     return record
 
 

@@ -229,20 +229,25 @@ def purge(
       xver purge b3:91c07e2a --yes
       xver purge --follow origin --yes
     """
-    from xver.cli.erasing import purge_all
+    from xver.sync.remotes import choose_remote, open_remote
+    from xver.upkeep import purging
+    from xver.upkeep.certificate import text
 
     if not dry_run and not yes:
         raise InvalidInput("purge destroys data, and nothing brings it back", hint="-n shows the plan, --yes does it")
     if bool(what) == (followed is not None):
         raise InvalidInput("purge what?", hint="xver purge PATH -n")
-    record, path = purge_all(
-        opened(out), what, remote_names, kept_revs, followed, dry_run=dry_run, start=Path.cwd(), meter=out.meter()
-    )
+    repo = opened(out)
+    remotes = {name: open_remote(repo, choose_remote(repo, name)) for name in remote_names}
+    places = [purging.Place("here", repo.store, repo), *(purging.Place(*one) for one in remotes.items())]
+    if followed is None:
+        wanted = purging.named(repo, places, what, kept_revs, start=Path.cwd())
+    else:
+        wanted = purging.followed(repo, open_remote(repo, choose_remote(repo, followed)))
+    record, path = purging.purge(repo, places, wanted, dry_run=dry_run, meter=out.meter())
     if as_json:
         out.json({**record, "certificate": None if path is None else str(path)})
         return
-    from xver.upkeep.certificate import text
-
     for line in text(record):
         out.line(line)
     if path is not None:
