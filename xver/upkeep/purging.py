@@ -51,9 +51,7 @@ class Wanted:
     words: Sequence[str] = ()
 
 
-def named(
-    repo: Repo, places: Sequence[Place], words: Sequence[str], kept_revs: Sequence[str], *, start: Path
-) -> Wanted:
+def named(repo: Repo, places: Sequence[Place], words: Sequence[str], kept: Sequence[str], *, start: Path) -> Wanted:
     """Return what some words name: paths, as seen from the folder `start`, and ids or the beginnings of ids.
 
     What the versions `kept` have at these paths is spared.
