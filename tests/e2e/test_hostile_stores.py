@@ -206,7 +206,7 @@ def places(forger: Forger, change: Callable[[Place], Place]) -> None:
 
 
 def moved(place: Place, **fields: Any) -> Place:
-    return replace(place, **fields)
+    return place._replace(**fields)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ _CLEARLY: Final = 0.95
 _GROUPED_FROM: Final = 2048
 _LOST: Final = 8
 _AGAIN: Final = 16
+_SELDOM: Final = 128
 _THREADS: Final = 2
 
 
@@ -88,7 +89,7 @@ class Compressor:
         packed = iter(self._full.multi_compress_to_buffer(parts, threads=_THREADS) if parts else ())
         for at, own in groups.items():
             if own:
-                chosen[at] = _smaller(objects[at], own, [next(packed).tobytes() for _ in own])
+                chosen[at] = _smaller(objects[at], own, [next(packed) for _ in own])
             if at in deltas and len(deltas[at]) + BASE_ROW <= len(chosen[at][1]) * 3 // 4:
                 chosen[at] = (Codec.DELTA, deltas[at])
         return chosen
@@ -109,7 +110,7 @@ class Compressor:
             whole = 1 if ratio < 15 / 16 else 0
         self._seen += 1
         # Neighbours are alike: what won goes on alone, what lost is asked seldom.
-        is_due = self._seen % _AGAIN == 0
+        is_due = self._seen % (_AGAIN if self._lost < _SELDOM else _SELDOM) == 0
         if self._lost < _LOST or is_due:
             plain = min(len(middle), len(self._quick.compress(middle)))
             tried = STRIDES if self._won is None or is_due else (self._won,)
@@ -126,13 +127,17 @@ class Compressor:
         return sum(min(len(part), len(self._quick.compress(part))) for part in split(sample, stride))
 
 
-def _smaller(data: bytes, groups: list[bytes], packed: list[bytes]) -> tuple[Codec, bytes]:
+def _smaller(data: bytes, groups: list[bytes], packed: list[zstandard.BufferSegment]) -> tuple[Codec, bytes]:
     """Return the object by whichever is worth it: raw, or its one group or several as they were packed."""
+    most = len(data) - len(data) // 16
+    # What is not worth it is not copied.
+    if sum(min(len(group), len(part)) for group, part in zip(groups, packed, strict=True)) > most:
+        return Codec.RAW, data
     if len(groups) == 1:
-        codec, stored = Codec.ZSTD, packed[0]
-    else:
-        codec, stored = Codec.GROUPED, encode_groups([min(pair, key=len) for pair in zip(groups, packed, strict=True)])
-    return (codec, stored) if len(stored) <= len(data) - len(data) // 16 else (Codec.RAW, data)
+        return Codec.ZSTD, packed[0].tobytes()
+    pairs = zip(groups, packed, strict=True)
+    stored = encode_groups([group if len(group) <= len(part) else part.tobytes() for group, part in pairs])
+    return (Codec.GROUPED, stored) if len(stored) <= most else (Codec.RAW, data)
 
 
 def decompress(stored: bytes | memoryview, raw: int, dictionary: bytes | None = None) -> bytes:

@@ -18,13 +18,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
 from xver.format.codecs import MAX_BASES, Codec
 from xver.format.cursor import Cursor
 from xver.format.keys import check_key
-from xver.format.packs import check_frame
+from xver.format.packs import CODECS, KINDS, check_frame
 from xver.model.ids import ID_SIZE, Kind, checksum
 
 _MAGIC: Final = b"XVERINDX"
@@ -47,8 +47,7 @@ ReadRanges: TypeAlias = Callable[[Sequence[tuple[int, int]]], Iterable[bytes | m
 """Gives the bytes of each (offset, length) of a file, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """A file that holds objects: `kind` 1 is a pack of ours; its name (a key), size in bytes and XXH3-64."""
 
     name: str
@@ -57,8 +56,7 @@ class Container:
     kind: int = _PACK
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an object lies: in which container, from which offset, and how it is stored."""
 
     id: bytes
@@ -78,12 +76,15 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
     numbers: dict[Container, int] = {}
     rows: dict[bytes, bytes] = {}
     deltas: set[bytes] = set()
-    for one in places:
-        number = numbers.setdefault(one.container, len(numbers))
-        is_delta = one.codec == Codec.DELTA
-        if one.id not in rows or (one.id in deltas and not is_delta):
-            (deltas.add if is_delta else deltas.discard)(one.id)
-            rows[one.id] = _ROW.pack(one.id, one.offset, number, one.stored, one.raw, one.kind, one.codec)
+    for id, container, offset, stored, raw, kind, codec in places:
+        number = numbers.setdefault(container, len(numbers))
+        if id in rows and (codec is Codec.DELTA or id not in deltas):
+            continue
+        if codec is Codec.DELTA:
+            deltas.add(id)
+        else:
+            deltas.discard(id)
+        rows[id] = _ROW.pack(id, offset, number, stored, raw, kind, codec)
     ordered = sorted(rows.values())
     bits = bits_for(len(ordered))
     counts = [0] * (1 << bits)
@@ -144,7 +145,7 @@ class _Head:
         home = self.containers[container]
         if offset + stored > home.size:
             raise CorruptData("index with a row beyond its container")
-        return Place(id, home, offset, stored, raw, Kind(kind), Codec(codec))
+        return Place(id, home, offset, stored, raw, KINDS[kind], CODECS[codec])
 
 
 def head_size(data: bytes | memoryview, size: int) -> int:

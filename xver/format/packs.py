@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
 from xver.format.codecs import MAX_BASES, Codec, decode_groups, decompress, delta_bases
@@ -28,8 +27,8 @@ _MAGIC: Final = b"XVERPACK"
 _END: Final = b"KCAPREVX"
 _VERSION: Final = 1
 HEADER: Final = _MAGIC + struct.pack("<I", _VERSION)
-_KINDS: Final = frozenset(Kind)
-_CODECS: Final = frozenset(Codec)
+KINDS: Final = {int(kind): kind for kind in Kind}
+CODECS: Final = {int(codec): codec for codec in Codec}
 # id, offset, stored, raw, kind, codec, number of bases, padding, XXH3-64 of the frame
 _ROW: Final = struct.Struct("<32sQIIBBBxQ")
 _TAIL: Final = struct.Struct("<IQ8s")
@@ -39,8 +38,7 @@ MAX_FRAMES: Final = 1 << 20
 """The most frames of a pack: its footer stays below 60 MiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Where an object lies in a pack and how: `stored` bytes from `offset` that become `raw` bytes."""
 
     id: bytes
@@ -98,7 +96,7 @@ def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
         check_frame(kind, codec, stored, raw, bases)
         if at != offset:
             raise CorruptData("pack whose frames do not lie back to back")
-        frames.append(Frame(id, at, stored, raw, Kind(kind), Codec(codec), bases, sum_))
+        frames.append(Frame(id, at, stored, raw, KINDS[kind], CODECS[codec], bases, sum_))
         offset += stored
     if offset + len(footer) != size:
         raise CorruptData("pack whose frames do not fill it")
@@ -110,7 +108,7 @@ def check_frame(kind: int, codec: int, stored: int, raw: int, bases: int) -> Non
 
     Raises `CorruptData` for what exceeds the maxima, `UnsupportedFormat` for a kind or codec of the future.
     """
-    if kind not in _KINDS or codec not in _CODECS:
+    if kind not in KINDS or codec not in CODECS:
         raise UnsupportedFormat(f"object of kind {kind}, stored by codec {codec}", hint=UPGRADE)
     if not 0 < raw <= (CHUNK_MAX if kind == Kind.CHUNK else RECORD_MAX) or not 0 < stored <= raw:
         raise CorruptData(f"frame of {stored} bytes for an object of {raw}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import struct
-from dataclasses import replace
 
 import pytest
 import zstandard
@@ -67,18 +66,18 @@ GOOD = frame(b"12345")
 @pytest.mark.parametrize(
     "frames",
     [
-        [replace(GOOD, offset=13)],
-        [GOOD, replace(GOOD, offset=18)],
-        [replace(GOOD, raw=0, stored=0)],
-        [replace(GOOD, raw=CHUNK_MAX + 1, stored=5)],
-        [replace(GOOD, kind=Kind.NODE, raw=RECORD_MAX + 1, stored=5)],
-        [replace(GOOD, stored=6)],
-        [replace(GOOD, raw=4)],
-        [replace(GOOD, raw=9)],
-        [replace(GOOD, bases=1)],
-        [replace(GOOD, codec=Codec.DELTA)],
-        [replace(GOOD, codec=Codec.DELTA, bases=MAX_BASES + 1)],
-        [replace(GOOD, stored=4, raw=4)],
+        [GOOD._replace(offset=13)],
+        [GOOD, GOOD._replace(offset=18)],
+        [GOOD._replace(raw=0, stored=0)],
+        [GOOD._replace(raw=CHUNK_MAX + 1, stored=5)],
+        [GOOD._replace(kind=Kind.NODE, raw=RECORD_MAX + 1, stored=5)],
+        [GOOD._replace(stored=6)],
+        [GOOD._replace(raw=4)],
+        [GOOD._replace(raw=9)],
+        [GOOD._replace(bases=1)],
+        [GOOD._replace(codec=Codec.DELTA)],
+        [GOOD._replace(codec=Codec.DELTA, bases=MAX_BASES + 1)],
+        [GOOD._replace(stored=4, raw=4)],
     ],
 )
 def test_a_footer_that_cannot_be_is_corrupt(frames: list[Frame]) -> None:
