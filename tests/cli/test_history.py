@@ -134,3 +134,68 @@ def test_a_merge_in_git_that_changed_nothing_itself_is_not_in_the_log_of_a_path(
     in_git.git("merge", "-q", "--no-edit", "side")
     assert [one["message"] for one in in_git.json("log", "d")] == ["theirs", "base"]
     assert [one["message"] for one in in_git.json("log", "e")] == ["ours", "base"]
+
+
+def test_the_log_chooses(place: Workplace) -> None:
+    place.save("first", d__a="1", e="1")
+    place.save("second", d__a="2")
+    place.save("third", e="2")
+
+    def titles(*words: str) -> list[str]:
+        return [one["message"] for one in place.json("log", *words)]
+
+    assert titles("--", "d", "e") == ["third", "second", "first"]
+    assert titles("-n", "1", "--", "d") == ["second"]
+    assert titles("--since", "yesterday") == ["third", "second", "first"]
+    assert titles("--until", "yesterday") == []
+    assert titles("--author", "ada") == ["third", "second", "first"]
+    assert titles("--author", "grace") == []
+    assert place.ok("log", "--until", "2020-01-01") == ""
+    assert place.fails(2, "log", "--since", "soon")[0] == "error: no date: 'soon'"
+    assert "no regular expression" in place.fails(2, "log", "--author", "a(")[0]
+
+
+def test_the_log_is_drawn(alone: Workplace) -> None:
+    alone.save("base", d__a="1")
+    alone.ok("switch", "-c", "side")
+    alone.save("theirs", d__b="2")
+    alone.ok("switch", "main")
+    alone.save("ours", e="2")
+    alone.ok("merge", "side")
+    lines = alone.ok("log", "--graph").splitlines()
+    assert lines[0].startswith("*  <id>  <date>  ada  Merge side")
+    assert lines[1:3] == ["|      ~ d  +1 file  +1 B", "|\\"]
+    # Versions of one second are sorted by their ids.
+    assert sorted(line[:5] + line.rpartition("  ")[2] for line in lines[3:7]) == [
+        "* |  ours",
+        "| *  theirs",
+        "| |  +1 B",
+        "| |  1 B",
+    ]
+    assert lines[7] == "|/"
+    assert lines[8].startswith("*  <id>  <date>  ada  base")
+    # A path leaves out what did not change it, and those that stay hang together.
+    assert [line[0:3] for line in alone.ok("log", "--graph", "--", "e").splitlines() if "<id>" in line] == ["*  "]
+
+
+def test_a_path_in_a_version(place: Workplace) -> None:
+    place.save("first", d__a="1", d__s__x="x")
+    place.save("second", d__a="22")
+    assert place.ok("show", "HEAD~1:d/a") == place.ok("cat", "HEAD~1:d/a") == "1"
+    assert place.ok("show", "HEAD:d") == place.ok("ls", "HEAD:d") == "d/a\nd/s/x\n"
+    assert place.ok("show", "HEAD:") == place.ok("ls", "main:") == "d\n"
+    assert place.ok("show", "HEAD:d/s/") == "d/s/x\n"
+    assert place.ok("show", "HEAD:./x", where="d/s") == "x"
+    assert [one["path"] for one in place.json("show", "HEAD~1:d/a")] == ["d/a"]
+    assert place.fails(3, "show", "HEAD:none")[0] == "error: none is not tracked in HEAD"
+    assert len(place.fails(3, "show", "nope:d/a")) == 2
+    place.save("odd", **{"HEAD~1:d": "a file"})
+    assert place.ok("cat", "HEAD~1:d") == "a file"
+
+
+def test_what_a_branch_was(place: Workplace) -> None:
+    place.save("first", d__a="1")
+    place.save("second", d__a="22")
+    assert place.json("show", "@{1}")["message"] == place.json("show", "main@{1}")["message"] == "first"
+    assert place.json("show", "main@{now}")["message"] == "second"
+    assert place.ok("cat", "main@{1}:d/a") == "1"

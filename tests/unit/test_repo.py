@@ -15,9 +15,9 @@ from tests.support.trees import posix
 from tests.unit.git.repository import Repository
 from xver.errors import InvalidInput, Locked, RepositoryNotFound
 from xver.repo import Repo, init_repo, open_repo
+from xver.versioning.logs import log
 from xver.versioning.state import status
 from xver.versioning.tracking import add
-from xver.versioning.versions import log
 from xver.worktree.stat_index import StatIndex
 
 

@@ -53,7 +53,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     },
     "History": {
         "log": Lazy("commands.history:log", "List the versions of the data"),
-        "show": Lazy("commands.history:show", "Show one version and what it changed"),
+        "show": Lazy("commands.history:show", "Show one version and what it changed, or a file of it"),
         "tag": Lazy("commands.history:tag", "List, make and delete tags"),
         "branch": Lazy("commands.history:branch", "List, make and delete branches"),
         "switch": Lazy("commands.history:switch", "Go to another branch"),

@@ -15,7 +15,8 @@ from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below
 from xver.repo import Repo
 from xver.store.listings import find_row
-from xver.versioning.versions import Version, entries_at, log
+from xver.versioning.logs import log
+from xver.versioning.versions import Version, entries_at
 
 
 class Holders:

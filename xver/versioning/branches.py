@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from xver.errors import AlreadyExists, InvalidInput, RefNotFound
 from xver.history.graph import read_snapshot
-from xver.history.revisions import resolve_snapshot
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, TAGS, parse_ref
 from xver.progress import SILENT, Meter
@@ -12,7 +11,7 @@ from xver.repo import Repo
 from xver.versioning.keeping import naming
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
-from xver.versioning.versions import head_id, keep_snapshot, read_head, root_entries, write_head
+from xver.versioning.versions import head_id, keep_snapshot, read_head, resolve_id, root_entries, write_head
 
 
 def names(repo: Repo, prefix: str) -> dict[str, SnapshotId]:
@@ -32,7 +31,7 @@ def create(repo: Repo, prefix: str, name: str, rev: str = "HEAD") -> SnapshotId:
     if prefix + name in repo.store.log.refs:
         word = "tag" if prefix == TAGS else "branch"
         raise AlreadyExists(f"there is a {word} {name} already", hint=f"xver {word} -d {name} deletes it")
-    found = resolve_snapshot(repo.store, rev, head=head_id(repo))
+    found = resolve_id(repo, rev)
     repo.store.move(f"create {prefix}{name}", naming(repo.store, prefix + name, found))
     return found
 
@@ -77,7 +76,7 @@ def _switch(repo: Repo, name: str, *, force: bool, meter: Meter) -> None:
     head = head_id(repo)
     # A branch comes before a tag of the same name: it is what one can be on.
     branch = repo.store.log.refs.get(HEADS + name)
-    found = resolve_snapshot(repo.store, name, head=head) if branch is None else SnapshotId(branch.id)
+    found = resolve_id(repo, name) if branch is None else SnapshotId(branch.id)
     before = {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
     if not force:
         require_committed(before, repo.lock.entries, hint='xver commit -m "…", or xver switch --force')

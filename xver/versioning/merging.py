@@ -16,7 +16,7 @@ from xver.history.bounds import bounds_of
 from xver.history.diff import Entries
 from xver.history.graph import is_ancestor, merge_base, read_snapshot
 from xver.history.merge import Side, merge_entries
-from xver.history.revisions import resolve_snapshot, snapshot_target
+from xver.history.revisions import snapshot_target
 from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, Target, TargetKind
 from xver.progress import SILENT, Meter
@@ -26,7 +26,15 @@ from xver.versioning.commits import Committed, commit_merge
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
 from xver.versioning.tracking import write_tracked
-from xver.versioning.versions import head_id, keep_snapshot, put_local_root, read_head, root_entries, write_head
+from xver.versioning.versions import (
+    head_id,
+    keep_snapshot,
+    put_local_root,
+    read_head,
+    resolve_id,
+    root_entries,
+    write_head,
+)
 
 _MARKER: Final = re.compile(rb"^(<{7}|>{7})", re.MULTILINE)
 
@@ -55,7 +63,7 @@ def merge_snapshot(
 def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter: Meter) -> Merged:
     store = repo.store
     ours = head_id(repo)
-    theirs = resolve_snapshot(store, rev, head=ours)
+    theirs = resolve_id(repo, rev)
     if ours is not None and is_ancestor(store, theirs, ours):
         return Merged("up to date")
     before = {} if ours is None else root_entries(store, read_snapshot(store, ours).root)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from xver.errors import ContentNotFound, NotFound, RevisionNotFound
 from xver.format.listings import Row
@@ -19,7 +19,7 @@ from xver.git import history as git_history
 from xver.git.command import CatFile
 from xver.history.bounds import Bounds, bounds_of
 from xver.history.diff import Entries
-from xver.history.graph import history, read_snapshot
+from xver.history.graph import read_snapshot
 from xver.history.revisions import resolve_snapshot
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
@@ -35,7 +35,6 @@ from xver.versioning.keeping import naming
 
 DEFAULT_BRANCH: Final = "main"
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
-_Found: TypeAlias = tuple[tuple[str, Entry], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def entries_at(repo: Repo, rev: str) -> Entries:
     if repo.git is not None:
         data = git_history.lock_at(repo.git, rev)
         return {} if data is None else decode_lock(data).entries
-    id = resolve_snapshot(repo.store, rev, head=head_id(repo))
+    id = resolve_id(repo, rev)
     try:
         return root_entries(repo.store, read_snapshot(repo.store, id).root)
     except ContentNotFound as error:
@@ -115,6 +114,30 @@ def entry_at(repo: Repo, rev: str | None, path: str) -> Entry:
     return found
 
 
+def rows_at(repo: Repo, rev: str | None, path: str) -> list[tuple[str, Entry]]:
+    """Return what was tracked at or below a path at a revision (None: in `xver.lock`), with its paths from the root.
+
+    Of the whole repository, or of a folder above tracked paths, these paths; of a dataset or a part of one, its files.
+
+    Raises:
+        NotFound: nothing of that path was tracked.
+    """
+    entries = repo.lock.entries if rev is None else entries_at(repo, rev)
+    rows: list[tuple[str, Entry]] = []
+    for top, entry in entries.items():
+        if not path or (is_below(top, path) and top != path):
+            rows.append((str(top), entry))
+        elif isinstance(entry, Dataset) and is_below(path, top):
+            below = rows_below(repo.store, entry.id, path[len(top) + 1 :])
+            rows += [(f"{top}/{row.path}", row.entry) for row in below]
+        elif top == path:
+            rows.append((str(top), entry))
+    if path and not rows and path not in entries:
+        where = "is not tracked" if rev is None else f"is not tracked in {rev}"
+        raise NotFound(f"{path} {where}", hint="xver ls shows what is")
+    return rows
+
+
 def find_entry(store: Store, entries: Entries, path: str) -> Entry | None:
     """Return what a path is among tracked entries, None if nothing; a folder inside a dataset is its listing."""
     if path in entries:
@@ -150,28 +173,14 @@ def put_local_root(packer: Packer, entries: Mapping[TrackedPath, Entry]) -> List
     return put_root(packer, {path: entry for path, entry in entries.items() if _is_here(packer, entry)})
 
 
-def log(repo: Repo, rev: str = "HEAD", *, path: str | None = None) -> list[Version]:
-    """Return the commits that changed what is tracked (at or below `path`), newest first.
+def resolve_id(repo: Repo, rev: str) -> SnapshotId:
+    """Return the snapshot that a revision names, outside git.
 
-    A version whose data was forgotten is not known to have changed a path; one that follows it is thought to have.
+    Raises:
+        RevisionNotFound: it names none.
     """
-    if repo.git is not None:
-        if rev == "HEAD" and git_history.head(repo.git) is None:
-            return []
-        versions = [
-            Version(one.id, one.parents, one.author, one.time, one.offset, one.message)
-            for one in git_history.lock_commits(repo.git, rev)
-        ]
-    else:
-        if head_id(repo) is None and rev == "HEAD":
-            return []
-        start = resolve_snapshot(repo.store, rev, head=head_id(repo))
-        bounds = bounds_of(repo.store)
-        versions = [version_of(id, one, bounds) for id, one in history(repo.store, start)]
-    if path is None:
-        return versions
-    with many_entries(repo) as at:
-        return [one for one in versions if _touched(repo.store, one, path, at)]
+    word = read_head(repo)
+    return resolve_snapshot(repo.store, rev, head=head_id(repo), on=word if word.startswith(HEADS) else None)
 
 
 def resolve(repo: Repo, rev: str) -> Version:
@@ -179,7 +188,7 @@ def resolve(repo: Repo, rev: str) -> Version:
     if repo.git is not None:
         commit = git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
         return Version(commit.id, commit.parents, commit.author, commit.time, commit.offset, commit.message)
-    id = resolve_snapshot(repo.store, rev, head=head_id(repo))
+    id = resolve_id(repo, rev)
     return version_of(id, read_snapshot(repo.store, id), bounds_of(repo.store))
 
 
@@ -240,29 +249,3 @@ def _is_here(packer: Packer, entry: Entry) -> bool:
 
 def _head_path(repo: Repo) -> Path:
     return repo.places.own / "HEAD"
-
-
-def _touched(store: Store, version: Version, path: str, at: Callable[[str], Entries]) -> bool:
-    try:
-        after = _below(store, at(version.id), path)
-    except ContentNotFound:
-        return False
-    if not version.parents:
-        return after is not None
-    # A merge counts only if it is like none of its parents there, as for git.
-    return all(_differs(store, at, parent, path, after) for parent in version.parents)
-
-
-def _differs(store: Store, at: Callable[[str], Entries], parent: str, path: str, after: _Found) -> bool:
-    try:
-        return _below(store, at(parent), path) != after
-    except ContentNotFound:
-        return True
-
-
-def _below(store: Store, entries: Entries, path: str) -> _Found:
-    below = tuple((top, entry) for top, entry in sorted(entries.items()) if is_below(top, path))
-    if below:
-        return below
-    entry = find_entry(store, entries, path)
-    return None if entry is None else ((path, entry),)

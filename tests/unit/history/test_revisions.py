@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.faulty import FaultyStorage
@@ -83,3 +85,29 @@ def test_an_abbreviation_reads_each_snapshot_once(storage: MemoryStorage) -> Non
     faulty.calls.clear()
     assert resolve_snapshot(watched, first.hex()[:10], head=id) == first
     assert len([key for _, key in faulty.calls if key.startswith("packs/")]) <= 81
+
+
+def test_what_a_branch_was_is_in_the_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for day in (10, 20, 30):
+        monkeypatch.setattr(time, "time", lambda day=day: day * 86400.0)
+        ids.append(put_snapshot(store, time=day, message=str(day), ref="heads/main"))
+        store.move("another", {"tags/v": snapshot_target(ids[-1])})
+
+    def at(word: str) -> SnapshotId:
+        return resolve_snapshot(store, word, head=ids[2], on="heads/main")
+
+    assert [at(f"main@{{{count}}}") for count in range(3)] == ids[::-1]
+    assert at("@{1}") == at("HEAD@{1}") == at("@@{1}") == ids[1]
+    assert [at(f"main@{{@{day * 86400}}}") for day in (10, 15, 20, 29, 30, 99)] == [
+        ids[0],
+        ids[0],
+        *ids[1:2] * 2,
+        *ids[2:] * 2,
+    ]
+    assert at("main@{1970-01-25 12:00}") == ids[1]
+    for word in ("@{3}", "@{@1}", "@{rubbish}", "@{}", "nothing@{1}"):
+        with pytest.raises(RevisionNotFound):
+            at(word)
+    with pytest.raises(RevisionNotFound, match="you are on none"):
+        resolve_snapshot(store, "@{1}", head=ids[2])

@@ -27,7 +27,7 @@ from xver.sync.transfer import Copied, copy_objects
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import NONE, collect, marks_of
 from xver.versioning import branches
-from xver.versioning.versions import log
+from xver.versioning.logs import log
 
 
 @pytest.fixture

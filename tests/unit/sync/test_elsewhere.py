@@ -25,8 +25,9 @@ from xver.sync import arranging, remotes
 from xver.sync.elsewhere import read_through
 from xver.sync.pull import clone
 from xver.sync.push import push
+from xver.versioning.logs import log
 from xver.versioning.state import status
-from xver.versioning.versions import entry_at, log
+from xver.versioning.versions import entry_at
 
 Watch = Callable[[], list[tuple[str, str]]]
 

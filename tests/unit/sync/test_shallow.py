@@ -23,8 +23,9 @@ from xver.sync.remotes import open_remote
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import NONE, collect_here
 from xver.versioning import branches
+from xver.versioning.logs import log
 from xver.versioning.merging import merge_snapshot
-from xver.versioning.versions import entries_at, log, resolve
+from xver.versioning.versions import entries_at, resolve
 
 VERSIONS = 6
 

@@ -26,7 +26,8 @@ from xver.upkeep.gc import NONE, collect, collect_here, marks_of
 from xver.upkeep.past import History, past_in_store, tips
 from xver.versioning import branches
 from xver.versioning.commits import commit_merge
-from xver.versioning.versions import entries_at, log
+from xver.versioning.logs import log
+from xver.versioning.versions import entries_at
 
 
 @pytest.fixture

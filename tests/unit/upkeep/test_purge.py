@@ -32,9 +32,9 @@ from xver.upkeep.gc import marks_of
 from xver.upkeep.purge import erase
 from xver.upkeep.purging import Place, followed, named
 from xver.upkeep.traces import contents_of, find, reached
+from xver.versioning.logs import log
 from xver.versioning.purged import purged_paths
 from xver.versioning.tracking import add
-from xver.versioning.versions import log
 
 RNG = random.Random(7)
 SECRET = RNG.randbytes(5_000)

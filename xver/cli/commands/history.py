@@ -2,76 +2,146 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice, repeat
+
 import click
 
 from xver.cli.command import Command, RevisionsCommand
 from xver.cli.human import count, when
 from xver.cli.opening import opened, reading, tell_purged
-from xver.cli.output import Output, Styled, pass_output
-from xver.cli.views.entries import change_json, change_line, staged_line, version_json
-from xver.errors import AlreadyExists, ContentNotFound, DirtyWorktree, InvalidInput, RefNotFound, RevisionNotFound
+from xver.cli.output import Output, Styled, Text, pass_output
+from xver.cli.views.entries import change_json, change_line, entry_json, split_path, staged_line, version_json
+from xver.errors import (
+    AlreadyExists,
+    ContentNotFound,
+    DirtyWorktree,
+    InvalidInput,
+    NotFound,
+    RefNotFound,
+    RevisionNotFound,
+)
+from xver.history.diff import Entries
+from xver.model.entries import File, Link
 from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo, open_repo
+from xver.versioning.versions import Version
 
 
 @click.command(cls=RevisionsCommand, exits=(RevisionNotFound,))
-@click.argument("args", nargs=-1, metavar="[REV] [PATH]")
+@click.argument("args", nargs=-1, metavar="[REV] [PATH...]")
 @click.option("-n", "limit", type=click.IntRange(1), default=None, metavar="N", help="Show at most N versions.")
+@click.option("--graph", "as_graph", is_flag=True, help="Draw what came from what beside it.")
+@click.option("--since", default=None, metavar="DATE", help='Those made since then: "2 days ago", 2026-03-01.')
+@click.option("--until", default=None, metavar="DATE", help="Those made until then.")
+@click.option("--author", default=None, metavar="REGEX", help="Those whose author's name or address fits.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
-def log(out: Output, args: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+def log(
+    out: Output,
+    args: tuple[str, ...],
+    limit: int | None,
+    as_graph: bool,
+    since: str | None,
+    until: str | None,
+    author: str | None,
+    as_json: bool,
+) -> None:
     """List the versions of the data.
 
-    These are the commits that changed what is tracked, newest first; with a path, those that changed it.
+    These are the commits that changed what is tracked, newest first; with paths, those that changed any of them.
 
     Examples:
       xver log -n 5
-      xver log main data/raw
+      xver log main data/raw models
+      xver log --graph --since "2 weeks ago" --author ada
     """
     from xver.cli.views.entries import split_revisions
     from xver.history.bounds import bounds_of
-    from xver.versioning.state import changes_to
-    from xver.versioning.versions import log as versions
-    from xver.versioning.versions import many_entries
+    from xver.model.moments import parse_moment
+    from xver.versioning.logs import joined, select
+    from xver.versioning.logs import log as all_versions
 
     repo = open_repo()
     revs, paths = split_revisions(repo, args, most=1)
-    found = versions(repo, revs[0] if revs else "HEAD", path=paths[0] if paths else None)[:limit]
+    known = all_versions(repo, revs[0] if revs else "HEAD")
+    chosen = select(
+        repo,
+        known,
+        paths=paths,
+        since=None if since is None else parse_moment(since),
+        until=None if until is None else parse_moment(until),
+        author=author,
+    )
+    found = list(islice(chosen, limit))
     if as_json:
         out.json([version_json(one) for one in found])
         return
-    if not found:
+    if not known:
         out.note("There is no version yet: xver add PATH, then xver commit")
-    with many_entries(repo) as at:
-        for one in found:
-            out.line(Styled(one.id[:7], "id"), f"  {when(one.time, one.offset)}  {one.author.name}  ", one.title)
-            try:
-                before = at(one.parents[0]) if one.parents else {}
-                changes = changes_to(before, at(one.id))
-            except ContentNotFound:
-                out.line("    ", Styled("its data, or that of the version before, is not kept here", "faint"))
-                continue
-            for change in changes:
-                out.line("    ", *staged_line(change))
+    _print_log(out, repo, found, joined(known, found) if as_graph else None)
     if repo.git is None and any(bytes.fromhex(one.id) in bounds_of(repo.store).shallow for one in found):
         out.note("What came before is not here: xver fetch --unshallow")
 
 
-@click.command(cls=Command, exits=(RevisionNotFound,))
-@click.argument("rev", default="HEAD")
+def _print_log(
+    out: Output, repo: Repo, versions: Sequence[Version], parents: Mapping[str, Sequence[str]] | None
+) -> None:
+    from xver.cli.views.graph import Drawn, draw
+    from xver.versioning.versions import many_entries
+
+    ids = [one.id for one in versions]
+    drawn = repeat(Drawn((), "", "", ())) if parents is None else draw(ids, parents)
+    with many_entries(repo) as at:
+        for one, left in zip(versions, drawn, strict=False):
+            for line in left.above:
+                out.line(line)
+            gap = "  " if left.line else ""
+            out.line(
+                left.line,
+                gap,
+                Styled(one.id[:7], "id"),
+                f"  {when(one.time, one.offset)}  {one.author.name}  ",
+                one.title,
+            )
+            for words in _changed_lines(one, at):
+                out.line(left.beside, gap, "    ", *words)
+            for line in left.below:
+                out.line(line)
+
+
+def _changed_lines(one: Version, at: Callable[[str], Entries]) -> list[list[Text]]:
+    from xver.versioning.state import changes_to
+
+    try:
+        before = at(one.parents[0]) if one.parents else {}
+        return [staged_line(change) for change in changes_to(before, at(one.id))]
+    except ContentNotFound:
+        return [[Styled("its data, or that of the version before, is not kept here", "faint")]]
+
+
+@click.command(cls=Command, exits=(RevisionNotFound, NotFound))
+@click.argument("rev", metavar="REV[:PATH]", default="HEAD")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
 def show(out: Output, rev: str, as_json: bool) -> None:
-    """Show one version and what it changed.
+    """Show one version and what it changed, or a file of it.
+
+    With a path, from the top of the repository: the content of that file, or the names of what is in that folder.
 
     Examples:
       xver show
       xver show v1.0 --json
+      xver show HEAD~2:data/labels.csv
     """
     from xver.history.diff import diff_entries
     from xver.versioning.versions import entries_at, resolve
 
     repo = reading(out)
+    version, path = split_path(repo, rev)
+    if path is not None:
+        _show_path(out, repo, version, path, as_json=as_json)
+        return
     one = resolve(repo, rev)
     before = entries_at(repo, one.parents[0]) if one.parents else {}
     changes = diff_entries(repo.store, before, entries_at(repo, one.id))
@@ -90,6 +160,22 @@ def show(out: Output, rev: str, as_json: bool) -> None:
         out.line(*change_line(change))
     if len(changes) > shown:
         out.line(f"and {count(len(changes) - shown)} more: xver show --json {rev}")
+
+
+def _show_path(out: Output, repo: Repo, rev: str, path: str, *, as_json: bool) -> None:
+    from xver.store.content import read_content
+    from xver.versioning.versions import rows_at
+
+    rows = rows_at(repo, rev, path)
+    name, entry = rows[0] if rows else ("", None)
+    if as_json:
+        out.json([{"path": one, **(entry_json(its) or {})} for one, its in rows])
+    elif len(rows) == 1 and name == path and isinstance(entry, File | Link):
+        for part in read_content(repo.store, entry.id, entry.size):
+            out.raw(bytes(part))
+    else:
+        for one, _ in rows:
+            out.line(one)
 
 
 @click.command(cls=Command, exits=(AlreadyExists, RefNotFound, RevisionNotFound))

@@ -11,7 +11,7 @@ from xver.cli.command import Command
 from xver.cli.human import size
 from xver.cli.opening import reading
 from xver.cli.output import Output, pass_output
-from xver.cli.views.entries import amount, entry_json, id_text, kind_word
+from xver.cli.views.entries import amount, entry_json, id_text, is_tracked, kind_word, split_path
 from xver.errors import (
     ContentNotFound,
     InvalidInput,
@@ -22,7 +22,7 @@ from xver.errors import (
     TransientStorageError,
 )
 from xver.model.entries import Dataset, Entry, External
-from xver.repo import open_repo
+from xver.repo import Repo, open_repo
 from xver.store.store import Store
 
 _ADDRESS: Final = "://"
@@ -43,6 +43,7 @@ def ls(out: Output, path: str, rev: str | None, long: bool, as_json: bool) -> No
     Examples:
       xver ls -l
       xver ls data/raw --rev v1.0
+      xver ls v1.0:data/raw
       xver ls xver+s3://bucket/prefix//data/raw@v1.0
     """
     rows = _rows_at(path, rev) if _ADDRESS in path else _rows_here(path, rev)
@@ -74,6 +75,7 @@ def cat(out: Output, path: str, rev: str | None) -> None:
 
     Examples:
       xver cat data/labels.csv --rev HEAD~1 | head
+      xver cat "data/labels.csv" --rev "@{2 days ago}"
       xver cat xver+s3://bucket/prefix//data/labels.csv@v1.0
     """
     from xver.store.content import read_content
@@ -86,25 +88,21 @@ def cat(out: Output, path: str, rev: str | None) -> None:
 
 
 def _rows_here(path: str, rev: str | None) -> list[tuple[str, Entry]]:
-    from xver.model.paths import is_below
-    from xver.store.listings import rows_below
-    from xver.versioning.versions import entries_at
+    from xver.versioning.versions import rows_at
 
     repo = open_repo()
-    entries = repo.lock.entries if rev is None else entries_at(repo, rev)
+    version, wanted = _place(repo, path, rev)
+    return rows_at(repo, version, wanted)
+
+
+def _place(repo: Repo, path: str, rev: str | None) -> tuple[str | None, str]:
+    """Return the version and the path that are meant: `HEAD~2:data` names both, unless something is called that."""
     wanted = repo.relative(path, start=Path.cwd()) if path else ""
-    rows = []
-    for top, entry in entries.items():
-        if not wanted or (is_below(top, wanted) and top != wanted):
-            rows.append((str(top), entry))
-        elif isinstance(entry, Dataset) and is_below(wanted, top):
-            inner = wanted[len(top) + 1 :]
-            rows += [(f"{top}/{row.path}", row.entry) for row in rows_below(repo.store, entry.id, inner)]
-        elif top == wanted:
-            rows.append((str(top), entry))
-    if wanted and not rows and wanted not in entries:
-        raise NotFound(f"{wanted} is not tracked" + (f" in {rev}" if rev else ""), hint="xver ls shows what is")
-    return rows
+    if rev is None and ":" in path and not is_tracked(repo, path):
+        version, inner = split_path(repo, path)
+        if inner is not None:
+            return version, inner
+    return rev, wanted
 
 
 def _rows_at(address: str, rev: str | None) -> list[tuple[str, Entry]]:
@@ -125,7 +123,7 @@ def _entry_here(out: Output, path: str, rev: str | None) -> tuple[Store, Entry]:
     from xver.versioning.versions import entry_at
 
     repo = reading(out)
-    return repo.store, entry_at(repo, rev, repo.relative(path, start=Path.cwd()))
+    return repo.store, entry_at(repo, *_place(repo, path, rev))
 
 
 def _entry_at(address: str, rev: str | None) -> tuple[Store, Entry]:

@@ -17,6 +17,7 @@ from xver.repo import Repo
 from xver.versioning.state import Staged
 from xver.versioning.versions import Version, resolve
 
+_PREFIXES = ("run",)
 _KINDS = {
     EntryKind.FILE: "file",
     EntryKind.EXECUTABLE: "executable",
@@ -125,7 +126,7 @@ def split_revisions(repo: Repo, words: Sequence[str], *, most: int) -> tuple[lis
         try:
             resolve(repo, word)
         except RevisionNotFound:
-            if os.path.lexists(word) or _is_tracked(repo, word):
+            if os.path.lexists(word) or is_tracked(repo, word):
                 break
             raise
         revs.append(rest.pop(0))
@@ -134,6 +135,24 @@ def split_revisions(repo: Repo, words: Sequence[str], *, most: int) -> tuple[lis
     return revs, [repo.relative(word, start=Path.cwd()) for word in rest]
 
 
-def _is_tracked(repo: Repo, word: str) -> bool:
+def split_path(repo: Repo, words: str) -> tuple[str, str | None]:
+    """Tell a version from a path in it, as git does: `HEAD~2:data/raw`; None where no path is named.
+
+    The path is one from the top of the repository, or, if it begins with `./` or `../`, from the current folder.
+    """
+    inside = 0
+    for at, one in enumerate(words):
+        inside += {"{": 1, "}": -1}.get(one, 0)
+        # `:/text` is a version in git's words, and a time of day has a colon in braces.
+        if one == ":" and not inside and at and words[:at] not in _PREFIXES:
+            rev, path = words[:at], words[at + 1 :]
+            if path.startswith(("./", "../")) or path in (".", ".."):
+                return rev, repo.relative(path, start=Path.cwd())
+            return rev, path.rstrip("/")
+    return words, None
+
+
+def is_tracked(repo: Repo, word: str) -> bool:
+    """Tell whether a word names something that `xver.lock` tracks, a part of it, or a folder above it."""
     path = repo.relative(word, start=Path.cwd())
     return any(path == top or path.startswith(top + "/") or top.startswith(path + "/") for top in repo.lock.entries)
