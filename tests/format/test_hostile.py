@@ -16,7 +16,7 @@ import pytest
 from tests.support import samples
 from xver.errors import CorruptData, InvalidInput, UnsupportedFormat
 from xver.format.codecs import Codec, delta_bases
-from xver.format.indexes import HEADER_SIZE, PackIndex, RangedIndex, head_size, merge_indexes
+from xver.format.indexes import HEADER_SIZE, PackIndex, head_size, merge_indexes
 from xver.format.listings import check_prefix_free, decode_block, decode_index
 from xver.format.lockfile import decode_lock
 from xver.format.log_entries import decode_checkpoint, decode_entry
@@ -28,6 +28,7 @@ from xver.format.packs import (
     decode_frame,
     footer_size,
 )
+from xver.format.ranged_indexes import RangedIndex
 from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
 from xver.model.ids import Kind, checksum, chunk_id

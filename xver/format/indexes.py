@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
 from xver.format.codecs import MAX_BASES, Codec
@@ -33,18 +33,14 @@ _HEADER: Final = struct.Struct("<8sIIIIIB")
 HEADER_SIZE: Final = _HEADER.size
 _FANOUT: Final = struct.Struct("<I")
 _ROW: Final = struct.Struct("<32sQIIIBB")
+ROW_SIZE: Final = _ROW.size
 _BASE: Final = struct.Struct("<32sB96s")
+BASE_SIZE: Final = _BASE.size
 _CONTAINER: Final = struct.Struct("<BQQH")
 _SUM: Final = struct.Struct("<Q")
 _PACK: Final = 1
 _BUCKET_BITS: Final = 5
 """A bucket has as many rows as this says, to twice as many."""
-_GAP: Final = 16 * 1024
-_RANGE: Final = 8 * 1024 * 1024
-_KEPT_BUCKETS: Final = 8192
-
-ReadRanges: TypeAlias = Callable[[Sequence[tuple[int, int]]], Iterable[bytes | memoryview]]
-"""Gives the bytes of each (offset, length) of a file, in order."""
 
 
 class Container(NamedTuple):
@@ -89,7 +85,7 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
     bits = bits_for(len(ordered))
     counts = [0] * (1 << bits)
     for row in ordered:
-        counts[_bucket(row, bits)] += 1
+        counts[bucket_of(row, bits)] += 1
     fanout = list(accumulate(counts))
     side = [_BASE.pack(id, len(bases[id]), b"".join(bases[id])) for id in sorted(deltas) if id in bases]
     names = []
@@ -114,7 +110,7 @@ def bits_for(rows: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class Head:
     """What stands before the rows, checked against the size of the file, so that no count makes us allocate more."""
 
     bits: int
@@ -126,7 +122,8 @@ class _Head:
 
     @property
     def bases_at(self) -> int:
-        return self.rows_at + _ROW.size * self.rows
+        """Where the bases begin in the file."""
+        return self.rows_at + ROW_SIZE * self.rows
 
     def bucket(self, number: int) -> tuple[int, int]:
         """Return the first row of a bucket, and the first behind it."""
@@ -165,18 +162,19 @@ def head_size(data: bytes | memoryview, size: int) -> int:
     if bits and 1 << bits > rows:
         raise CorruptData("index whose fan-out is not right")
     head = int(_HEADER.size + _FANOUT.size * (1 << bits) + names)
-    if head + _ROW.size * rows + _BASE.size * bases + _SUM.size != size or containers * _CONTAINER.size > names:
+    if head + ROW_SIZE * rows + BASE_SIZE * bases + _SUM.size != size or containers * _CONTAINER.size > names:
         raise CorruptData("index of the wrong size")
     return head
 
 
-def _read_head(data: memoryview, size: int) -> _Head:
+def read_head(data: memoryview, size: int) -> Head:
+    """Return what stands before the rows of an index of `size` bytes; raises as `head_size` does."""
     at = head_size(data, size)
     _, _, containers, names, rows, bases, bits = _HEADER.unpack(data[: _HEADER.size])
     cursor = Cursor(data[at - names : at], "index")
     homes = tuple(_read_container(cursor) for _ in range(containers))
     cursor.finish()
-    head = _Head(bits, rows, bases, data[_HEADER.size : at - names], homes, at)
+    head = Head(bits, rows, bases, data[_HEADER.size : at - names], homes, at)
     if head.bucket((1 << bits) - 1)[1] != rows:
         raise CorruptData("index whose fan-out is not right")
     return head
@@ -197,7 +195,7 @@ class PackIndex:
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data)
-        self._head = _read_head(self._data, len(self._data))
+        self._head = read_head(self._data, len(self._data))
         self.count = self._head.rows
         self.containers = self._head.containers
         self._rows = self._data[self._head.rows_at : self._head.bases_at]
@@ -221,7 +219,7 @@ class PackIndex:
             raise CorruptData("index out of order")
         counts = [0] * (1 << self._head.bits)
         for id in self.ids():
-            counts[_bucket(id, self._head.bits)] += 1
+            counts[bucket_of(id, self._head.bits)] += 1
         for number, total in enumerate(accumulate(counts)):
             if self._head.bucket(number)[1] != total:
                 raise CorruptData("index whose fan-out is not right")
@@ -231,8 +229,8 @@ class PackIndex:
 
     def find(self, id: bytes) -> Place | None:
         """Return where the object lies, None if not here."""
-        low, high = self._head.bucket(_bucket(id, self._head.bits))
-        return _find(self._head, self._rows[_ROW.size * low : _ROW.size * high], id)
+        low, high = self._head.bucket(bucket_of(id, self._head.bits))
+        return find_row(self._head, self._rows[ROW_SIZE * low : ROW_SIZE * high], id)
 
     def find_many(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
         """Return where those of the objects lie that are here."""
@@ -240,90 +238,18 @@ class PackIndex:
 
     def bases(self, id: bytes) -> tuple[bytes, ...]:
         """Return the ids of a delta's bases; raises `CorruptData` if the index names none."""
-        return _find_bases(id, self._head.bases, lambda row: self._bases[row * _BASE.size : (row + 1) * _BASE.size])
+        return find_bases(id, self._head.bases, lambda row: self._bases[row * BASE_SIZE : (row + 1) * BASE_SIZE])
 
     def ids(self) -> Iterator[bytes]:
         """Yield every id, in order."""
         rows = self._rows
-        for at in range(0, len(rows), _ROW.size):
+        for at in range(0, len(rows), ROW_SIZE):
             yield rows[at : at + ID_SIZE].tobytes()
 
     def places(self) -> Iterator[Place]:
         """Yield every row, by id."""
-        for at in range(0, len(self._rows), _ROW.size):
-            yield self._head.place(self._rows[at : at + _ROW.size])
-
-
-class RangedIndex:
-    """An index of which only what is needed is read: its head once, then a bucket for an object, near ones together.
-
-    `read` gives ranges of the file, `size` is its size in bytes. The checksum cannot be verified; every object is, by
-    its id, when it is read. May be used from several threads if `read` may.
-
-    Raises:
-        CorruptData: the sizes do not add up.
-        UnsupportedFormat: a version of the future.
-    """
-
-    def __init__(self, read: ReadRanges, size: int, *, head: bytes | memoryview) -> None:
-        self._read = read
-        self._head = _read_head(memoryview(head), size)
-        self._buckets: dict[int, memoryview] = {}
-        self.count = self._head.rows
-        self.containers = self._head.containers
-
-    def find(self, id: bytes) -> Place | None:
-        """Return where the object lies, None if not here."""
-        return self.find_many([id]).get(id)
-
-    def find_many(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
-        """Return where those of the objects lie that are here; buckets that lie near each other are read together."""
-        head = self._head
-        wanted = [(id, _bucket(id, head.bits)) for id in ids]
-        buckets = self._fetch({number for _, number in wanted})
-        return {id: place for id, number in wanted if (place := _find(head, buckets[number], id)) is not None}
-
-    def bases(self, id: bytes) -> tuple[bytes, ...]:
-        """Return the ids of a delta's bases; a read for each step of the search.
-
-        Frames name their bases themselves: this is for those who do not read them. Raises `CorruptData`.
-        """
-        at = self._head.bases_at
-        return _find_bases(
-            id, self._head.bases, lambda row: next(iter(self._read([(at + row * _BASE.size, _BASE.size)])))
-        )
-
-    def _fetch(self, numbers: set[int]) -> dict[int, memoryview]:
-        found = {number: kept for number in numbers if (kept := self._buckets.get(number)) is not None}
-        rows = {number: self._head.bucket(number) for number in sorted(numbers - found.keys())}
-        groups: list[list[int]] = []
-        for number, (low, high) in rows.items():
-            last = rows[groups[-1][-1]] if groups else (0, 0)
-            first = rows[groups[-1][0]] if groups else (0, 0)
-            if groups and (low - last[1]) * _ROW.size <= _GAP and (high - first[0]) * _ROW.size <= _RANGE:
-                groups[-1].append(number)
-            else:
-                groups.append([number])
-        starts = [rows[group[0]][0] for group in groups]
-        ranges = [
-            (self._head.rows_at + start * _ROW.size, (rows[group[-1]][1] - start) * _ROW.size)
-            for start, group in zip(starts, groups, strict=True)
-        ]
-        filled = [one for one in ranges if one[1]]
-        answers = iter(self._read(filled)) if filled else iter(())
-        for start, group, (_, length) in zip(starts, groups, ranges, strict=True):
-            view = memoryview(next(answers) if length else b"")
-            if len(view) != length:
-                raise CorruptData("index ends early")
-            for number in group:
-                low, high = rows[number]
-                # A copy of its own, so that keeping one bucket does not keep all that was read with it.
-                part = bytes(view[(low - start) * _ROW.size : (high - start) * _ROW.size])
-                found[number] = memoryview(part)
-        if len(self._buckets) + len(found) > _KEPT_BUCKETS:
-            self._buckets = {}
-        self._buckets.update(found)
-        return found
+        for at in range(0, len(self._rows), ROW_SIZE):
+            yield self._head.place(self._rows[at : at + ROW_SIZE])
 
 
 def head_guess(size: int, packs: Iterable[str]) -> int:
@@ -332,29 +258,32 @@ def head_guess(size: int, packs: Iterable[str]) -> int:
     `packs` are the names of the containers it may have. A good guess, not a promise: `head_size` tells.
     """
     names = sum(_CONTAINER.size + len(name) for name in packs)
-    return min(size, _HEADER.size + _FANOUT.size * (1 << bits_for(size // _ROW.size)) + names)
+    return min(size, _HEADER.size + _FANOUT.size * (1 << bits_for(size // ROW_SIZE)) + names)
 
 
-def _bucket(id: bytes | memoryview, bits: int) -> int:
+def bucket_of(id: bytes | memoryview, bits: int) -> int:
+    """Return the bucket of an id (or of a row, which begins with one) where `bits` choose it."""
     return int.from_bytes(id[:4], "big") >> (32 - bits)
 
 
-def _find(head: _Head, rows: memoryview, id: bytes) -> Place | None:
-    low, high = 0, len(rows) // _ROW.size
+def find_row(head: Head, rows: memoryview, id: bytes) -> Place | None:
+    """Return what the row of an object says, None where it is not among these rows."""
+    low, high = 0, len(rows) // ROW_SIZE
     while low < high:
         middle = (low + high) // 2
-        at = middle * 54
-        if rows[at : at + 32].tobytes() < id:
+        at = middle * ROW_SIZE
+        if rows[at : at + ID_SIZE].tobytes() < id:
             low = middle + 1
         else:
             high = middle
-    at = low * 54
-    if rows[at : at + 32] == id:
-        return head.place(rows[at : at + 54])
+    at = low * ROW_SIZE
+    if rows[at : at + ID_SIZE] == id:
+        return head.place(rows[at : at + ROW_SIZE])
     return None
 
 
-def _find_bases(id: bytes, count: int, read: Callable[[int], bytes | memoryview]) -> tuple[bytes, ...]:
+def find_bases(id: bytes, count: int, read: Callable[[int], bytes | memoryview]) -> tuple[bytes, ...]:
+    """Return the ids of a delta's bases, of `count` entries that `read` gives; raises `CorruptData` if none has it."""
     at = bisect_left(range(count), id, key=lambda row: bytes(read(row)[:ID_SIZE]))
     if at < count:
         found, number, ids = _BASE.unpack(read(at))
@@ -391,6 +320,3 @@ def merge_indexes(
                 if is_delta:
                     deltas[place.id] = index.bases(place.id)
     return encode_index(places.values(), deltas)
-
-
-assert _ROW.size == 54

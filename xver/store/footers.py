@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from xver.errors import CorruptData
-from xver.format.indexes import Container, Place, RangedIndex
+from xver.format.indexes import Container, Place
 from xver.format.packs import ROW_SIZE, TAIL_SIZE, decode_footer, footer_size
+from xver.format.ranged_indexes import RangedIndex
 from xver.storage.base import Part, Storage
 
 _SAMPLE: Final = 32

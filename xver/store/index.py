@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 
 from xver.errors import ContentNotFound, CorruptData, NotFound
 from xver.format.codecs import Codec
-from xver.format.indexes import HEADER_SIZE, PackIndex, Place, RangedIndex, head_guess, head_size
+from xver.format.indexes import HEADER_SIZE, PackIndex, Place, head_guess, head_size
 from xver.format.log_entries import LiveIndex
+from xver.format.ranged_indexes import RangedIndex
 from xver.model.ids import checksum
 from xver.storage.base import Part, Storage
 from xver.store.footers import Footers

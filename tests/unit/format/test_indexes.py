@@ -16,13 +16,13 @@ from xver.format.indexes import (
     Container,
     PackIndex,
     Place,
-    RangedIndex,
     bits_for,
     encode_index,
     head_guess,
     head_size,
     merge_indexes,
 )
+from xver.format.ranged_indexes import RangedIndex
 from xver.model.ids import Kind, checksum, chunk_id
 
 PACKS = [Container(f"packs/{at}.9f3a-0.data", 1 << 30, at) for at in range(3)]
