@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-from xver.errors import Collected, Conflict, ContentNotFound, Incomplete, InvalidInput, RefConflict, RepositoryNotFound
+from xver.errors import Collected, Conflict, ContentNotFound, Incomplete, RefConflict, RepositoryNotFound
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
-from xver.git import history as git_history
-from xver.history.bounds import Bounds, bounds_of, forgotten_ref, forgotten_runs
+from xver.history.bounds import Bounds, bounds_of, forgotten_ref
 from xver.history.closed import closed_in
-from xver.history.graph import is_ancestor
 from xver.history.reach import Edge, reach, target_edge
 from xver.model.ids import Kind, SnapshotId
-from xver.model.refs import FORGOTTEN, HEADS, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
+from xver.model.refs import HEADS, LOCK, RUNS, SNAPSHOTS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo, client_name
 from xver.settings import Remote
@@ -24,12 +22,11 @@ from xver.store.log import Change, Log
 from xver.store.store import Store, create_store
 from xver.sync.clones import release
 from xver.sync.elsewhere import copy_through, opener
-from xver.sync.fetch import TRACKING, bring_metadata
+from xver.sync.fetch import TRACKING
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_or_create_remote, open_remote
-from xver.sync.snapshots import derive
 from xver.sync.transfer import CopyObjects, copy_objects
-from xver.versioning.versions import branch_name
+from xver.sync.wish import Wish, revived, targets_of, to_hold, wish_of
 
 _ATTEMPTS = 10
 
@@ -67,16 +64,6 @@ class Outlook:
     taken: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """The refs to move at the remote: a branch that must go forward, and refs that are only added."""
-
-    branch: str | None
-    head: Target | None
-    label: str | None
-    refs: Mapping[str, Target] = field(default_factory=dict)
-
-
 def foresee(repo: Repo, remote: Remote, *, runs: bool = True) -> Outlook:
     """Tell what `push` would send, and write nothing at the remote: not even the remote itself. Raises like `push`."""
     try:
@@ -86,12 +73,12 @@ def foresee(repo: Repo, remote: Remote, *, runs: bool = True) -> Outlook:
         there, creates = create_store(nowhere, client=client_name(), repository=repo.store.repository), True
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
-    wish, refs = _wish(repo, there, runs=runs)
-    behind, taken, targets = _targets(repo, there, wish, refs)
+    wish, refs = wish_of(repo, there, runs=runs)
+    behind, taken, targets = targets_of(repo, there, wish, refs)
     if behind and repo.git is None:
         return Outlook(creates, (), 0, 0, 0, behind, taken)
     heals = bool(lost) or _is_work_tree(there)
-    lacking, _ = _lacking(repo, there, _wanted(wish, refs, targets, heals=heals), _revived(repo, there, targets))
+    lacking, _ = _lacking(repo, there, to_hold(wish, refs, targets, heals=heals), revived(repo, there, targets))
     places = [place for id in lacking if (place := repo.store.index.find(id))]
     data = sum(place.stored for place in places if place.kind is Kind.CHUNK)
     size = sum(place.stored for place in places)
@@ -124,7 +111,7 @@ def push(
     there = open_or_create_remote(repo, remote, single_writer=single_writer)
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
-    wish, refs = _wish(repo, there, runs=runs)
+    wish, refs = wish_of(repo, there, runs=runs)
     before = dict(there.log.refs)
     heals = bool(lost) or _is_work_tree(there)
     # What was evicted to another remote comes from there.
@@ -167,7 +154,7 @@ class _Sent:
 def _send(
     repo: Repo,
     there: Store,
-    wish: _Wish,
+    wish: Wish,
     refs: Mapping[str, Target],
     uploaded: list[LiveIndex],
     *,
@@ -188,15 +175,15 @@ def _send(
             good = there.still_good(uploaded)
             there.discard(one for one in uploaded if one not in good)
             uploaded = good
-        behind, tags, targets = _targets(repo, there, wish, refs)
+        behind, tags, targets = targets_of(repo, there, wish, refs)
         if behind and repo.git is None:
             return replace(sent, behind=True)
         if not targets and not heals:
             return replace(sent, behind=behind, tags=tags)
-        wanted = _wanted(wish, refs, targets, heals=heals)
+        wanted = to_hold(wish, refs, targets, heals=heals)
         try:
             with there.index.also(uploaded):
-                lacking, ends = _lacking(repo, there, wanted, _revived(repo, there, targets), meter)
+                lacking, ends = _lacking(repo, there, wanted, revived(repo, there, targets), meter)
                 commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
                 copied = copy(repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter)
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
@@ -210,7 +197,7 @@ def _send(
 def _move(
     repo: Repo,
     there: Store,
-    wish: _Wish,
+    wish: Wish,
     refs: Mapping[str, Target],
     uploaded: Sequence[LiveIndex],
     operation: str,
@@ -218,7 +205,7 @@ def _move(
 ) -> tuple[bool, tuple[str, ...]]:
     """Append the entry that makes what was sent live and moves the refs, judged anew after each lost race."""
     while True:
-        behind, tags, targets = _targets(repo, there, wish, refs)
+        behind, tags, targets = targets_of(repo, there, wish, refs)
         if behind and repo.git is None:
             return True, ()
         changes = {name: (there.log.refs.get(name), one) for name, one in targets.items()}
@@ -232,99 +219,9 @@ def _move(
             continue
 
 
-def _targets(
-    repo: Repo, there: Store, wish: _Wish, refs: Mapping[str, Target]
-) -> tuple[bool, tuple[str, ...], dict[str, Target | None]]:
-    """Return whether the branch is behind, which tags are taken by other versions there, and the refs to move.
-
-    A branch or tag that comes to name a version which was forgotten there brings its data back.
-    """
-    now = there.log.refs
-    forgotten = {KEPT + ulid for ulid in forgotten_runs(there)}
-    tags = tuple(name for name, one in refs.items() if name.startswith(TAGS) and now.get(name, one) != one)
-    # A sealed run and the snapshot of a commit never change: ours does not replace another one there.
-    settled = {name for name in refs if name in now and name.startswith((RUNS, SNAPSHOTS))}
-    # What somebody sent whole meanwhile is not ours to forget there.
-    whole = {name for name, one in refs.items() if name.startswith(FORGOTTEN) and one.id in there}
-    left = {*tags, *settled, *forgotten, *whole}
-    targets: dict[str, Target | None] = {
-        name: one for name, one in refs.items() if now.get(name) != one and name not in left
-    }
-    behind = _is_behind(repo, there, wish)
-    if wish.head is not None and not behind and now.get(HEADS + (wish.branch or "")) != wish.head:
-        targets[HEADS + (wish.branch or "")] = wish.head
-    return behind, tags, targets | dict.fromkeys(_revived(repo, there, targets))
-
-
 def _refuse_forgotten(repo: Repo, there: Store, targets: Mapping[str, Target | None], ends: _Ends, _: Log) -> None:
-    if not set(_revived(repo, there, targets)) <= {*ends.revived}:
+    if not set(revived(repo, there, targets)) <= {*ends.revived}:
         raise Collected(there.storage.url)  # its data may not have been sent
-
-
-def _revived(repo: Repo, there: Store, targets: Mapping[str, Target | None]) -> list[str]:
-    """Return the refs `forgotten/…` to delete at the remote: of what a branch or tag will name, and we have."""
-    named = {forgotten_ref(one) for name, one in targets.items() if one is not None and name.startswith((HEADS, TAGS))}
-    return [name for name in named if name in there.log.refs and name not in repo.store.log.refs]
-
-
-def _wanted(
-    wish: _Wish, refs: Mapping[str, Target], targets: Mapping[str, Target | None], *, heals: bool
-) -> list[Target]:
-    """Return what the remote is to hold whole: what its refs will newly name, or all of it where something was lost."""
-    wanted = [one for one in ({**refs, **targets} if heals else targets).values() if one is not None]
-    return [*wanted, wish.head] if heals and wish.head is not None else wanted
-
-
-def _wish(repo: Repo, there: Store, *, runs: bool) -> tuple[_Wish, dict[str, Target]]:
-    """Return what is to be pushed, and the refs that are only added, those of runs included."""
-    wish = _wish_beside_git(repo, there) if repo.git is not None else _wish_outside_git(repo)
-    kept = {name: one for name, one in repo.store.log.refs.items() if runs and name.startswith((RUNS, KEPT))}
-    return wish, {**wish.refs, **kept}
-
-
-def _wish_beside_git(repo: Repo, there: Store) -> _Wish:
-    assert repo.git is not None
-    if git_history.head(repo.git) is None:
-        raise InvalidInput("there is no commit to push", hint='xver commit -m "first version"')
-    known = {**there.log.refs, **repo.store.log.refs}
-    with repo.store.packer() as packer:
-        derived = derive(repo.git, "HEAD", known=known, packer=packer)
-        index = packer.finish()
-    # Whatever our store has must have its metadata below it here: others' snapshots, and data others added.
-    bring_metadata(repo, there, derived.named)
-    if derived.head is None:
-        raise InvalidInput("no commit has an xver.lock yet", hint='xver add PATH, then xver commit -m "…"')
-    refs = {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, id in derived.by_commit.items()}
-    repo.store.move("derive snapshots", refs, index)
-    git_tags = {
-        name.removeprefix("refs/tags/"): id
-        for name, id in git_history.refs(repo.git).items()
-        if name.startswith("refs/tags/")
-    }
-    for name, commit in git_tags.items():
-        if commit in derived.by_commit:
-            refs[TAGS + name] = Target(TargetKind.SNAPSHOT, derived.by_commit[commit])
-    branch = branch_name(repo)
-    head = Target(TargetKind.SNAPSHOT, derived.head) if branch is not None else None
-    label = next(commit for commit, id in derived.by_commit.items() if id == derived.head)
-    return _Wish(branch, head, label, refs)
-
-
-def _wish_outside_git(repo: Repo) -> _Wish:
-    branch = branch_name(repo)
-    head = repo.store.log.refs.get(HEADS + (branch or ""))
-    if head is None:
-        raise InvalidInput("there is no commit to push", hint='xver commit -m "first version"')
-    tags = {name: one for name, one in repo.store.log.refs.items() if name.startswith(TAGS)}
-    return _Wish(branch, head, head.id.hex(), tags)
-
-
-def _is_behind(repo: Repo, there: Store, wish: _Wish) -> bool:
-    """Tell whether the remote's branch has what ours has not."""
-    old = there.log.refs.get(HEADS + (wish.branch or ""))
-    if wish.head is None or old is None or old == wish.head:
-        return False
-    return old.id not in repo.store or not is_ancestor(repo.store, SnapshotId(old.id), SnapshotId(wish.head.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +288,7 @@ def _is_work_tree(there: Store) -> bool:
     return any(name.startswith((LOCK, TRACKING)) for name in there.log.refs)
 
 
-def _not_forward(wish: _Wish, remote: Remote, repo: Repo) -> Conflict:
+def _not_forward(wish: Wish, remote: Remote, repo: Repo) -> Conflict:
     pull = "git pull" if repo.git is not None else "xver pull"
     return Conflict(
         f"{wish.branch} at {remote.name} has commits that are not here", hint=f"{pull}, then xver push again"
