@@ -179,3 +179,17 @@ def test_a_table_that_keeps_nothing_or_has_a_slip_is_refused(alone: Workplace) -
     ):
         (alone.root / "xver.toml").write_text(f"{before}\n[retention]\n{text}\n", encoding="utf-8")
         assert said in " ".join(alone.fails(2, "forget"))
+
+
+def test_what_a_clone_evicted_is_spared_at_the_remote(place: Workplace) -> None:
+    ids = filled(place, remote=True)
+    place.ok("evict", "--all")
+    table(place, "\n[retention]\nkeep_last = 3\n")
+    assert place.ok("forget", "--remote", "origin") == (
+        "spared <id> this clone, which evicted it, needs it\nNo version to forget at origin: 4 versions kept\n"
+    )
+    assert place.fails(7, "forget", "--remote", "origin", ids[0]) == [
+        f"error: this clone evicted {ids[0][:7]}: there may be no other copy, so nothing was forgotten",
+        "hint: with --evicted it is forgotten all the same",
+    ]
+    assert "Forgot 1 version at origin" in place.ok("forget", "--remote", "origin", "--evicted", ids[0])

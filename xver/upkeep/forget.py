@@ -1,4 +1,7 @@
-"""Forget versions and runs: their records stay, and a later `gc` takes their data (decision 016). Deletes nothing."""
+"""Forget versions and runs: their records stay, and a later `gc` takes their data (decision 016). Deletes nothing.
+
+What a clone evicted may lie at the remote alone, so it is forgotten there only where somebody says so (decision 035).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 from xver.errors import Conflict, RefConflict
 from xver.history.bounds import forgotten_ref
-from xver.model.refs import HEADS, KEPT, TAGS, Target, TargetKind
+from xver.model.refs import EVICTED, HEADS, KEPT, TAGS, Target, TargetKind
 from xver.settings import Retention
 from xver.store.log import Change, Log
 from xver.store.store import Store
@@ -17,30 +20,45 @@ from xver.upkeep.retention import Moment, chosen
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What to forget: what every given condition holds for. `before` is in seconds since 1970."""
+    """What to forget: what every given condition holds for. `before` is in seconds since 1970.
+
+    `takes_evicted`: also what clones evicted.
+    """
 
     before: int | None = None
     is_not_in_git: bool = False
     retention: Retention | None = None
+    takes_evicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be forgotten, what a rule would take and a tip needs, and how many others there are."""
+    """What would be forgotten, what a rule would take and somebody needs, and how many others there are."""
 
     forget: tuple[Past, ...]
     spared: tuple[Past, ...] = ()
     left: int = 0
 
 
-def plan_by_name(past: Mapping[str, Past], labels: Iterable[str]) -> Plan:
-    """Plan to forget what was named, whatever needs it."""
+def plan_by_name(past: Mapping[str, Past], labels: Iterable[str], *, takes_evicted: bool = False) -> Plan:
+    """Plan to forget what was named, whatever tip needs it.
+
+    Raises:
+        Conflict: a clone evicted one of them, and `takes_evicted` is not set.
+    """
     named = [past[label] for label in dict.fromkeys(labels)]
+    evicted = [one for one in named if one.evicted]
+    if evicted and not takes_evicted:
+        shown = ", ".join(one.label[:7] for one in evicted[:5]) + (", …" if len(evicted) > 5 else "")
+        raise Conflict(
+            f"{evicted[0].evicted} evicted {shown}: there may be no other copy, so nothing was forgotten",
+            hint="with --evicted it is forgotten all the same",
+        )
     return Plan(tuple(named), (), len(past) - len(named))
 
 
 def plan_by_rule(history: History, rule: Rule) -> Plan:
-    """Plan to forget versions: those that no tip needs.
+    """Plan to forget versions: those that no tip needs, and that no clone evicted.
 
     A retention table is asked of each branch for itself, and of all that is in no branch together.
     """
@@ -60,20 +78,22 @@ def plan_runs(past: Mapping[str, Past], rule: Rule) -> Plan:
     return _plan(list(past.values()), len(past), rule, tags_count=True)
 
 
-def forget(store: Store, plan: Plan, kind: TargetKind, *, by_rule: bool) -> int:
+def forget(store: Store, plan: Plan, kind: TargetKind, *, by_rule: bool, takes_evicted: bool = False) -> int:
     """Do what was planned, in one entry of the log; return its number.
 
     Raises:
-        Conflict: somebody gave a branch or tag to what a rule would take meanwhile; nothing was changed.
+        Conflict: somebody gave a branch or tag to what a rule would take meanwhile, or evicted something; nothing was
+            changed.
     """
     targets = [Target(kind, one.object) for one in plan.forget if one.object is not None]
     taken = {target.id for target in targets}
-    before = {id for name, id in _named(store.log) if name.startswith((HEADS, TAGS))}
+    before, pins = _below(store.log, HEADS, TAGS), _below(store.log, EVICTED)
 
     def check(log: Log) -> None:
-        fresh = {id for _, id in _named(log)} - before
-        if by_rule and fresh & taken:
+        if by_rule and (_below(log, HEADS, TAGS) - before) & taken:
             raise Conflict("somebody named one of these versions meanwhile", hint="run it again")
+        if kind is TargetKind.SNAPSHOT and not takes_evicted and _below(log, EVICTED) - pins:
+            raise Conflict("a clone evicted something meanwhile, perhaps of these versions", hint="run it again")
 
     while True:
         refs: dict[str, tuple[Target | None, Target | None]] = {
@@ -91,8 +111,8 @@ def forget(store: Store, plan: Plan, kind: TargetKind, *, by_rule: bool) -> int:
             continue
 
 
-def _named(log: Log) -> list[tuple[str, bytes]]:
-    return [(name, target.id) for name, target in log.refs.items() if name.startswith((HEADS, TAGS))]
+def _below(log: Log, *prefixes: str) -> set[bytes]:
+    return {target.id for name, target in log.refs.items() if name.startswith(prefixes)}
 
 
 def _plan(past: list[Past], count: int, rule: Rule, *, tags_count: bool) -> Plan:
@@ -102,7 +122,7 @@ def _plan(past: list[Past], count: int, rule: Rule, *, tags_count: bool) -> Plan
         if (rule.before is None or one.time < rule.before) and not (rule.is_not_in_git and one.is_in_git)
     ]
     taken.sort(key=lambda one: -one.time)  # of one second what descends comes first, as it was found first
-    needed = [bool(one.needed or (tags_count and one.tag)) for one in taken]
+    needed = [bool(one.needed or (tags_count and one.tag) or (one.evicted and not rule.takes_evicted)) for one in taken]
     forgotten = tuple(one for one, is_needed in zip(taken, needed, strict=True) if not is_needed)
     spared = tuple(one for one, is_needed in zip(taken, needed, strict=True) if is_needed)
     return Plan(forgotten, spared, count - len(forgotten))

@@ -22,7 +22,7 @@ from xver.history.bounds import bounds_of
 from xver.history.diff import Entries
 from xver.model.entries import entry_id
 from xver.model.ids import EMPTY_ID, Kind, SnapshotId
-from xver.model.refs import HEADS, LOCK, RUNS, SNAPSHOTS, TAGS, TargetKind
+from xver.model.refs import EVICTED, HEADS, LOCK, RUNS, SNAPSHOTS, TAGS, TargetKind
 from xver.model.snapshots import Snapshot
 from xver.repo import Repo
 from xver.store.store import Store
@@ -36,7 +36,8 @@ class Past:
     """A version or run with its data: its id (of a commit, a snapshot, or a ULID) and when it was made, by whose clock.
 
     `object` is the snapshot's or run's id, None where no store has it yet. `needed` says for which tip, `tag` by which
-    tag ("": none). `is_in_git`: git still reaches its commit, or git has nothing to do with it.
+    tag, `evicted` for which clone that gave its copy up ("": none). `is_in_git`: git still reaches its commit, or git
+    has nothing to do with it.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Past:
     title: str
     needed: str = ""
     tag: str = ""
+    evicted: str = ""
     is_in_git: bool = True
 
 
@@ -139,10 +141,15 @@ def past_in_store(repo: Repo, store: Store, known: Iterable[Tip]) -> History:
 
     branches: list[list[bytes]] = []
     led_to: set[bytes] = set()
+    evicted: dict[bytes, str] = {}
     for name, target in sorted(store.log.refs.items()):
         if target.kind is not TargetKind.SNAPSHOT:
             continue
         found = lineage(target.id)
+        if name.startswith(EVICTED):
+            # One ref keeps a whole history for a clone: any version of it may have been given up there.
+            clone = name.removeprefix(EVICTED).partition("/")[0]
+            evicted |= dict.fromkeys(found, "this clone" if clone == repo.clone else f"clone {clone[:8]}")
         if name.startswith((HEADS, _TRACKING)):
             branches.append(found)
         if name.startswith((HEADS, _TRACKING, TAGS)):
@@ -153,7 +160,7 @@ def past_in_store(repo: Repo, store: Store, known: Iterable[Tip]) -> History:
     for id, snapshot in snapshots.items():
         past = needed.told(_past(names[id], id, snapshot), snapshot.root)
         is_in_git = git is None or snapshot.git is None or snapshot.git in git or id in led_to
-        versions[names[id]] = replace(past, is_in_git=is_in_git)
+        versions[names[id]] = replace(past, evicted=evicted.get(id, ""), is_in_git=is_in_git)
     return History(_whole(versions, store), tuple(tuple(names[id] for id in one) for one in branches))
 
 

@@ -14,12 +14,15 @@ from xver.history.graph import read_snapshot
 from xver.history.reach import Edge, reach
 from xver.history.revisions import snapshot_target
 from xver.model.ids import Kind, SnapshotId, chunk_id
-from xver.model.refs import HEADS, TAGS, TargetKind
+from xver.model.refs import EVICTED, HEADS, TAGS, TargetKind
 from xver.repo import Repo
 from xver.settings import Retention
 from xver.store.log import Change
+from xver.store.store import Store
+from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.sync.remotes import open_remote
+from xver.upkeep.evict import evict, plan_eviction
 from xver.upkeep.forget import Plan, Rule, forget, plan_by_name, plan_by_rule
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import NONE, collect, collect_here, marks_of
@@ -189,3 +192,59 @@ def test_a_collection_between_the_plan_and_the_entry_stops_nobody_at_a_remote(tm
     assert collect(other, marks_of(other), NONE).done.removed
     forget(there, plan, TargetKind.SNAPSHOT, by_rule=True)
     assert bounds_of(there).forgotten == {bytes.fromhex(id) for id in ids[:2]}
+
+
+class TestEvicted:
+    """Versions at a remote of which a clone gave its own copy up."""
+
+    @pytest.fixture
+    def ids(self, tmp_path: Path) -> list[str]:
+        """Push four versions, evict after the third; return their ids."""
+        repo = new_repo(tmp_path / "work", remote=str(tmp_path / "remote"))
+        (remote,) = repo.settings.remotes.values()
+        ids = []
+        for n in range(4):
+            ids.append(save(repo, {"data/a": random.Random(n).randbytes(200_000)}))
+            push(repo, remote)
+            if n == 2:
+                there = open_remote(repo, remote)
+                evict(repo, there, "origin", plan_eviction(repo, there))
+        return ids
+
+    @pytest.fixture
+    def there(self, ids: list[str], tmp_path: Path) -> tuple[Repo, Store]:
+        """Return another clone, and the remote as it sees it."""
+        copy = clone(str(tmp_path / "remote"), tmp_path / "copy")
+        return copy, open_remote(copy, copy.settings.remotes["origin"])
+
+    def test_a_rule_spares_them_with_all_that_came_before(self, ids: list[str], there: tuple[Repo, Store]) -> None:
+        copy, store = there
+        history = past_in_store(copy, store, tips(copy, store))
+        plan = plan_by_rule(history, Rule(before=1 << 40))
+        assert plan.forget == ()
+        assert [one.label for one in plan.spared if one.evicted.startswith("clone ")] == ids[2::-1]
+        plan = plan_by_rule(history, Rule(before=1 << 40, takes_evicted=True))
+        assert {one.label for one in plan.forget} == {*ids[:3]}
+
+    def test_by_name_only_if_that_is_said(self, ids: list[str], there: tuple[Repo, Store]) -> None:
+        copy, store = there
+        past = past_in_store(copy, store, tips(copy, store)).versions
+        with pytest.raises(Conflict, match=f"evicted {ids[1][:7]}") as caught:
+            plan_by_name(past, [ids[1]])
+        assert "--evicted" in (caught.value.hint or "")
+        assert plan_by_name(past, [ids[1]], takes_evicted=True).forget == (past[ids[1]],)
+        assert plan_by_name(past, [ids[3]]).forget == (past[ids[3]],)
+
+    @pytest.mark.parametrize("by_rule", [True, False])
+    def test_an_eviction_after_the_plan_stops_it(self, ids: list[str], tmp_path: Path, by_rule: bool) -> None:
+        repo = clone(str(tmp_path / "remote"), tmp_path / "copy")
+        remote = repo.settings.remotes["origin"]
+        there, other = open_remote(repo, remote), open_remote(repo, remote)
+        there.move("drop", {name: None for name in there.log.refs if name.startswith(EVICTED)})
+        history = past_in_store(repo, there, tips(repo, there))
+        plan = plan_by_rule(history, Rule(before=1 << 40))
+        assert {one.label for one in plan.forget} == {*ids[:3]}
+        evict(repo, other, "origin", plan_eviction(repo, other))
+        with pytest.raises(Conflict, match="evicted something meanwhile"):
+            forget(there, plan, TargetKind.SNAPSHOT, by_rule=by_rule)
+        assert bounds_of(open_remote(repo, remote)).forgotten == set()

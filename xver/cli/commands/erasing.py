@@ -51,6 +51,7 @@ def _seconds(_: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--not-in-git", is_flag=True, help="Versions whose commit git does not reach any more.")
 @click.option("--runs", is_flag=True, help="Runs, not versions: what they kept and stored with themselves.")
 @click.option("-r", "--remote", "remote_name", default=None, metavar="NAME", help="At a remote, not here.")
+@click.option("--evicted", is_flag=True, help="Also what clones evicted: this may be the only copy.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be forgotten.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
@@ -61,6 +62,7 @@ def forget(
     not_in_git: bool,
     runs: bool,
     remote_name: str | None,
+    evicted: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -70,7 +72,8 @@ def forget(
     log, diff of others, merges and lineage go on as before. With --older-than and --not-in-git everything that both
     hold for is forgotten; without either, what the table [retention] of xver.toml does not keep (keep_last, keep_daily,
     keep_weekly, keep_monthly, keep_yearly: of each branch; keep_tags). What xver.lock, HEAD, a branch or a tag names is
-    spared, unless you name it.
+    spared, unless you name it. At a remote a version that a clone evicted (`xver evict`), or an older one of the same
+    history, is spared: it may be nowhere else. It goes with --evicted only, also by name.
 
     Examples:
       xver forget -n
@@ -84,7 +87,7 @@ def forget(
     from xver.upkeep.past import past_runs, tips
 
     repo = opened(out)
-    rule = Rule(None if age is None else int(time.time()) - age, not_in_git, None)
+    rule = Rule(None if age is None else int(time.time()) - age, not_in_git, None, evicted)
     by_rule = age is not None or not_in_git
     if names and by_rule:
         raise InvalidInput("names and a rule at once", hint="name what to forget, or give a rule")
@@ -94,7 +97,7 @@ def forget(
                 "forget what? There is no table [retention] in xver.toml" if not runs else "forget which runs?",
                 hint=f"xver forget{' --runs' if runs else ''} --older-than 90d",
             )
-        rule = Rule(retention=repo.settings.retention)
+        rule = Rule(retention=repo.settings.retention, takes_evicted=evicted)
     store, where = _store(out, repo, remote_name)
     known = tips(repo, None if store is repo.store else store)
     if runs:
@@ -103,15 +106,19 @@ def forget(
     else:
         history = _history(repo, store, known, keeps=not dry_run)
         past = history.versions
-        plan = plan_by_name(past, _versions(repo, past, names)) if names else plan_by_rule(history, rule)
+        plan = (
+            plan_by_name(past, _versions(repo, past, names), takes_evicted=evicted)
+            if names
+            else plan_by_rule(history, rule)
+        )
     kind = TargetKind.RUN if runs else TargetKind.SNAPSHOT
     if plan.forget and not dry_run:
-        give_up(store, plan, kind, by_rule=not names)
+        give_up(store, plan, kind, by_rule=not names, takes_evicted=evicted)
     if as_json:
         out.json(
             {
                 "forgotten": [_json(one) for one in plan.forget],
-                "spared": [{**_json(one), "needed_by": one.needed or one.tag} for one in plan.spared],
+                "spared": [{**_json(one), "needed_by": _why(one)} for one in plan.spared],
                 "left": plan.left,
                 "done": not dry_run,
             }
@@ -121,7 +128,7 @@ def forget(
     for one in plan.forget:
         out.line(Styled(one.label[:digits], "id"), f"  {when(one.time, one.offset)}  ", one.title)
     for one in plan.spared:
-        out.note(Styled(f"spared {one.label[:digits]} {one.needed or one.tag} needs it", "faint"))
+        out.note(Styled(f"spared {one.label[:digits]} {_why(one)} needs it", "faint"))
     word = "run" if runs else "version"
     if not plan.forget:
         out.note(f"No {word} to forget{where}: {plural(plan.left, word)} kept")
@@ -190,6 +197,10 @@ def _runs(past: Mapping[str, Past], names: Sequence[str]) -> list[str]:
             raise RunNotFound(f"{name} is {'several runs' if fitting else 'no run'} there", hint="xver runs lists them")
         found += fitting
     return found
+
+
+def _why(one: Past) -> str:
+    return one.needed or one.tag or f"{one.evicted}, which evicted it,"
 
 
 def _json(one: Past) -> dict[str, Any]:
