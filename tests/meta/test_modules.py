@@ -14,13 +14,15 @@ from .sources import ROOT, imported, inside_functions, modules, parse, while_loa
 MAX_LINES = 400
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.
 _DEMO = {"xver/cli/demo/scripts/prepare.py", "xver/cli/demo/scripts/train.py"}  # programs of the demo's user
+# The room that looks into files works on arrays throughout; it is loaded to compare two of them.
+_CONTENT = {path.relative_to(ROOT).as_posix() for path in (ROOT / "xver" / "content").glob("*.py")}
 HEAVY = {
     "fsspec": {"xver/filesystem/files.py"},  # loaded by fsspec itself, or by who opens an address
     "networkx": set[str](),
     # What only collections import: arrays are all that they are made of.
-    "numpy": _DEMO | {"xver/format/columns.py", "xver/store/kept.py"},
+    "numpy": _DEMO | _CONTENT | {"xver/format/columns.py", "xver/store/kept.py"},
     "pandas": set[str](),
-    "pyarrow": _DEMO,
+    "pyarrow": _DEMO | _CONTENT,
     "rich": set[str](),
     "s3fs": set[str](),
 }

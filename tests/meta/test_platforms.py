@@ -28,6 +28,7 @@ PROGRAM = """
 import asyncio, concurrent.futures.thread, email, http.client, logging, multiprocessing, platform, queue, random
 import selectors, shutil, ssl, subprocess, tempfile, uuid, zoneinfo
 import blake3, click, filelock, fsspec, networkx, numpy, pathspec, s3fs, tomlkit  # what others need is theirs
+import pyarrow.compute, pyarrow.csv, pyarrow.parquet
 import importlib, os, sys
 from pathlib import Path
 

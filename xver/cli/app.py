@@ -46,7 +46,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "rm": Lazy("commands.work:rm", "Stop tracking files and folders, or parts of a tracked folder"),
         "restore": Lazy("commands.work:restore", "Bring files back from a version"),
         "status": Lazy("commands.work:status", "Show what has changed and what is missing"),
-        "diff": Lazy("commands.work:diff", "Show what changed in the data between two versions"),
+        "diff": Lazy("commands.differences:diff", "Show what changed in the data between two versions"),
         "commit": Lazy("commands.work:commit", "Record the tracked data and the staged code as one commit"),
         "checkout": Lazy("commands.work:checkout", "Bring the disk to what xver.lock says"),
         "merge": Lazy("commands.work:merge", "Join another line of history into this one"),

@@ -115,7 +115,7 @@ def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | mem
     """
     batch: list[tuple[bytes, int]] = []
     waiting = 0
-    for chunk, length in _leaves(store, id, size):
+    for chunk, length in leaves(store, id, size):
         batch.append((chunk, length))
         waiting += length
         if waiting >= _AHEAD:
@@ -127,7 +127,7 @@ def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | mem
 def is_here(store: Store, id: ContentId, size: int) -> bool:
     """Tell whether the store holds all of the content itself, to the last chunk: it may have been fetched in part."""
     try:
-        return all(chunk in store for chunk, _ in _leaves(store, id, size))
+        return all(chunk in store for chunk, _ in leaves(store, id, size))
     except ContentNotFound:
         return False
 
@@ -185,7 +185,7 @@ def _chunks(store: Store, batch: list[tuple[bytes, int]]) -> Iterator[bytes | me
         yield found[id]
 
 
-def _leaves(store: Store, id: ContentId, size: int) -> Iterator[tuple[bytes, int]]:
+def leaves(store: Store, id: ContentId, size: int) -> Iterator[tuple[bytes, int]]:
     """Yield every chunk and its size, in order."""
     if size == 0:
         if id != EMPTY_ID:

@@ -1,4 +1,4 @@
-"""The commands of daily work: add, rm, status, diff, commit, checkout, restore, merge."""
+"""The commands of daily work: add, rm, status, commit, checkout, restore, merge."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from xver.cli.command import Command, RevisionsCommand
+from xver.cli.command import Command
 from xver.cli.human import count, duration, plural, size
-from xver.cli.opening import opened, reading, tell_purged
+from xver.cli.opening import opened, tell_purged
 from xver.cli.output import Output, Styled, pass_output
-from xver.cli.views.entries import change_line, entry_json, staged_line
+from xver.cli.views.entries import entry_json, staged_line
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound, WorkersFailed
-from xver.history.diff import Change
 from xver.model.entries import Dataset
 from xver.repo import Repo
 
@@ -201,53 +200,6 @@ def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
         out.line(f"  and {plural(len(differences) - shown, 'more file')} in {top}")
 
 
-@click.command(cls=RevisionsCommand)
-@click.argument("args", nargs=-1, metavar="[REV [REV]] [PATH...]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--stat", "only_totals", is_flag=True, help="Print the totals of each tracked path only.")
-@pass_output
-def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool) -> None:
-    """Show what changed in the data between two versions.
-
-    Without a revision: what xver.lock has otherwise than HEAD. One revision: it against xver.lock. Two: the first
-    against the second. Files that moved are recognised by their content.
-
-    Examples:
-      xver diff
-      xver diff main~2 main data/raw
-    """
-    from xver.cli.views.entries import change_json, split_revisions
-    from xver.history.diff import diff_entries
-    from xver.model.paths import is_below, overlaps
-    from xver.versioning.state import changes_to
-    from xver.versioning.versions import entries_at, head_entries
-
-    repo = reading(out)
-    revs, paths = split_revisions(repo, args, most=2)
-    before = entries_at(repo, revs[0]) if revs else head_entries(repo)
-    after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
-    changes = diff_entries(repo.store, before, after)
-    if paths:
-        changes = [one for one in changes if any(is_below(name, path) for path in paths for name in _names(one))]
-    if as_json:
-        out.json([change_json(one) for one in changes])
-        return
-    if only_totals:
-        for total in changes_to(before, after):
-            if not paths or any(overlaps(total.path, path) for path in paths):
-                out.line(*staged_line(total))
-    else:
-        for one in changes:
-            out.line(*change_line(one))
-    added = sum(one.before is None for one in changes)
-    deleted = sum(one.after is None for one in changes)
-    out.note(
-        f"{count(added)} added, {count(len(changes) - added - deleted)} changed, {count(deleted)} deleted"
-        if changes
-        else "No difference in the data"
-    )
-
-
 @click.command(cls=Command, exits=(InvalidInput, Conflict))
 @click.option("-m", "--message", "messages", multiple=True, help="Why; given twice, each is a paragraph.")
 @click.option("--no-commit", is_flag=True, help="Only let git stage xver.lock, xver.toml and .gitignore.")
@@ -371,10 +323,6 @@ def merge(out: Output, rev: str | None, side: str | None) -> None:
         case _:
             assert done.commit is not None
             out.note("Merged as ", Styled(done.commit.id[:7], "id"))
-
-
-def _names(change: Change) -> list[str]:
-    return [change.path] if change.source is None else [change.path, change.source]
 
 
 def _join(top: str, path: str) -> str:

@@ -1,0 +1,180 @@
+"""The command diff: which files differ between two versions, and what changed inside of those that are named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xver.cli.command import RevisionsCommand
+from xver.cli.human import count
+from xver.cli.opening import reading
+from xver.cli.output import Output, pass_output
+from xver.cli.views.entries import change_json, change_line, split_revisions, staged_line
+from xver.errors import Conflict, ContentNotFound, InvalidInput, NotFound, RevisionNotFound
+from xver.history.diff import Change, Entries
+from xver.model.entries import Entry, File
+from xver.repo import Repo
+
+if TYPE_CHECKING:
+    from xver.content.changes import Changes
+
+
+@click.command(cls=RevisionsCommand, exits=(NotFound, RevisionNotFound, ContentNotFound, Conflict))
+@click.argument("args", nargs=-1, metavar="[REV [REV]] [PATH...]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--stat", "only_totals", is_flag=True, help="Print the totals of each tracked path, or named file, only.")
+@click.option("--key", default="", metavar="COL[,COL]", help="The columns that tell one row of a table from another.")
+@click.option("--html", "page", default=None, metavar="FILE", help="Write a page on the named files, for a browser.")
+@pass_output
+def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool, key: str, page: str | None) -> None:
+    """Show what changed in the data between two versions.
+
+    Without a revision: what xver.lock has otherwise than HEAD. One revision: it against xver.lock. Two: the first
+    against the second. Files that moved are recognised by their content.
+
+    Of a file that is named by itself it tells what changed inside, and takes it from the disk where no second
+    revision is given. CSV, TSV, JSONL, Parquet and Arrow (Feather): schema, rows, and a summary of each column that
+    changed. safetensors, npy and npz: tensors and the norm of their change. Any other file: how many bytes stand in
+    chunks that both have. Rows are found by --key, by a column that identifies them, or else by all they hold.
+    Nothing is checked out, and memory does not grow with the file.
+
+    Examples:
+      xver diff
+      xver diff main~2 main data/raw
+      xver diff HEAD -- data/labels.csv --key id
+      xver diff v1.0 v2.0 --html changes.html -- data/train.parquet
+    """
+    from xver.history.diff import diff_entries
+    from xver.model.paths import is_below, overlaps
+    from xver.versioning.state import changes_to
+    from xver.versioning.versions import entries_at, head_entries
+
+    repo = reading(out)
+    revs, paths = split_revisions(repo, args, most=2)
+    before = entries_at(repo, revs[0]) if revs else head_entries(repo)
+    after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
+    changes = diff_entries(repo.store, before, after)
+    if paths:
+        changes = [one for one in changes if any(is_below(name, path) for path in paths for name in _names(one))]
+        if len(revs) < 2:
+            changes = _with_disk(out, repo, before, changes, paths)
+    named = [one for one in changes if any(path in _names(one) for path in paths) and _are_files(one)]
+    if (key or page) and not named and not _is_any_file(repo, before, after, paths):
+        raise InvalidInput("--key and --html are for files that are named", hint="xver diff HEAD -- data/labels.csv")
+    columns = tuple(filter(None, key.split(",")))
+    contents = {one.path: _look_into(out, repo, one, columns, on_disk=len(revs) < 2) for one in named}
+    if page is not None:
+        _write_page(out, page, [(one, contents[one.path]) for one in named])
+        return
+    if as_json:
+        out.json([_json(one, contents) for one in changes])
+        return
+    if only_totals and not contents:
+        for total in changes_to(before, after):
+            if not paths or any(overlaps(total.path, path) for path in paths):
+                out.line(*staged_line(total))
+    else:
+        for one in changes:
+            _print(out, one, contents.get(one.path), only_totals=only_totals)
+    _tell_totals(out, changes)
+
+
+def _print(out: Output, change: Change, content: Changes | None, *, only_totals: bool) -> None:
+    from xver.cli.views.content import content_totals, print_content
+
+    if content is None:
+        out.line(*change_line(change))
+    elif only_totals:
+        out.line(*change_line(change), "  ", *content_totals(content))
+    else:
+        out.line(*change_line(change))
+        print_content(out, content)
+
+
+def _json(change: Change, contents: dict[str, Changes]) -> dict[str, Any]:
+    if change.path not in contents:
+        return change_json(change)
+    from xver.cli.views.content_json import content_json
+
+    return {**change_json(change), "content": content_json(contents[change.path])}
+
+
+def _write_page(out: Output, page: str, found: list[tuple[Change, Changes]]) -> None:
+    from xver.cli.views.content_page import content_page
+
+    try:
+        Path(page).write_text(content_page(found), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InvalidInput(f"cannot write {page}: {error.strerror}") from error
+    out.note(f"Wrote {page}")
+
+
+def _tell_totals(out: Output, changes: list[Change]) -> None:
+    added = sum(one.before is None for one in changes)
+    deleted = sum(one.after is None for one in changes)
+    out.note(
+        f"{count(added)} added, {count(len(changes) - added - deleted)} changed, {count(deleted)} deleted"
+        if changes
+        else "No difference in the data"
+    )
+
+
+def _look_into(out: Output, repo: Repo, change: Change, key: tuple[str, ...], *, on_disk: bool) -> Changes:
+    from xver.content.comparing import compare
+    from xver.content.sources import DiskFile, Source, StoredFile
+
+    def stored(entry: Entry | None) -> Source | None:
+        return StoredFile(repo.store, entry) if isinstance(entry, File) else None
+
+    after = stored(change.after)
+    path = repo.root / change.path
+    if on_disk and after is not None and path.is_file():
+        after = DiskFile(str(path))
+    folder = repo.cache / "diff"
+    return compare(change.path, stored(change.before), after, folder=folder, key=key, meter=out.meter())
+
+
+def _with_disk(out: Output, repo: Repo, before: Entries, changes: list[Change], paths: list[str]) -> list[Change]:
+    """Return the changes with what the named files are on the disk, where they are tracked and there."""
+    from xver.versioning.versions import find_entry
+    from xver.worktree.reading import entry_of, read_file
+
+    found = {one.path: one for one in changes}
+    for path in dict.fromkeys(paths):
+        tracked = find_entry(repo.store, repo.lock.entries, path)
+        if not isinstance(tracked, File):
+            continue
+        place = repo.root / path
+        if not place.is_file() or place.is_symlink():
+            out.warn(f"{path} is not on the disk: compared as xver.lock has it")
+            continue
+        entry = entry_of(read_file(os.fspath(place), None).known)
+        change = found.get(path)
+        old = find_entry(repo.store, before, path) if change is None else change.before
+        if old is not None and isinstance(old, File) and isinstance(entry, File) and old.id == entry.id:
+            if old.executable == entry.executable and (change is None or change.source is None):
+                found.pop(path, None)
+            continue
+        found[path] = Change(path, old, entry, None if change is None else change.source)
+    return sorted(found.values(), key=lambda one: one.path.encode())
+
+
+def _are_files(change: Change) -> bool:
+    sides = (change.before, change.after)
+    ids = {one.id for one in sides if isinstance(one, File)}
+    is_same = len(ids) == 1 and None not in sides
+    return not is_same and all(one is None or isinstance(one, File) for one in sides)
+
+
+def _is_any_file(repo: Repo, before: Entries, after: Entries, paths: Iterable[str]) -> bool:
+    from xver.versioning.versions import find_entry
+
+    return any(isinstance(find_entry(repo.store, side, path), File) for path in paths for side in (before, after))
+
+
+def _names(change: Change) -> tuple[str, ...]:
+    return (change.path,) if change.source is None else (change.path, change.source)
