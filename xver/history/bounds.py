@@ -5,7 +5,8 @@
     data  data  data     a tombstone:   an object that was purged, and is never stored again
 
 The refs `forgotten/<id>` and `shallow/<id>` point to the snapshot (or, forgotten, the run) of that id, so the small
-record is kept and says what there was. What a run stored with itself is its data.
+record is kept and says what there was. What a run stored with itself is its data. `forgotten/<remote>/<id>` says the
+same, of what a remote had forgotten when it was fetched: it goes when the remote holds the data again.
 """
 
 from __future__ import annotations
@@ -46,9 +47,14 @@ def bounds_of(*stores: Store) -> Bounds:
     )
 
 
-def forgotten_ref(target: Target) -> str:
-    """Return the name of the ref that says that the data of a snapshot or run is no longer kept."""
-    return FORGOTTEN + target.id.hex()
+def forgotten_ref(target: Target, remote: str | None = None) -> str:
+    """Return the name of the ref that says that the data of a snapshot or run is not kept, as a remote did not."""
+    return FORGOTTEN + ("" if remote is None else f"{remote}/") + target.id.hex()
+
+
+def forgotten_refs(store: Store, ids: AbstractSet[bytes]) -> list[str]:
+    """Return the names of all refs that say so of any of some snapshots and runs."""
+    return [name for name, one in store.log.refs.items() if name.startswith(FORGOTTEN) and one.id in ids]
 
 
 def shallow_ref(target: Target) -> str:
@@ -58,10 +64,11 @@ def shallow_ref(target: Target) -> str:
 
 def forgotten_runs(store: Store) -> set[str]:
     """Return the ULIDs of the runs of which a store keeps the record alone."""
+    forgotten = bounds_of(store).forgotten
     return {
         name.removeprefix(RUNS)
         for name, target in store.log.refs.items()
-        if name.startswith(RUNS) and forgotten_ref(target) in store.log.refs
+        if name.startswith(RUNS) and target.id in forgotten
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 
 from xver.errors import Conflict, NotFound
-from xver.model.refs import Target, parse_ref
+from xver.model.refs import FORGOTTEN, Target, parse_ref
 from xver.repo import Repo
 from xver.settings import Remote, add_remote, remove_remote, rename_remote, set_remote
 from xver.storage.locate import locate
@@ -67,9 +67,10 @@ def rename(repo: Repo, old: str, new: str) -> None:
     if kept:
         repo.store.promises.replace(new, kept | repo.store.promises.of(new))
     changes: dict[str, Target | None] = {}
-    for name, target in repo.store.log.refs_under(f"{TRACKING}{old}/").items():
-        changes[f"{TRACKING}{new}/{name}"] = target
-        changes[f"{TRACKING}{old}/{name}"] = None
+    for kind in (TRACKING, FORGOTTEN):
+        for name, target in repo.store.log.refs_under(f"{kind}{old}/").items():
+            changes[f"{kind}{new}/{name}"] = target
+            changes[f"{kind}{old}/{name}"] = None
     repo.store.move(f"rename remote {old} to {new}", changes)
     repo.store.promises.replace(old, ())
     unpin(repo, old)
@@ -92,8 +93,12 @@ def remove(repo: Repo, name: str) -> None:
             hint=f"xver pull -r {name}, or xver push to another remote first",
         )
     remove_remote(repo.settings_path, name)
-    gone = (one for one in repo.store.log.refs if one.startswith(f"{TRACKING}{name}/"))
-    repo.store.move(f"remove remote {name}", dict.fromkeys(gone))
+    refs = repo.store.log.refs
+    changes: dict[str, Target | None] = dict.fromkeys(one for one in refs if one.startswith(f"{TRACKING}{name}/"))
+    # What it had forgotten never came here: from now on this clone says so for itself.
+    for one, target in repo.store.log.refs_under(f"{FORGOTTEN}{name}/").items():
+        changes |= {f"{FORGOTTEN}{name}/{one}": None, FORGOTTEN + one: target}
+    repo.store.move(f"remove remote {name}", changes)
     repo.store.promises.replace(name, ())
     unpin(repo, name)
     if remote is not None:

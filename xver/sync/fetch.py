@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from xver.errors import Collected, ContentNotFound, CorruptData, RefConflict
@@ -14,7 +14,7 @@ from xver.history.diff import Entries
 from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, ListingId
 from xver.model.paths import TrackedPath, is_below
-from xver.model.refs import HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
+from xver.model.refs import FORGOTTEN, HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
@@ -73,6 +73,7 @@ def fetch(
     while True:
         tracked = here.log.refs_under(prefix)
         scope = extent(here, there, tracked=tracked, branches=branches, depth=depth, unshallow=unshallow)
+        scope = replace(scope, lifted=scope.lifted | _held_again(here, there, remote))
         if not tracked and not scope.is_part and isinstance(there.storage, CachedStorage):
             there.storage.prefetch(there.log.live_packs())
         changed = _changed(here, there, remote, scope)
@@ -86,7 +87,7 @@ def fetch(
         learned = tuple(id for id in purged if bytes.fromhex(id) not in here)
         if not changed and not uploaded and not learned and not scope.lifted:
             break
-        refs = {**changed, **_ends(there, here, edges, scope)}
+        refs = {**changed, **_ends(there, here, remote.name, edges, scope)}
         try:
             change = Change(f"fetch {remote.name}", refs=refs, add_index=tuple(uploaded), tombstones=learned)
             here.commit(change)
@@ -112,19 +113,34 @@ def _deeper(scope: Extent) -> list[Edge]:
     return [Edge(Kind.SNAPSHOT, id) for id in scope.fresh | scope.lifted]
 
 
+def _held_again(here: Store, there: Store, remote: Remote) -> frozenset[bytes]:
+    """Return the snapshots that the remote had forgotten and whose data it holds again, as somebody pushed it."""
+    ours, theirs = bounds_of(here), bounds_of(there)
+    marked = here.log.refs_under(f"{FORGOTTEN}{remote.name}/").values()
+    back = {one.id for one in marked if one.kind is TargetKind.SNAPSHOT and theirs.has_data(one.id)} - ours.shallow
+    if not back:
+        return frozenset()
+    holds = closed_in(there, (), (here, there))
+    return frozenset(id for id in back if holds(id))
+
+
 def _ends(
-    there: Store, here: Store, edges: Iterable[Edge], scope: Extent
+    there: Store, here: Store, remote: str, edges: Iterable[Edge], scope: Extent
 ) -> dict[str, tuple[Target | None, Target | None]]:
-    """Return the refs that say of what is brought where its history or data ends, and those that no longer do."""
-    bounds = scope.bounds(here, there)
+    """Return the refs that say of what is brought where its history or data ends, and those that no longer do.
+
+    What this clone forgot by itself it has not forgotten with the remote: such a ref stays.
+    """
+    bounds, known = scope.bounds(here, there), bounds_of(here).forgotten
     kinds = {Kind.SNAPSHOT: TargetKind.SNAPSHOT, Kind.RUN: TargetKind.RUN}
     found = [Target(kinds[edge.kind], edge.id) for edge in edges if edge.kind in kinds]
-    ends = {forgotten_ref(one): one for one in found if one.id in bounds.forgotten}
+    ends = {forgotten_ref(one, remote): one for one in found if one.id in bounds.forgotten - known}
     ends |= {shallow_ref(one): one for one in found if one.id in bounds.shallow}
-    lifted = [Target(TargetKind.SNAPSHOT, id) for id in scope.lifted]
+    lifted = [shallow_ref(Target(TargetKind.SNAPSHOT, id)) for id in scope.lifted]
+    lifted += [forgotten_ref(Target(TargetKind.SNAPSHOT, id), remote) for id in scope.lifted]
     return {
         **{name: (None, one) for name, one in ends.items() if name not in here.log.refs},
-        **{name: (one, None) for one in lifted if (name := shallow_ref(one)) in here.log.refs},
+        **{name: (here.log.refs[name], None) for name in lifted if name in here.log.refs},
     }
 
 
@@ -212,8 +228,8 @@ def _edges(
     return whole
 
 
-def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
-    """Bring the metadata below edges that no ref we fetched has led to: of commits known to git only.
+def bring_metadata(repo: Repo, there: Store, remote: str, edges: Iterable[Edge]) -> None:
+    """Bring the metadata below edges that no ref fetched from `remote` has led to: of commits known to git only.
 
     Raises:
         ContentNotFound: neither side has it.
@@ -235,7 +251,7 @@ def bring_metadata(repo: Repo, there: Store, edges: Iterable[Edge]) -> None:
         return
     brought = _metadata(there, repo.store, wanted)
     copied = copy_objects(there, repo.store, brought, operation="fetch")
-    ends = _ends(there, repo.store, brought, WHOLE)
+    ends = _ends(there, repo.store, remote, brought, WHOLE)
     repo.store.move("fetch", {name: new for name, (_, new) in ends.items()}, copied.index)
 
 

@@ -73,7 +73,7 @@ def foresee(repo: Repo, remote: Remote, *, runs: bool = True) -> Outlook:
         there, creates = create_store(nowhere, client=client_name(), repository=repo.store.repository), True
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
-    wish, refs = wish_of(repo, there, runs=runs)
+    wish, refs = wish_of(repo, there, remote.name, runs=runs)
     behind, taken, targets = targets_of(repo, there, wish, refs)
     if behind and repo.git is None:
         return Outlook(creates, (), 0, 0, 0, behind, taken)
@@ -111,7 +111,7 @@ def push(
     there = open_or_create_remote(repo, remote, single_writer=single_writer)
     lost = frozenset(there.lost_packs())
     there.index.avoid(lost)
-    wish, refs = wish_of(repo, there, runs=runs)
+    wish, refs = wish_of(repo, there, remote.name, runs=runs)
     before = dict(there.log.refs)
     heals = bool(lost) or _is_work_tree(there)
     # What was evicted to another remote comes from there.

@@ -29,7 +29,8 @@ class Extent:
     """What a fetch is to bring.
 
     `branches` are wanted (None: everything). `fresh` are the snapshots to bring with their data. Of those in `ends`
-    only the records are to be here; `lifted` were such so far. `since` is how the id of the first run may begin.
+    only the records are to be here; `lifted` were such so far, or forgotten. `since` is how the id of the first run may
+    begin.
     """
 
     branches: frozenset[str] | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from xver.errors import InvalidInput
 from xver.git import history as git_history
-from xver.history.bounds import forgotten_ref, forgotten_runs
+from xver.history.bounds import bounds_of, forgotten_refs, forgotten_runs
 from xver.history.graph import is_ancestor
 from xver.model.ids import SnapshotId
 from xver.model.refs import FORGOTTEN, HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
@@ -28,17 +28,17 @@ class Wish:
     refs: Mapping[str, Target] = field(default_factory=dict)
 
 
-def wish_of(repo: Repo, there: Store, *, runs: bool) -> tuple[Wish, dict[str, Target]]:
-    """Return what is to be pushed, and the refs that are only added, those of runs included.
+def wish_of(repo: Repo, there: Store, remote: str, *, runs: bool) -> tuple[Wish, dict[str, Target]]:
+    """Return what is to be pushed to `remote`, and the refs that are only added, those of runs included.
 
     Raises `InvalidInput` where there is nothing that could be pushed.
     """
-    wish = _wish_beside_git(repo, there) if repo.git is not None else _wish_outside_git(repo)
+    wish = _wish_beside_git(repo, there, remote) if repo.git is not None else _wish_outside_git(repo)
     kept = {name: one for name, one in repo.store.log.refs.items() if runs and name.startswith((RUNS, KEPT))}
     return wish, {**wish.refs, **kept}
 
 
-def _wish_beside_git(repo: Repo, there: Store) -> Wish:
+def _wish_beside_git(repo: Repo, there: Store, remote: str) -> Wish:
     assert repo.git is not None
     if git_history.head(repo.git) is None:
         raise InvalidInput("there is no commit to push", hint='xver commit -m "first version"')
@@ -47,7 +47,7 @@ def _wish_beside_git(repo: Repo, there: Store) -> Wish:
         derived = derive(repo.git, "HEAD", known=known, packer=packer)
         index = packer.finish()
     # Whatever our store has must have its metadata below it here: others' snapshots, and data others added.
-    bring_metadata(repo, there, derived.named)
+    bring_metadata(repo, there, remote, derived.named)
     if derived.head is None:
         raise InvalidInput("no commit has an xver.lock yet", hint='xver add PATH, then xver commit -m "…"')
     refs = {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, id in derived.by_commit.items()}
@@ -101,8 +101,8 @@ def targets_of(
 
 def revived(repo: Repo, there: Store, targets: Mapping[str, Target | None]) -> list[str]:
     """Return the refs `forgotten/…` to delete at the remote: of what a branch or tag will name, and we have."""
-    named = {forgotten_ref(one) for name, one in targets.items() if one is not None and name.startswith((HEADS, TAGS))}
-    return [name for name in named if name in there.log.refs and name not in repo.store.log.refs]
+    named = {one.id for name, one in targets.items() if one is not None and name.startswith((HEADS, TAGS))}
+    return forgotten_refs(there, named - bounds_of(repo.store).forgotten)
 
 
 def to_hold(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xver.errors import XverError
-from xver.history.bounds import bounds_of, forgotten_ref
+from xver.history.bounds import bounds_of, forgotten_refs
 from xver.history.graph import read_snapshot
 from xver.history.reach import Edge, reach
 from xver.history.revisions import snapshot_target
@@ -17,7 +17,7 @@ def naming(store: Store, ref: str, id: SnapshotId) -> dict[str, Target | None]:
     target = snapshot_target(id)
     refs: dict[str, Target | None] = {ref: target}
     if id in bounds_of(store).forgotten and _is_whole(store, id):
-        refs[forgotten_ref(target)] = None
+        refs |= dict.fromkeys(forgotten_refs(store, {id}))
     return refs
 
 

@@ -20,14 +20,16 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.log import Change
 from xver.store.store import Store
-from xver.sync.fetch import fetch
+from xver.sync.arranging import remove, rename
+from xver.sync.fetch import fetch, fetch_data
 from xver.sync.pull import pull
 from xver.sync.push import push
 from xver.sync.transfer import Copied, copy_objects
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect, marks_of
+from xver.upkeep.gc import NONE, collect, collect_here, marks_of
 from xver.versioning import branches
 from xver.versioning.logs import log
+from xver.versioning.versions import entries_at
 
 
 @pytest.fixture
@@ -81,6 +83,63 @@ def test_a_tag_on_a_forgotten_version_brings_its_data_back(versions: tuple[Repo,
     push(whole, ORIGIN)
     assert bounds_of(there(repo)).forgotten == set()
     assert holds(there(repo), "version 1")
+
+
+class TestHeldAgain:
+    """A version that a remote had forgotten, and that somebody pushed again."""
+
+    @pytest.fixture
+    def copy(self, versions: tuple[Repo, list[Target]]) -> Repo:
+        """Return a clone made when the remote had forgotten it."""
+        repo, targets = versions
+        push(repo, ORIGIN)
+        forget(there(repo), targets[1])
+        collect(there(repo), marks_of(there(repo)), NONE)
+        return cloned(repo)
+
+    def push_again(self, versions: tuple[Repo, list[Target]]) -> None:
+        repo, targets = versions
+        branches.create(repo, "tags/", "v1", targets[1].id.hex())
+        push(repo, ORIGIN)
+        assert holds(there(repo), "version 1")
+
+    @pytest.mark.parametrize("is_collected", [False, True])
+    def test_a_fetch_takes_the_mark_away_and_brings_what_it_names(
+        self, versions: tuple[Repo, list[Target]], copy: Repo, is_collected: bool
+    ) -> None:
+        _, targets = versions
+        if is_collected:
+            save(copy, {"data/a": b"of the clone"})
+            collect_here(copy, NONE)
+        fetch(copy, ORIGIN)
+        assert bounds_of(copy.store).forgotten == {targets[1].id}
+        self.push_again(versions)
+        fetch(copy, ORIGIN)
+        assert bounds_of(copy.store).forgotten == set()
+        fetch_data(copy, ORIGIN, entries_at(copy, "v1"), there=there(copy))
+        assert holds(copy.store, "version 1")
+        assert check(copy).problems == ()
+
+    def test_what_a_clone_forgot_by_itself_stays_forgotten(
+        self, versions: tuple[Repo, list[Target]], copy: Repo
+    ) -> None:
+        _, targets = versions
+        forget(copy.store, *targets[:2])
+        self.push_again(versions)
+        fetch(copy, ORIGIN)
+        assert bounds_of(copy.store).forgotten == {one.id for one in targets[:2]}
+
+    def test_the_mark_goes_with_the_name_of_its_remote(self, versions: tuple[Repo, list[Target]], copy: Repo) -> None:
+        _, targets = versions
+        rename(copy, "origin", "away")
+        self.push_again(versions)
+        fetch(copy, Remote("away", ORIGIN.url))
+        assert bounds_of(copy.store).forgotten == set()
+        forget(there(copy), targets[0])
+        other = cloned(copy, "other")
+        remove(other, "origin")
+        assert bounds_of(other.store).forgotten == {targets[0].id}
+        assert forgotten_ref(targets[0]) in other.store.log.refs
 
 
 @pytest.mark.parametrize("is_forgotten_late", [False, True])
