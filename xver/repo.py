@@ -82,15 +82,28 @@ class Repo:
         """The local store.
 
         In a fresh git clone of a repository made with xver there is none yet: it is made, under the repository's id.
+
+        Raises:
+            RepositoryNotFound: outside git the store is gone, and with it the history that was here.
         """
         try:
             store = open_store(self.storage, client=client_name())
         except RepositoryNotFound:
             if not self.lock_path.exists():
                 raise RepositoryNotFound(f"{self.root} has no store and no {LOCK_NAME}", hint="xver init") from None
+            if self.git is None and not (self.places.shared / "store" / "log").is_dir():
+                raise RepositoryNotFound(
+                    f"the store of this repository, {self.storage.url}, is gone", hint=self._way_back
+                ) from None
             store = create_store(self.storage, client=client_name(), repository=self.lock.repository)
         store.reaches = partial(reached, store)
         return store
+
+    @property
+    def _way_back(self) -> str:
+        if self.settings.remotes:
+            return "xver init, then xver pull brings what was pushed; or bring that folder back from a copy"
+        return "bring that folder back from a copy; or xver init, then xver add takes in what is on the disk"
 
     @cached_property
     def stat_index(self) -> StatIndex:
@@ -257,7 +270,7 @@ def find_places(start: Path) -> Places | None:
     """Return where the repository around a folder keeps its parts, None if there is none."""
     start = start.resolve()
     git = find_git(start)
-    own = next((folder for folder in (start, *start.parents) if (folder / OWN_FOLDER / "store").is_dir()), None)
+    own = next((folder for folder in (start, *start.parents) if _is_own(folder)), None)
     if git is not None and (own is None or len(own.parts) <= len(git.root.parts)):
         places = places_in_git(git)
         if own == git.root and not (places.shared / "store").exists():
@@ -268,6 +281,12 @@ def find_places(start: Path) -> Places | None:
         if any(mark.exists() for mark in marks):
             return places
     return None if own is None else places_outside(own)
+
+
+def _is_own(folder: Path) -> bool:
+    """Tell whether a folder has, or had, a repository without git: its store may be gone."""
+    own = folder / OWN_FOLDER
+    return (own / "store").is_dir() or ((own / "HEAD").is_file() and (folder / LOCK_NAME).is_file())
 
 
 def places_in_git(git: GitPlaces) -> Places:

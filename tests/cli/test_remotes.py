@@ -173,11 +173,31 @@ def test_a_name_that_a_remote_cannot_have_is_told_as_such(place: Workplace) -> N
     )
 
 
-def test_a_push_that_only_sends_again_what_was_cut_short_says_where_to(alone: Workplace) -> None:
+def cut(place: Workplace) -> None:
+    [pack] = (place.root.parent / "remote" / "packs").glob("*.data")
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:20])
+
+
+def test_a_push_that_only_sends_again_what_was_cut_short_says_so_and_where_to(alone: Workplace) -> None:
     alone.ok("remote", "add", "origin", "../remote")
     alone.save("one", d__a="a" * 300)
     alone.ok("push")
-    [pack] = (alone.root.parent / "remote" / "packs").glob("*.data")
-    pack.chmod(0o644)
-    pack.write_bytes(pack.read_bytes()[:20])
-    assert alone.ok("push").startswith("Sent to origin  0 commits  0 runs  ")
+    cut(alone)
+    mended, sent = alone.ok("push").splitlines()
+    assert mended == "Mended origin: 1 pack missing or cut short there replaced"
+    assert sent.startswith("Sent to origin  0 commits  0 runs  ")
+    assert "all whole" in alone.ok("fsck", "--remote", "--data")
+
+
+def test_a_push_that_repairs_says_what_it_mended_and_not_that_nothing_was_to_do(alone: Workplace) -> None:
+    alone.ok("remote", "add", "origin", "../remote")
+    alone.save("one", d__a="a" * 300)
+    alone.ok("push")
+    assert alone.ok("push", "--repair") == "origin has everything already\n"
+    cut(alone)
+    again, moved, now = alone.ok("push", "--repair").splitlines()
+    assert again.startswith("Sent 1 object again, ")
+    assert again.endswith(" B")
+    assert moved == "Moved 0 objects out of 1 damaged pack"
+    assert now == "origin has everything now"

@@ -22,6 +22,7 @@ from xver.store.footers import Footers
 from xver.store.log import Log
 
 _Answer = TypeVar("_Answer")
+_ANEW: Final = "xver fsck --rebuild-index (at a remote: --remote NAME --rebuild-index) makes it anew from the packs"
 _SET_AFTER: Final = 2_000
 _SET_ROWS: Final = 2_000_000
 
@@ -169,6 +170,14 @@ class StoreIndex:
                 (place.id for place in index.places() if place.container.name not in gone) if gone else index.ids()
             )
 
+    def opened(self) -> list[PackIndex]:
+        """Return every live index, oldest first, in the state of the log that there is then.
+
+        Raises:
+            CorruptData: one is damaged or missing.
+        """
+        return self._following(lambda: [self.open(live) for live in self._log.indexes.values()])
+
     def open(self, live: LiveIndex) -> PackIndex:
         """Return one index, checked against the log when it is first read."""
         found = self._opened.get(live.name)
@@ -177,7 +186,7 @@ class StoreIndex:
             if not _is_whole(data, live) and self._storage.forget(live.name):
                 data = self._storage.view(live.name)
             if not _is_whole(data, live):
-                raise CorruptData(f"{live.name} of {self._storage.url} is damaged", hint="xver fsck")
+                raise CorruptData(f"{live.name} of {self._storage.url} is damaged", hint=_ANEW)
             found = PackIndex(data)
             _check_packs(found, live, self._storage)
             self._opened[live.name] = found
@@ -196,11 +205,11 @@ class StoreIndex:
                 return ask()
             except ContentNotFound:
                 raise
-            except NotFound:
+            except NotFound as error:
                 before = self._log.n
                 self._log.refresh()
                 if self._log.n == before:
-                    raise
+                    raise CorruptData(f"an index is missing: {error.message}", hint=_ANEW) from error
 
     def _whole_ones(self) -> list[PackIndex]:
         return self._following(lambda: [self.open(live) for live in (*self._added, *self._log.indexes.values())])

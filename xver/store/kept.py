@@ -33,10 +33,10 @@ class Kept:
     """
 
     def __init__(self, store: Store, *, lost: Collection[str] = (), without: Collection[bytes] = ()) -> None:
-        self.n = store.log.n
         self.absent: set[bytes] = set()
         """Ids that were to be marked and that no live pack holds."""
-        opened = [store.index.open(live) for live in reversed(store.log.indexes.values())]
+        opened = store.index.opened()[::-1]
+        self.n = store.log.n
         self.packs = list(dict.fromkeys(container.name for index in opened for container in index.containers))
         self._numbers = {name: number for number, name in enumerate(self.packs)}
         self._is_removed = np.array([name in store.log.removed for name in self.packs] or [False])

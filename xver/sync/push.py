@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from xver.errors import Collected, Conflict, ContentNotFound, Incomplete, RefConflict, RepositoryNotFound
+from xver.errors import Collected, Conflict, ContentNotFound, RefConflict, RepositoryNotFound
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.history.bounds import Bounds, bounds_of, forgotten_ref
@@ -23,6 +23,7 @@ from xver.store.store import Store, create_store
 from xver.sync.clones import release
 from xver.sync.elsewhere import copy_through, opener
 from xver.sync.fetch import TRACKING
+from xver.sync.healing import replace_lost
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_or_create_remote, open_remote
 from xver.sync.transfer import CopyObjects, copy_objects
@@ -35,7 +36,8 @@ _ATTEMPTS = 10
 class Pushed:
     """What a push sent: the branch (None: none moved) and its new head, commits, runs, stored bytes, packs.
 
-    `targets` is what the remote's refs name now of all that was to be pushed.
+    `targets` is what the remote's refs name now of all that was to be pushed, `healed` counts packs that were not whole
+    there, and that what was sent takes the place of.
     """
 
     branch: str | None
@@ -45,6 +47,7 @@ class Pushed:
     size: int
     packs: int
     targets: tuple[Target, ...] = ()
+    healed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +121,7 @@ def push(
     copy = copy_through(copy, opener(repo, without=remote.name))
     with resumed(repo, there) as uploaded:
         sent = _send(repo, there, wish, refs, uploaded, heals=heals, remote=remote, copy=copy, meter=meter)
-    if unhealed := there.index.only_in(lost):
-        raise Incomplete(
-            f"{remote.name} has lost packs, and what was in them is not all here",
-            sorted(unhealed),
-            hint="xver push from another clone that has it",
-        )
+    healed = replace_lost(there, remote, lost)
     if sent.behind:
         raise _not_forward(wish, remote, repo)
     if wish.head is not None:
@@ -139,7 +137,7 @@ def push(
     names = [*refs, *([] if wish.head is None else [HEADS + (wish.branch or "")])]
     targets = tuple(dict.fromkeys(there.log.refs[name] for name in names if name in there.log.refs))
     fresh_runs = sum(name.startswith(RUNS) for name in fresh)
-    return Pushed(moved, wish.label, commits, fresh_runs, sent.size, sent.packs, targets)
+    return Pushed(moved, wish.label, commits, fresh_runs, sent.size, sent.packs, targets, healed)
 
 
 @dataclass(frozen=True, slots=True)

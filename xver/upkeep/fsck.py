@@ -186,13 +186,12 @@ class _Packs:
     def check(self) -> None:
         self._meter.start("Checking", sum(self._live.values()), "B")
         for report in check_footers(self._store, self._indexes, self._sizes, self.names):
-            self.damage += report.damage
-            self.bad |= {id: (what, report.name) for id, what in report.bad.items()}
             # What is wrong with a pack as such says nothing of its objects: those are read in any case.
             if report.is_there and (report.name in self._read or report.damage):
                 self._check_frames(report)
             else:
                 self.unread += self._live[report.name] if report.is_there else 0
+            self._take(report)
             if report.damage or report.bad:
                 self.damaged.add(report.name)
             self._meter.advance(self._live[report.name])
@@ -213,12 +212,26 @@ class _Packs:
                     kinds[id] = place.kind
         return [Damage(self.bad[id][1], self.bad[id][0], kind, id) for id, kind in kinds.items()]
 
+    def _take(self, report: PackReport) -> None:
+        """Take over what is wrong with a pack and its objects; not of those that are read from another pack."""
+        harmed = {id: (what, report.name) for id, what in report.bad.items() if not self._is_elsewhere(id, report.name)}
+        self.bad |= harmed
+        self.damage += report.damage
+        if copies := len(report.bad) - len(harmed):
+            objects = f"{copies:,} objects" if copies > 1 else "an object"
+            self.damage.append(Damage(report.name, f"holds {objects} that cannot be read, and that other packs have"))
+
+    def _is_elsewhere(self, id: bytes, pack: str) -> bool:
+        if len(self._indexes) < len(self._store.log.indexes):
+            return False  # where it would be read from is not known
+        place = self._store.index.find(id)
+        return place is not None and place.container.name != pack
+
     def _check_frames(self, report: PackReport) -> None:
         for place, error, length in check_frames(self._store, report.places, report.frames):
             self.objects, self.size = self.objects + 1, self.size + length
             if error is not None:
                 report.bad.setdefault(place.id, harm_of(error))
-                self.bad[place.id] = (report.bad[place.id], report.name)
 
 
 def _edge(store: Store, target: Target) -> Edge:

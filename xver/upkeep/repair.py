@@ -2,8 +2,9 @@
 
     1   indexes that cannot be used are made anew from footers
     2   what is lost comes from the sources, each object verified by its id   ─► new packs, one entry
-    3   what is whole in damaged packs moves to new packs, and they leave the log   ─► one entry
-    4   what is lost still comes from the work tree's own files, where their ids match   ─► one entry
+    3   differences against what is lost come whole from the sources, too           ─► one entry
+    4   what is whole in damaged packs moves to new packs; these packs, and such differences, leave   ─► one entry
+    5   what is lost still comes from the work tree's own files, where their ids match   ─► one entry
 
 A delta may be stored against what was lost, so lost objects come first. The damaged packs stay in the storage until a
 collection deletes them: what reads them now may go on.
@@ -57,21 +58,29 @@ class Source:
 class Repaired:
     """What was done.
 
-    Objects brought, by source; objects that moved, and packs that left the log; indexes rebuilt, checkpoints written
-    again; objects that nobody has, with their kinds.
+    Objects brought, by source, and their bytes as stored; objects that moved, and packs that left the log; differences
+    that left because what they were against is lost; indexes rebuilt, checkpoints written again; objects that nobody
+    has, with their kinds.
     """
 
     brought: dict[str, int] = field(default_factory=dict)
+    size: int = 0
     moved: int = 0
     packs: int = 0
+    stranded: int = 0
     rebuilt: bool = False
     checkpoints: int = 0
     lost: dict[bytes, Kind] = field(default_factory=dict)
 
     @property
+    def is_any(self) -> bool:
+        """Tell whether anything was mended."""
+        return bool(self.steps or self.rebuilt or self.checkpoints)
+
+    @property
     def steps(self) -> int:
         """How much was brought or moved away: as long as it grows there may be more to do."""
-        return sum(self.brought.values()) + self.packs
+        return sum(self.brought.values()) + self.packs + self.stranded
 
 
 def repair(
@@ -151,8 +160,14 @@ class _Mender:
         with _avoiding(self.store, damaged):
             wanted = {id: kind for id, kind in harmed.items() if id not in self.store}
         sought = wanted | self._bring(wanted)
-        self._move(damaged, rows)
+        stranded = self._stranded(damaged, harmed)
+        if stranded:
+            whole = self.store.index.find_whole(place.id for place in stranded)
+            again = {place.id: place.kind for place in stranded if place.id not in whole}
+            sought |= again | self._bring(again)
+        self._move(damaged, rows, stranded)
         self.done.packs += len(damaged)
+        self.done.stranded += len(stranded)
         sought |= {place.id: place.kind for place in rows}
         self.done.lost.update((id, kind) for id, kind in sought.items() if id not in self.store)
 
@@ -189,17 +204,37 @@ class _Mender:
         self.meter.finish()
         if index is not None:
             self.store.log.append(Change("repair: bring", add_index=(index,)))
+            self.done.size += sum(index.packs.values())
         for name, number in brought.items():
             self.done.brought[name] = self.done.brought.get(name, 0) + number
         return below
+
+    def _stranded(self, damaged: frozenset[str], harmed: Mapping[bytes, Kind]) -> list[Place]:
+        """Return the deltas in other packs that nobody can decode any more, as a base of theirs is lost.
+
+        Listed, they would pass for present, and whoever has their objects would not store them again.
+        """
+        with _avoiding(self.store, damaged):
+            lost = harmed.keys() - self.store.index.find_whole(harmed).keys()
+        if not lost:
+            return []
+        gone = damaged | self.store.log.removed
+        return [
+            place
+            for index in open_indexes(self.store, []).values()
+            for place in index.places()
+            if place.codec is Codec.DELTA
+            and place.container.name not in gone
+            and not lost.isdisjoint(index.bases(place.id))
+        ]
 
     def _is_missing(self, edge: Edge) -> bool:
         need_not = edge.id == EMPTY_ID or (self.may_be_elsewhere and edge.kind in (Kind.CHUNK, Kind.NODE))
         return not need_not and edge.id not in self.store
 
-    def _move(self, damaged: frozenset[str], rows: list[Place]) -> None:
-        """Pack again what is whole in damaged packs and nowhere else, and take these packs out of the log."""
-        if not damaged:
+    def _move(self, damaged: frozenset[str], rows: list[Place], stranded: list[Place]) -> None:
+        """Pack again what is whole in damaged packs and nowhere else; they leave the log, and what is stranded."""
+        if not (damaged or stranded):
             return
         store = self.store
         old, removed = frozenset(store.log.indexes), frozenset(store.log.removed)
@@ -224,7 +259,7 @@ class _Mender:
             if old != log.indexes.keys() or log.removed != removed:
                 raise Overtaken(log.url)
 
-        store.log.append(_without(store, damaged, index), check=is_still_right)
+        store.log.append(_without(store, damaged, index, stranded), check=is_still_right)
         self.done.moved += moved
 
 
@@ -330,8 +365,9 @@ def _batches(places: list[Place]) -> Iterator[list[Place]]:
         yield batch
 
 
-def _without(store: Store, damaged: frozenset[str], index: LiveIndex | None) -> Change:
-    """Return the entry after which no index names the damaged packs, and `index` is live."""
-    left, replaced = without_packs(store.storage, store.log, store.index, damaged)
+def _without(store: Store, damaged: frozenset[str], index: LiveIndex | None, stranded: list[Place]) -> Change:
+    """Return the entry after which no index names the damaged packs or what is stranded, and `index` is live."""
+    forget = {(place.container.name, place.id) for place in stranded}
+    left, replaced = without_packs(store.storage, store.log, store.index, damaged, forget)
     added = left if index is None else [index, *left]
     return Change("repair", add_index=tuple(added), remove_index=tuple(replaced), remove_packs=tuple(sorted(damaged)))

@@ -14,7 +14,7 @@ from xver.git.commit import stage, unmerged
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.history.bounds import bounds_of
 from xver.history.diff import Entries
-from xver.history.graph import is_ancestor, merge_base, read_snapshot
+from xver.history.graph import history, is_ancestor, merge_base, read_snapshot
 from xver.history.merge import Side, merge_entries
 from xver.history.revisions import snapshot_target
 from xver.model.ids import SnapshotId
@@ -30,6 +30,7 @@ from xver.versioning.versions import (
     head_id,
     keep_snapshot,
     put_local_root,
+    put_root,
     read_head,
     resolve_id,
     root_entries,
@@ -67,7 +68,8 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
     if ours is not None and is_ancestor(store, theirs, ours):
         return Merged("up to date")
     before = {} if ours is None else root_entries(store, read_snapshot(store, ours).root)
-    require_committed(before, repo.lock.entries, hint='xver commit -m "…" first')
+    if ours is not None or not _is_version(repo, theirs):
+        require_committed(before, repo.lock.entries, hint='xver commit -m "…" first')
     there = root_entries(store, read_snapshot(store, theirs).root)
     if ours is None or is_ancestor(store, ours, theirs):
         switch_to(repo, there, meter=meter)
@@ -89,6 +91,12 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
     switch_to(repo, _merge(repo, common, before, there, prefer, hint=hint), meter=meter)
     parents = (ours, SnapshotId(theirs))
     return Merged("merge", commit_merge(repo, f"Merge {label}", parents))
+
+
+def _is_version(repo: Repo, id: SnapshotId) -> bool:
+    """Tell whether `xver.lock` says what a snapshot or one before it says: our history was lost, and this is it."""
+    root = put_root(None, repo.lock.entries)
+    return any(one.root == root for _, one in history(repo.store, id))
 
 
 def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = None, meter: Meter = SILENT) -> None:

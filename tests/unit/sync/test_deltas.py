@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support.histories import EDITS, Edit, assert_sound, deltas, edited, table
 from tests.support.repos import new_repo, read_tree, reopened, save
+from tests.unit.sync.sides import ORIGIN
+from xver.errors import Incomplete
+from xver.format.codecs import Codec
 from xver.history.reach import Edge
 from xver.model.entries import File
 from xver.model.ids import Kind, chunk_id
@@ -19,8 +23,11 @@ from xver.store.store import Store, create_store
 from xver.sync.fetch import fetch, fetch_data
 from xver.sync.pull import clone
 from xver.sync.push import push
-from xver.sync.remotes import open_remote
+from xver.sync.remotes import open_remote, open_remote_afresh
 from xver.sync.transfer import copy_objects
+from xver.upkeep.fsck import check_remote
+from xver.upkeep.repair import Source, repair
+from xver.versioning.branches import switch
 from xver.versioning.versions import entries_at, find_entry
 
 OLD = table(60_000, 1)
@@ -150,3 +157,30 @@ def test_every_version_reads_back_here_from_the_remote_and_from_a_clone(
             assert read_all(store, entry.id, entry.size) == expected
     for store in (reopened(repo).store, there, other.store):
         assert_sound(store)
+
+
+def test_a_push_that_heals_does_not_pass_over_differences_against_what_was_lost(tmp_path: Path) -> None:
+    """What comes back as a difference itself is no base: others that need it whole are told of, and mended."""
+    theirs = new_repo(tmp_path / "theirs", {"d/a": OLD}, remote=ORIGIN.url)
+    push(theirs, ORIGIN)
+    put(theirs.store, NEW, near=OLD)
+    save(theirs, {"d/b": NEW})
+    push(theirs, ORIGIN)
+    there = open_remote(theirs, ORIGIN)
+    lost, kept = (there.locate(chunk_id(one)) for one in (OLD, NEW))
+    assert (lost.codec is Codec.DELTA, kept.codec is Codec.DELTA) == (False, True)
+    ours = new_repo(tmp_path / "ours", remote=ORIGIN.url, like=theirs)
+    put(ours.store, NEWER)
+    put(ours.store, OLD, near=NEWER)
+    save(ours, {"d/a": OLD, "d/b": NEW, "d/c": NEWER})
+    switch(ours, "ours", new=True)
+    (tmp_path / "remote" / lost.container.name).unlink()
+    with pytest.raises(Incomplete, match="as differences against them") as caught:
+        push(reopened(ours), ORIGIN)
+    assert caught.value.failures == (kept.container.name,)
+    assert caught.value.hint == "xver push --repair"
+    with open_remote_afresh(ours, ORIGIN) as there:
+        _, left = repair(there, partial(check_remote, there), [Source("ours", ours.store)])
+    assert left.damage == ()
+    push(reopened(ours), ORIGIN)
+    assert open_remote(theirs, ORIGIN).get(Kind.CHUNK, chunk_id(NEW)) == NEW

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -93,9 +92,7 @@ class TestPull:
     def test_into_a_fresh_clone_made_by_git_it_brings_the_listing_and_the_part_alone(
         self, whole: Repo, tmp_path: Path
     ) -> None:
-        fresh = new_repo(tmp_path / "fresh", remote=ORIGIN.url)
-        fresh = Repo(fresh.places)
-        shutil.rmtree(fresh.places.shared / "store")
+        fresh = reopened(new_repo(tmp_path / "fresh", remote=ORIGIN.url, like=whole))
         fresh.write_lock(whole.lock)
         pull(fresh, ORIGIN, ["data/a"])
         assert read_tree(fresh.root) == below("data/a")

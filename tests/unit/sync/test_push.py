@@ -24,7 +24,8 @@ from xver.store.log import Change
 from xver.sync import remotes, transfer
 from xver.sync.pull import clone
 from xver.sync.push import push
-from xver.upkeep.fsck import check
+from xver.sync.remotes import open_remote_afresh
+from xver.upkeep.fsck import EVERYTHING, check, check_remote
 from xver.versioning import branches
 from xver.versioning.restoring import checkout
 
@@ -139,8 +140,12 @@ class TestLostPacks:
                 pack.write_bytes(pack.read_bytes()[:-30])
         sent = push(reopened(repo), ORIGIN)
         assert sent.size > 400_000
-        assert push(reopened(repo), ORIGIN).size == 0
+        assert sent.healed == 2
+        again = push(reopened(repo), ORIGIN)
+        assert (again.size, again.healed) == (0, 0)
         assert read_tree(cloned(repo).root) == FILES
+        with open_remote_afresh(repo, ORIGIN) as there:
+            assert check_remote(there, sample=EVERYTHING).damage == ()
 
     def test_what_nobody_here_has_is_named(self, repo: Repo, tmp_path: Path) -> None:
         push(repo, ORIGIN)

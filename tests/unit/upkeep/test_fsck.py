@@ -195,3 +195,32 @@ def test_the_command_ends_with_1_and_a_line_for_each_problem(
     shutil.rmtree(repo.root / "data")
     checkout(reopened(repo))
     assert read_tree(repo.root)["data/b"] == FILES["data/b"]
+
+
+def test_of_a_pack_with_many_damaged_objects_some_are_named_and_all_of_them_in_the_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo = new_repo(tmp_path / "repo", {f"many/{n}": f"file {n}".encode() for n in range(100)})
+    monkeypatch.chdir(repo.root)
+    (pack,) = (path for path in store_files(repo) if path.name.endswith(".data"))
+    pack.unlink()
+    assert main(["fsck"]) == 1
+    lines = capfd.readouterr().out.splitlines()
+    assert sum(line.startswith("chunk ") for line in lines) in (19, 20)
+    assert f"… and 81 more in packs/{pack.name} (--json names all)" in lines
+    assert len(lines) == 22
+    assert main(["fsck", "--json"]) == 1
+    assert len(json.loads(capfd.readouterr().out)["damage"]) == 101
+
+
+def test_what_is_damaged_in_one_pack_and_whole_in_another_is_no_damaged_object(repo: Repo) -> None:
+    place = repo.store.locate(chunk_id(b"file 47"))
+    with repo.store.packer(anew=True) as packer:
+        packer.put(place.kind, b"file 47", place.id)
+        repo.store.move("again", {}, packer.finish())
+    pack = Path(repo.storage.path(place.container.name))
+    body = bytearray(pack.read_bytes())
+    body[place.offset] ^= 1
+    pack.write_bytes(body)
+    assert problems(repo) == [f"{place.container.name} holds an object that cannot be read, and that other packs have"]
+    assert place.container.name in check(reopened(repo)).damaged

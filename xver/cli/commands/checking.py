@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,11 +22,12 @@ from xver.upkeep.findings import Findings
 from xver.upkeep.fsck import Sample, check, check_remote
 
 if TYPE_CHECKING:
-    from xver.upkeep.repair import Source
+    from xver.upkeep.repair import Repaired, Source
 
 _NO_LOG: Final = "the log cannot be made anew: "
 _BESIDE_GIT: Final = "move {folder} away, then xver pull for what a remote has, xver add for what is here"
 _OUTSIDE: Final = "xver clone a remote into a new folder; without one move {folder} away, then xver init, xver add"
+_SHOWN: Final = 20
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 
@@ -84,8 +85,8 @@ def fsck(
     if as_json:
         out.json(_document(found, sample))
     else:
-        for problem in found.problems:
-            out.line(problem)
+        for line in _shown(found):
+            out.line(line)
         out.note(_verdict(found, sample, name, repair=repair))
     return 1 if found.damage else 0
 
@@ -139,13 +140,20 @@ def _repair(
         done, found = repair(store, look, copies, meter=out.meter())
     for source, number in done.brought.items():
         out.note(f"Brought {plural(number, 'object')} from {source}")
+    tell_mended(out, done)
+    return found
+
+
+def tell_mended(out: Output, done: Repaired) -> None:
+    """Say what a repair did besides what it brought."""
+    if done.stranded:
+        out.note(f"Let go of {plural(done.stranded, 'object')} stored as differences against what is lost")
     if done.packs:
         out.note(f"Moved {plural(done.moved, 'object')} out of {plural(done.packs, 'damaged pack')}")
     if done.rebuilt:
         out.note("Indexes made anew")
     if done.checkpoints:
         out.note(f"Wrote {plural(done.checkpoints, 'checkpoint')} again")
-    return found
 
 
 def _remotes(repo: Repo, names: Iterable[str], out: Output, *, must: bool) -> list[Source]:
@@ -173,6 +181,17 @@ def _sample(data: str | None, seed: int | None) -> Sample:
     return Sample(float(share[1]) / 100, secrets.randbelow(1 << 32) if seed is None else seed)
 
 
+def _shown(found: Findings) -> Iterator[str]:
+    """Yield what is wrong, a line each, of one pack no more than people read."""
+    by_key: dict[str, list[str]] = {}
+    for one in found.damage:
+        by_key.setdefault(one.key, []).append(str(one))
+    for key, lines in by_key.items():
+        yield from lines[:_SHOWN]
+        if len(lines) > _SHOWN:
+            yield f"… and {count(len(lines) - _SHOWN)} more{f' in {key}' if key else ''} (--json names all)"
+
+
 def _verdict(found: Findings, sample: Sample, remote: str | None, *, repair: bool) -> str:
     verdict = "all whole" if not found.damage else plural(len(found.damage), "problem")
     parts = [f"{plural(found.packs, 'pack')}: {verdict}"]
@@ -187,6 +206,8 @@ def _verdict(found: Findings, sample: Sample, remote: str | None, *, repair: boo
         parts.append(f"{size(found.unread)} of content not read: xver fsck --data{here}")
     if any(one.key.startswith("log/") for one in found.damage):
         parts.append("the log cannot be made anew: what it reached is whole where nothing else is named")
+    elif found.unindexed:
+        parts.append(f"xver fsck{here} --rebuild-index makes the indexes anew, and loses nothing")
     elif found.damage and not repair:
         parts.append(f"xver fsck{' --data' if sample.share else ''}{here} --repair mends what others have")
     return "; ".join(parts)

@@ -81,9 +81,9 @@ def push(
     if as_json:
         raise InvalidInput("--json belongs to --dry-run", hint="xver push --dry-run --json")
     start = time.monotonic()
-    left = _repair(out, repo, remote) if repair else None
+    mended, left = _repair(out, repo, remote) if repair else (False, None)
     done = _send(out, repo, remote, runs=not no_runs, single_writer=single_writer, executor=executor)
-    _say(out, remote, done, time.monotonic() - start)
+    _say(out, remote, done, time.monotonic() - start, mended=mended)
     if left is not None and left.damage:
         raise Incomplete(
             f"{remote.name} has lost what is not all here",
@@ -107,9 +107,11 @@ def _send(out: Output, repo: Repo, remote: Remote, *, runs: bool, single_writer:
         return send(repo, remote, runs=runs, single_writer=single_writer, copy=copy, meter=out.meter())
 
 
-def _say(out: Output, remote: Remote, done: Pushed, seconds: float) -> None:
+def _say(out: Output, remote: Remote, done: Pushed, seconds: float, *, mended: bool) -> None:
+    if done.healed:
+        out.note(f"Mended {remote.name}: {plural(done.healed, 'pack')} missing or cut short there replaced")
     if not (done.branch or done.commits or done.runs or done.size):
-        out.note(f"{remote.name} has everything already")
+        out.note(f"{remote.name} has everything {'now' if mended or done.healed else 'already'}")
         return
     head: list[Text] = [" ", done.branch, " ", Styled((done.head or "")[:7], "id")] if done.branch else []
     sent = f"{size(done.size)} in {plural(done.packs, 'pack')}  ({duration(seconds)})"
@@ -132,8 +134,12 @@ def _verify(out: Output, repo: Repo, remote: Remote, targets: tuple[Target, ...]
     out.note(f"Verified {remote.name}: {plural(found.packs, 'pack')} hold all that was pushed")
 
 
-def _repair(out: Output, repo: Repo, remote: Remote) -> Findings | None:
-    """Mend a remote from this clone; return what is wrong still, None where there is no remote yet."""
+def _repair(out: Output, repo: Repo, remote: Remote) -> tuple[bool, Findings | None]:
+    """Mend a remote from this clone; tell whether there was anything to mend, and what is wrong still.
+
+    Nothing is where there is no remote yet.
+    """
+    from xver.cli.commands.checking import tell_mended
     from xver.sync.remotes import open_remote_afresh
     from xver.upkeep.fsck import check_remote
     from xver.upkeep.repair import Source, repair
@@ -142,12 +148,13 @@ def _repair(out: Output, repo: Repo, remote: Remote) -> Findings | None:
         try:
             there = stack.enter_context(open_remote_afresh(repo, remote))
         except RepositoryNotFound:
-            return None
+            return False, None
         look = partial(check_remote, there, meter=out.meter())
         done, left = repair(there, look, [Source("this clone", repo.store)], meter=out.meter())
-    for source, number in done.brought.items():
-        out.note(f"Sent {plural(number, 'object')} again from {source}")
-    return left
+    if done.brought:
+        out.note(f"Sent {plural(sum(done.brought.values()), 'object')} again, {size(done.size)}")
+    tell_mended(out, done)
+    return done.is_any, left
 
 
 def _foresee(out: Output, repo: Repo, remote: Remote, *, runs: bool, as_json: bool) -> None:
