@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.faulty import FaultyStorage
 from tests.support.histories import assert_sound, deltas, table
+from tests.support.repos import new_repo, reopened, save
 from xver.format.codecs import Codec
 from xver.format.nodes import encode_node
 from xver.model.ids import Kind, chunk_id, object_id
@@ -17,8 +21,12 @@ from xver.storage.memory import MemoryStorage
 from xver.store.log import Change
 from xver.store.store import Store, create_store, open_store
 from xver.upkeep import collect as collect_module
+from xver.upkeep import repair as repair_module
 from xver.upkeep.collect import execute, plan
+from xver.upkeep.fsck import check
 from xver.upkeep.gc import NONE, collect, look, marks_of
+from xver.upkeep.repair import repair
+from xver.versioning.tracking import add
 
 OLD = table(60_000, 1)
 NEW = OLD[:20_000] + b"another line\n" + OLD[20_000:]
@@ -125,3 +133,39 @@ def test_what_was_packed_again_goes_live_only_as_rule_r1_allows(monkeypatch: pyt
     collect(store, marks_of(store), NONE)
     assert ids["rest"] in store
     assert ids["new"] not in store
+
+
+def test_no_entry_of_a_repair_leaves_a_difference_listed_whose_base_it_gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = new_repo(tmp_path / "work", {"d/a": OLD})
+    put(repo.store, NEW, near=OLD)
+    save(repo, {"d/b": NEW})
+    base, delta = (repo.store.locate(chunk_id(one)) for one in (OLD, NEW))
+    assert delta.codec is Codec.DELTA
+    pack = Path(repo.storage.path(base.container.name))
+    body = bytearray(pack.read_bytes())
+    body[base.offset] ^= 1
+    pack.write_bytes(body)
+    # One pack an entry: the base's first, which is all that would have been done had the repair been killed then.
+    monkeypatch.setattr(repair_module, "_STEP_PACKS", 1)
+    states: list[tuple[bool, bool]] = []
+
+    def look_at(method: str, key: str) -> None:
+        if method == "create" and key.startswith("log/"):
+            now = reopened(repo).store
+            states.append((chunk_id(OLD) in now, chunk_id(NEW) in now))
+
+    again = reopened(repo)
+    again.storage = FaultyStorage(again.storage, before=look_at)  # type: ignore[assignment]
+    done, left = repair(again.store, partial(check, again), [])
+    look_at("create", "log/")
+    assert (True, True) in states
+    assert (False, True) not in states
+    assert done.stranded == 1
+    assert done.lost.keys() == {chunk_id(OLD), chunk_id(NEW)}
+    assert {one.path for one in left.damage} == {"d/a", "d/b"}
+    # Nothing passes for present that is not: what is on the disk is stored again.
+    add(reopened(repo), ["d"], rehash=True)
+    assert check(reopened(repo)).damage == ()
+    assert reopened(repo).store.get(Kind.CHUNK, chunk_id(NEW)) == NEW

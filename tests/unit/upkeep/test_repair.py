@@ -29,7 +29,6 @@ from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.sync.remotes import open_remote, open_remote_afresh
 from xver.upkeep import rebuild
-from xver.upkeep import repair as repair_module
 from xver.upkeep.findings import Findings
 from xver.upkeep.fsck import NOTHING, check, check_remote
 from xver.upkeep.own_files import take_files
@@ -325,59 +324,6 @@ def test_a_delta_whose_base_is_lost_comes_back_whole(tmp_path: Path) -> None:
     assert left.damage == ()
     assert done.lost == {}
     assert reopened(repo).store.get(Kind.CHUNK, chunk_id(EDITED)) == EDITED
-
-
-def with_delta(root: Path) -> tuple[Repo, str, str]:
-    """Return a repository that has EDITED only as a delta against CHUNK; the packs of the base and of the delta."""
-    repo = new_repo(root, {"d/a": CHUNK})
-    base = repo.store.locate(CHUNK_ID)
-    packed = zstandard.ZstdCompressor(
-        dict_data=zstandard.ZstdCompressionDict(CHUNK, dict_type=zstandard.DICT_TYPE_RAWCONTENT),
-        write_content_size=True,
-    ).compress(EDITED)
-    frame = encode_delta([CHUNK_ID], packed)
-    with repo.store.packer() as packer:
-        pack = Container("packs/0.x-0.data", 1, 0)
-        packer.put_frame(Place(chunk_id(EDITED), pack, 0, len(frame), len(EDITED), Kind.CHUNK, Codec.DELTA), frame)
-        repo.store.move("delta", {}, packer.finish())
-    save(repo, {"d/b": EDITED})
-    delta = repo.store.locate(chunk_id(EDITED))
-    assert delta.codec is Codec.DELTA
-    return repo, base.container.name, delta.container.name
-
-
-def test_no_entry_of_a_repair_leaves_a_difference_listed_whose_base_it_gives_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repo, base, delta = with_delta(tmp_path / "work")
-    pack = Path(repo.storage.path(base))
-    place = repo.store.locate(CHUNK_ID)
-    harm(Path(repo.storage.url), base, flipped(place.offset))
-    # One pack an entry: the base's first, which is all that would have been done had the repair been killed then.
-    monkeypatch.setattr(repair_module, "_STEP_PACKS", 1)
-    again = reopened(repo)
-    states: list[tuple[bool, bool]] = []
-
-    def look(method: str, key: str) -> None:
-        if method == "create" and key.startswith("log/"):
-            now = reopened(repo).store
-            states.append((CHUNK_ID in now, chunk_id(EDITED) in now))
-
-    again.storage = FaultyStorage(again.storage, before=look)  # type: ignore[assignment]
-    done, left = repair(again.store, partial(check, again), [])
-    look("create", "log/")
-    assert (True, True) in states
-    assert (False, True) not in states
-    assert done.stranded == 1
-    assert done.lost.keys() == {CHUNK_ID, chunk_id(EDITED)}
-    assert {one.path for one in left.damage} == {"d/a", "d/b"}
-    assert pack.exists()
-    # Nothing passes for present that is not: what is on the disk is stored again.
-    after = reopened(repo)
-    add(after, ["d"], rehash=True)
-    assert check(reopened(repo)).damage == ()
-    assert reopened(repo).store.get(Kind.CHUNK, chunk_id(EDITED)) == EDITED
-    assert delta in repo.store.log.live_packs()
 
 
 def test_the_commands(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
