@@ -58,6 +58,8 @@ class Repo:
         self.root = places.root
         self.on_wait: Callable[[str], None] = lambda _: None
         """Called with who holds the work tree when `held` has to wait."""
+        self.noting = False
+        """Whether an operation goes on that `undo` can take back: what it is made of is not noted besides."""
         self._holds = 0
 
     @cached_property

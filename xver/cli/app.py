@@ -44,12 +44,15 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "Work": {
         "add": Lazy("commands.work:add", "Track files and folders, and store what is new in them"),
         "rm": Lazy("commands.work:rm", "Stop tracking files and folders, or parts of a tracked folder"),
-        "restore": Lazy("commands.work:restore", "Bring files back from a version"),
+        "mv": Lazy("commands.undoing:mv", "Move tracked files and folders, or parts of a tracked folder"),
+        "restore": Lazy("commands.work:restore", "Bring files back from a version, or take back what was added"),
         "status": Lazy("commands.work:status", "Show what has changed and what is missing"),
         "diff": Lazy("commands.differences:diff", "Show what changed in the data between two versions"),
         "commit": Lazy("commands.work:commit", "Record the tracked data and the staged code as one commit"),
         "checkout": Lazy("commands.work:checkout", "Bring the disk to what xver.lock says"),
-        "merge": Lazy("commands.work:merge", "Join another line of history into this one"),
+        "merge": Lazy("commands.merging:merge", "Join another line of history into this one"),
+        "revert": Lazy("commands.undoing:revert", "Undo what one version did to the data, in a new version"),
+        "undo": Lazy("commands.undoing:undo", "Undo the last operation here"),
     },
     "History": {
         "log": Lazy("commands.history:log", "List the versions of the data"),

@@ -62,11 +62,14 @@ def commit(git: GitCommand, message: str | None, paths: Iterable[str], *, allow_
     return made
 
 
+def has_staged(git: GitCommand) -> bool:
+    """Tell whether git's index holds changes that are not committed."""
+    return not git.ok("diff", "--cached", "--quiet", "--no-ext-diff")
+
+
 def _nothing_staged(git: GitCommand) -> bool:
     # A merge that changes nothing is still worth its commit.
-    return git.ok("diff", "--cached", "--quiet", "--no-ext-diff") and not git.ok(
-        "rev-parse", "--quiet", "--verify", "MERGE_HEAD"
-    )
+    return not has_staged(git) and not git.ok("rev-parse", "--quiet", "--verify", "MERGE_HEAD")
 
 
 def _told_in_full(status: int, output: bytes) -> CommandFailed:

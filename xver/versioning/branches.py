@@ -9,6 +9,7 @@ from xver.model.refs import HEADS, TAGS, parse_ref
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.versioning.keeping import naming
+from xver.versioning.operations import noted
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
 from xver.versioning.versions import head_id, keep_snapshot, read_head, resolve_id, root_entries, write_head
@@ -25,6 +26,12 @@ def create(repo: Repo, prefix: str, name: str, rev: str = "HEAD") -> SnapshotId:
     Raises:
         AlreadyExists: there is one of that name.
     """
+    word = "tag" if prefix == TAGS else "branch"
+    with repo.held(), noted(repo, f"{word} {name}", refs=[prefix + name]):
+        return _create(repo, prefix, name, rev)
+
+
+def _create(repo: Repo, prefix: str, name: str, rev: str) -> SnapshotId:
     parse_ref(name)
     if name == "HEAD":
         raise InvalidInput("HEAD is no name for a branch or tag: it means where you are")
@@ -43,12 +50,14 @@ def delete(repo: Repo, prefix: str, name: str) -> None:
         RefNotFound: there is none of that name.
         InvalidInput: it is the branch we are on.
     """
-    target = repo.store.log.refs.get(prefix + name)
-    if target is None:
-        raise RefNotFound(f"there is no {prefix.rstrip('s/')} {name}".replace("head ", "branch "))
-    if prefix + name == read_head(repo):
-        raise InvalidInput(f"{name} is the branch you are on", hint="xver switch to another one first")
-    repo.store.move(f"delete {prefix}{name}", {prefix + name: None, f"snapshots/{target.id.hex()}": target})
+    word = "tag" if prefix == TAGS else "branch"
+    with repo.held(), noted(repo, f"{word} -d {name}", refs=[prefix + name]):
+        target = repo.store.log.refs.get(prefix + name)
+        if target is None:
+            raise RefNotFound(f"there is no {word} {name}")
+        if prefix + name == read_head(repo):
+            raise InvalidInput(f"{name} is the branch you are on", hint="xver switch to another one first")
+        repo.store.move(f"delete {prefix}{name}", {prefix + name: None, f"snapshots/{target.id.hex()}": target})
 
 
 def switch(repo: Repo, name: str, *, new: bool = False, force: bool = False, meter: Meter = SILENT) -> None:
@@ -58,7 +67,8 @@ def switch(repo: Repo, name: str, *, new: bool = False, force: bool = False, met
         DirtyWorktree: changes that are not in the store would be lost, or `xver.lock` holds what is not committed.
         AlreadyExists: a new branch is there already.
     """
-    with repo.held():
+    words = f"switch {'-c ' if new else ''}{name}"
+    with repo.held(), noted(repo, words, paths=(), refs=[HEADS + name] if new else []):
         if new:
             _switch_to_new(repo, name)
         else:

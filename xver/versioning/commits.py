@@ -23,6 +23,7 @@ from xver.model.snapshots import Author, Snapshot
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.log import Change
+from xver.versioning.operations import noted
 from xver.versioning.state import Staged, changes_to
 from xver.versioning.versions import head_entries, head_id, put_root, read_head, write_head
 
@@ -56,7 +57,7 @@ def commit(repo: Repo, message: str | None, *, author: Author | None = None) -> 
         id = git_commit(repo.git, message, present)
         title = repo.git.text("log", "-1", "--format=%s", id).strip()
         return Committed(id, git_branch(repo.git), title, changes)
-    with repo.held():
+    with repo.held(), noted(repo, f"commit {(message or '').strip().partition(chr(10))[0]}"):
         changes = tuple(changes_to(head_entries(repo), repo.lock.entries))
         if message is None or not message.strip():
             raise InvalidInput("a commit needs a message", hint='xver commit -m "what changed"')

@@ -23,6 +23,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.log import Change
 from xver.versioning.commits import Committed, commit_merge
+from xver.versioning.operations import noted
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
 from xver.versioning.tracking import write_tracked
@@ -57,7 +58,7 @@ def merge_snapshot(
         MergeConflict: both sides changed the same files; nothing was changed.
         DirtyWorktree: `xver.lock` holds what is not committed, or changes on the disk would be lost.
     """
-    with repo.held():
+    with repo.held(), noted(repo, f"merge {rev}", paths=()):
         return _merge_snapshot(repo, rev, label or rev, prefer, meter)
 
 
@@ -88,7 +89,7 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
         raise InvalidInput("the two histories meet before what is here of them", hint="xver fetch --unshallow")
     common = {} if base is None else root_entries(store, read_snapshot(store, base).root)
     hint = f"xver merge {label} --ours, or --theirs, takes one side's"
-    switch_to(repo, _merge(repo, common, before, there, prefer, hint=hint), meter=meter)
+    switch_to(repo, three_way(repo, common, before, there, prefer, hint=hint), meter=meter)
     parents = (ours, SnapshotId(theirs))
     return Merged("merge", commit_merge(repo, f"Merge {label}", parents))
 
@@ -126,7 +127,7 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = No
 def _settle_lock(repo: Repo, git: GitCommand, prefer: Side | None, meter: Meter) -> None:
     texts = [git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3)]
     base, ours, theirs = (decode_lock(text).entries if text else {} for text in texts)
-    merged = _merge(repo, base, ours, theirs, prefer, hint="xver merge --ours, or --theirs, takes one side's")
+    merged = three_way(repo, base, ours, theirs, prefer, hint="xver merge --ours, or --theirs, takes one side's")
     in_conflict = repo.lock_path.read_bytes()
     # The conflict markers make xver.lock unreadable; from here on it says what ours said.
     repo.write_lock(Lock(repo.store.repository, ours))
@@ -137,7 +138,12 @@ def _settle_lock(repo: Repo, git: GitCommand, prefer: Side | None, meter: Meter)
         raise
 
 
-def _merge(repo: Repo, base: Entries, ours: Entries, theirs: Entries, prefer: Side | None, *, hint: str) -> Entries:
+def three_way(repo: Repo, base: Entries, ours: Entries, theirs: Entries, prefer: Side | None, *, hint: str) -> Entries:
+    """Return what two sides made of a common version, kept by the store.
+
+    Raises:
+        MergeConflict: both changed the same files, and neither is preferred.
+    """
     with repo.store.packer() as packer:
         merged = merge_entries(repo.store, packer, base=base, ours=ours, theirs=theirs, prefer=prefer)
         if merged.conflicts:

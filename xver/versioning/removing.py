@@ -13,6 +13,7 @@ from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
+from xver.versioning.operations import noted
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import put_local_root
 from xver.worktree.checkout import NOTHING, Plan, execute_checkout, plan_removal
@@ -36,7 +37,8 @@ def remove(repo: Repo, paths: Sequence[str], *, cached: bool = False) -> Removed
         NotFound: a path that is not tracked.
         DirtyWorktree: changed files, which would be lost.
     """
-    with repo.held():
+    words = " ".join(("rm", *(["--cached"] if cached else []), *paths))
+    with repo.held(), noted(repo, words, paths=None if cached else paths):
         lock = repo.lock
         entries = dict(lock.entries)
         parts: dict[TrackedPath, list[str]] = {}

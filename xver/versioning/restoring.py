@@ -21,6 +21,7 @@ from xver.repo import Repo
 from xver.store.content import is_here, read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
+from xver.versioning.operations import noted
 from xver.versioning.purged import without_purged
 from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
@@ -107,7 +108,7 @@ def restore(repo: Repo, paths: Sequence[str], *, rev: str, force: bool = False, 
         NotFound: the version has none of them.
         InvalidInput: a path that is tracked now as a part, or as the whole, of another.
     """
-    with repo.held():
+    with repo.held(), noted(repo, " ".join(("restore --source", rev, *paths)), paths=paths):
         there = entries_at(repo, rev)
         entries = dict(repo.lock.entries)
         with repo.store.packer() as packer:

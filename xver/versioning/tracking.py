@@ -26,6 +26,7 @@ from xver.settings import NAME as SETTINGS_NAME
 from xver.store.content import Before, is_here
 from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
+from xver.versioning.operations import noted
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import find_link_above, is_there
 from xver.worktree.ignore import NAME as IGNORE_NAME
@@ -109,7 +110,7 @@ def add(
         Conflict: a file changed while it was read.
         DirtyWorktree: files that were never on this disk would leave a dataset.
     """
-    with repo.held():
+    with repo.held(), noted(repo, " ".join(("add", *paths))):
         if reader is not None:
             return _add_once(repo, paths, [], rehash=rehash, reader=reader, meter=meter)
         return _add(repo, paths, rehash=rehash, meter=meter)
@@ -164,11 +165,11 @@ def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, 
     Raises:
         InvalidInput: something lies there on the disk, or it overlaps what is tracked.
     """
-    with repo.held():
+    with repo.held(), noted(repo, f"add --as {path}"):
         lock = repo.lock
         entries = dict(lock.entries)
         top = parse_path(path)
-        _refuse_place(repo, top)
+        refuse_place(repo, top)
         if near := next((one for one in entries if one != top and overlaps(one, top)), None):
             raise InvalidInput(f"{top} overlaps {near}, which is tracked by itself", hint="choose another path")
         if is_there(repo.root, top):
@@ -310,7 +311,7 @@ def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Ent
         if not text:
             raise InvalidInput("the whole repository cannot be one dataset", hint="xver add data models")
         path = parse_path(text)
-        _refuse_place(repo, path)
+        refuse_place(repo, path)
         above = next((top for top in entries if is_below(path, top)), None)
         if above is None:
             tops = [top for top in entries if is_below(top, path)]
@@ -340,7 +341,7 @@ def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Ent
     return wanted
 
 
-def _refuse_place(repo: Repo, path: TrackedPath) -> None:
+def refuse_place(repo: Repo, path: TrackedPath) -> None:
     """Refuse paths that cannot be data: xver's own files, what lies behind a link, what is ignored."""
     if path in _OWN_FILES:
         raise InvalidInput(f"{path} belongs to git and xver, and is no data", hint="xver add data models")

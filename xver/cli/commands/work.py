@@ -1,4 +1,4 @@
-"""The commands of daily work: add, rm, status, commit, checkout, restore, merge."""
+"""The commands of daily work: add, rm, status, commit, checkout, restore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import opened, tell_purged
 from xver.cli.output import Output, Styled, pass_output
 from xver.cli.views.entries import entry_json, staged_line
-from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound, WorkersFailed
+from xver.errors import Conflict, DirtyWorktree, InvalidInput, NotFound, WorkersFailed
 from xver.model.entries import Dataset
 from xver.repo import Repo
 
@@ -250,31 +250,51 @@ def checkout(out: Output, paths: tuple[str, ...], force: bool) -> None:
 
 
 @click.command(cls=Command, exits=(DirtyWorktree, NotFound))
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("-s", "--source", default=None, metavar="REV", help="The version to take them from [default: xver.lock].")
+@click.option("--staged", is_flag=True, help="Take xver.lock back to HEAD, and leave the disk as it is.")
 @click.option("--force", is_flag=True, help="Overwrite changes that were not added: they are lost.")
 @pass_output
-def restore(out: Output, paths: tuple[str, ...], source: str | None, force: bool) -> None:
-    """Bring files back from a version.
+def restore(out: Output, paths: tuple[str, ...], source: str | None, staged: bool, force: bool) -> None:
+    """Bring files back from a version, or take back what was added.
 
     Without --source the paths go back to what xver.lock says. With it, xver.lock takes the paths, tracked ones or
-    parts of them, as they were in that version, and so does the disk.
+    parts of them, as they were in that version, and so does the disk. With --staged xver.lock says of the paths what
+    HEAD says, or of everything if none is given, and no file changes.
 
     Examples:
       xver restore data/raw
       xver restore --source v1.0 data/raw/img_00042.jpg
+      xver restore --staged
     """
     from xver.versioning.restoring import checkout as bring
     from xver.versioning.restoring import restore as take
     from xver.versioning.tracking import expand
 
+    if staged and (source is not None or force):
+        raise InvalidInput("--staged takes xver.lock back to HEAD, and leaves the disk alone", hint="xver restore -h")
+    if not paths and not staged:
+        raise InvalidInput("the paths to restore are needed", hint="for everything, give the folder: .")
     repo = opened(out)
     chosen = expand(repo, paths, start=Path.cwd())
+    if staged:
+        _unstage(out, repo, chosen)
+        return
     if source is None:
         _print_restored(out, bring(repo, chosen, force=force, meter=out.meter()))
     else:
         _print_restored(out, take(repo, chosen, rev=source, force=force, meter=out.meter()))
     tell_purged(out, repo)
+
+
+def _unstage(out: Output, repo: Repo, paths: list[str]) -> None:
+    from xver.versioning.unstaging import unstage
+
+    done = unstage(repo, paths)
+    for one in done:
+        out.note("xver.lock has again what HEAD has of ", one.path)
+    if not done:
+        out.note("xver.lock says what HEAD says")
 
 
 def _print_restored(out: Output, done: Any) -> None:
@@ -283,46 +303,6 @@ def _print_restored(out: Output, done: Any) -> None:
         out.note(f"{files} written ({size(done.size)}), {count(done.removed)} removed")
     else:
         out.note("Everything is as xver.lock says")
-
-
-@click.command(cls=Command, exits=(MergeConflict, DirtyWorktree, InvalidInput))
-@click.argument("rev", required=False)
-@click.option("--ours", "side", flag_value="ours", help="Where both sides changed a file, keep ours.")
-@click.option("--theirs", "side", flag_value="theirs", help="Where both sides changed a file, take theirs.")
-@pass_output
-def merge(out: Output, rev: str | None, side: str | None) -> None:
-    """Join another line of history into this one.
-
-    Beside git, histories are merged by `git merge`; where that leaves a conflict in xver.lock, `xver merge` without
-    an argument settles it, file by file. Outside git, `xver merge BRANCH` merges the branch.
-
-    Examples:
-      git merge feature; xver merge
-      git merge feature; xver merge --theirs
-      xver merge feature
-    """
-    from xver.history.merge import Side
-    from xver.versioning.merging import merge_snapshot, settle_git_conflict
-
-    repo = opened(out)
-    prefer = None if side is None else Side(side)
-    if repo.git is not None:
-        if rev is not None:
-            raise InvalidInput("history is git's here", hint=f"git merge {rev}, then xver checkout")
-        settle_git_conflict(repo, repo.git, prefer=prefer, meter=out.meter())
-        out.note("Settled xver.lock: git commit")
-        return
-    if rev is None:
-        raise InvalidInput("a branch or revision to merge is needed", hint="xver branch lists them")
-    done = merge_snapshot(repo, rev, prefer=prefer, meter=out.meter())
-    match done.kind:
-        case "up to date":
-            out.note("Already up to date")
-        case "forward":
-            out.note(f"Moved forward to {rev}")
-        case _:
-            assert done.commit is not None
-            out.note("Merged as ", Styled(done.commit.id[:7], "id"))
 
 
 def _join(top: str, path: str) -> str:

@@ -1,0 +1,50 @@
+"""The command that joins two lines of history: merge."""
+
+from __future__ import annotations
+
+import click
+
+from xver.cli.command import Command
+from xver.cli.opening import opened
+from xver.cli.output import Output, Styled, pass_output
+from xver.errors import DirtyWorktree, InvalidInput, MergeConflict
+
+
+@click.command(cls=Command, exits=(MergeConflict, DirtyWorktree, InvalidInput))
+@click.argument("rev", required=False)
+@click.option("--ours", "side", flag_value="ours", help="Where both sides changed a file, keep ours.")
+@click.option("--theirs", "side", flag_value="theirs", help="Where both sides changed a file, take theirs.")
+@pass_output
+def merge(out: Output, rev: str | None, side: str | None) -> None:
+    """Join another line of history into this one.
+
+    Beside git, histories are merged by `git merge`; where that leaves a conflict in xver.lock, `xver merge` without
+    an argument settles it, file by file. Outside git, `xver merge BRANCH` merges the branch.
+
+    Examples:
+      git merge feature; xver merge
+      git merge feature; xver merge --theirs
+      xver merge feature
+    """
+    from xver.history.merge import Side
+    from xver.versioning.merging import merge_snapshot, settle_git_conflict
+
+    repo = opened(out)
+    prefer = None if side is None else Side(side)
+    if repo.git is not None:
+        if rev is not None:
+            raise InvalidInput("history is git's here", hint=f"git merge {rev}, then xver checkout")
+        settle_git_conflict(repo, repo.git, prefer=prefer, meter=out.meter())
+        out.note("Settled xver.lock: git commit")
+        return
+    if rev is None:
+        raise InvalidInput("a branch or revision to merge is needed", hint="xver branch lists them")
+    done = merge_snapshot(repo, rev, prefer=prefer, meter=out.meter())
+    match done.kind:
+        case "up to date":
+            out.note("Already up to date")
+        case "forward":
+            out.note(f"Moved forward to {rev}")
+        case _:
+            assert done.commit is not None
+            out.note("Merged as ", Styled(done.commit.id[:7], "id"))
