@@ -57,6 +57,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "History": {
         "log": Lazy("commands.history:log", "List the versions of the data"),
         "show": Lazy("commands.history:show", "Show one version and what it changed, or a file of it"),
+        "blame": Lazy("commands.origins:blame", "Show which version brought each file"),
         "tag": Lazy("commands.history:tag", "List, make and delete tags"),
         "branch": Lazy("commands.history:branch", "List, make and delete branches"),
         "switch": Lazy("commands.history:switch", "Go to another branch"),
@@ -64,6 +65,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "Look inside": {
         "ls": Lazy("commands.look:ls", "List tracked files at any version"),
         "cat": Lazy("commands.look:cat", "Print the content of a file at any version"),
+        "du": Lazy("commands.origins:du", "Show what tracked data costs"),
     },
     "Share": {
         "remote": Lazy("commands.remotes:remote", "List, add, check and remove remotes"),

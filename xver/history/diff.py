@@ -31,13 +31,15 @@ class Change:
 
 def diff_entries(store: Store, before: Entries, after: Entries) -> list[Change]:
     """Return the files that differ between two versions of everything tracked, sorted by path, renames joined."""
-    changes: list[Change] = []
+    return _join_renames(list(changed_files(store, before, after)))
+
+
+def changed_files(store: Store, before: Entries, after: Entries) -> Iterator[Change]:
+    """Yield the files that differ between two versions of everything tracked, sorted by path, each by itself."""
     for path in sorted({*before, *after}, key=str.encode):
         old, new = before.get(path), after.get(path)
-        if _same(old, new):
-            continue
-        changes += _expand(store, path, old, new)
-    return _join_renames(changes)
+        if not _same(old, new):
+            yield from _expand(store, path, old, new)
 
 
 def diff_listings(store: Store, before: ListingId | None, after: ListingId | None) -> Iterator[Change]:
