@@ -17,11 +17,12 @@ from xver.history.bounds import bounds_of
 from xver.history.graph import history
 from xver.model.entries import External, File, Link
 from xver.model.refs import HEADS, TAGS
+from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.repo import open_repo as open_local_repo
 from xver.store.ranges import open_content
 from xver.store.store import MARKER
-from xver.versioning.versions import Version, version_of
+from xver.versioning.versions import version_of
 
 _SCHEME: Final = re.compile(r"(?:xver\+)?([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 MODES: Final = ("r", "rt", "rb")

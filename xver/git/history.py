@@ -14,13 +14,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from xver.errors import CommandFailed, RevisionNotFound
 from xver.git.command import GitCommand
 from xver.git.locate import find_git
-from xver.model.snapshots import Author
+from xver.model.snapshots import Author, Version
 
 LOCK: Final = "xver.lock"
 
@@ -35,27 +34,6 @@ _SEARCH: Final = re.compile(r"\^\{/[^}]*\}")
 _MANY: Final = ("^@", "^!")
 _MANY_PARENT: Final = re.compile(r"\^-[0-9]*$")
 _CANDIDATES: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """A commit of git: hex ids, the author and the author's time, the message without line ends at its end.
-
-    `time` is in seconds since 1970, `offset` the author's distance from UTC in minutes. Text that is not what its
-    encoding says has U+FFFD in it; a date that git cannot read is zero.
-    """
-
-    id: str
-    parents: tuple[str, ...]
-    author: Author
-    time: int
-    offset: int
-    message: str
-
-    @property
-    def title(self) -> str:
-        """The first line of the message."""
-        return self.message.split("\n", 1)[0]
 
 
 def head(git: GitCommand) -> str | None:
@@ -83,7 +61,7 @@ def resolve(git: GitCommand, rev: str) -> str:
     raise _not_found(git, rev)
 
 
-def lock_commits(git: GitCommand, rev: str = "HEAD", *, path: str = LOCK) -> list[Commit]:
+def lock_commits(git: GitCommand, rev: str = "HEAD", *, path: str = LOCK) -> list[Version]:
     """Return the commits up to `rev` that count for `path`, children before parents, with simplified parents.
 
     The first is the one whose `path` is that of `rev` (or its removal), the nearest; every parent is in the list.
@@ -95,7 +73,7 @@ def lock_commits(git: GitCommand, rev: str = "HEAD", *, path: str = LOCK) -> lis
     return _read(git, rev, "--simplify-merges", "--topo-order", path=path)
 
 
-def commits_of(git: GitCommand, rev: str = "HEAD", n: int | None = None, *, since: str | None = None) -> list[Commit]:
+def commits_of(git: GitCommand, rev: str = "HEAD", n: int | None = None, *, since: str | None = None) -> list[Version]:
     """Return the commits up to `rev` in the order of `git log`, newest first, with git's own parents.
 
     At most `n`, and none that was committed before `since` (a date in any of git's notations). Raises
@@ -158,7 +136,7 @@ def shallow_commits(git: GitCommand) -> frozenset[str]:
         return frozenset()
 
 
-def _read(git: GitCommand, rev: str, *options: str, path: str | None = None) -> list[Commit]:
+def _read(git: GitCommand, rev: str, *options: str, path: str | None = None) -> list[Version]:
     if not _is_one(rev):
         raise _not_found(git, rev)
     if rev.startswith(":"):
@@ -172,12 +150,12 @@ def _read(git: GitCommand, rev: str, *options: str, path: str | None = None) -> 
     return list(_parse(output.decode("utf-8", "replace").split("\0")))
 
 
-def _parse(fields: list[str]) -> Iterable[Commit]:
+def _parse(fields: list[str]) -> Iterable[Version]:
     for start in range(0, len(fields) - _FIELDS, _FIELDS):
         header, name, email, date, message = fields[start : start + _FIELDS]
         _, commit, *parents = header.split()
         time, offset = _parse_date(date)
-        yield Commit(commit, tuple(parents), Author(name, email), time, offset, message.rstrip("\n"))
+        yield Version(commit, tuple(parents), Author(name, email), time, offset, message.rstrip("\n"))
 
 
 def _parse_date(text: str) -> tuple[int, int]:

@@ -13,10 +13,11 @@ from xver.history.diff import Entries
 from xver.model.entries import Dataset, entry_id
 from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below
+from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.store.listings import find_row
 from xver.versioning.logs import log
-from xver.versioning.versions import Version, entries_at
+from xver.versioning.versions import entries_at
 
 
 class Holders:

@@ -18,13 +18,14 @@ from xver.model.entries import Dataset, Entry, File, Link, entry_id
 from xver.model.ids import EMPTY_ID, Kind, ListingId, parse_id
 from xver.model.paths import TrackedPath
 from xver.model.runs import Input, Run
+from xver.model.snapshots import Version
 from xver.provenance.holders import Holders
 from xver.provenance.makers import Makers, Making
 from xver.provenance.records import find_run, fitting_runs
 from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.versioning.state import compare_path
-from xver.versioning.versions import Version, find_entry
+from xver.versioning.versions import find_entry
 from xver.worktree.ignore import Ignore
 from xver.worktree.ingest import ingest
 from xver.worktree.reading import entry_of, read_file

@@ -14,11 +14,11 @@ from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
-from xver.git.history import Commit, lock_commits, refs, shallow_commits
+from xver.git.history import lock_commits, refs, shallow_commits
 from xver.history.reach import Edge, entry_edges, target_edge
 from xver.model.ids import Kind, ListingId, SnapshotId
 from xver.model.refs import SNAPSHOTS, Target, TargetKind
-from xver.model.snapshots import Snapshot
+from xver.model.snapshots import Snapshot, Version
 from xver.repo import Repo
 from xver.store.packing import Packer
 from xver.versioning.versions import put_root
@@ -97,7 +97,7 @@ def derive_all(repo: Repo, git: GitCommand, *, keeps: bool) -> dict[str, Snapsho
     return {name.removeprefix(SNAPSHOTS): SnapshotId(target.id) for name, target in {**known, **fresh}.items()}
 
 
-def _snapshot(commit: Commit, found: Mapping[str, SnapshotId], root: ListingId) -> Snapshot:
+def _snapshot(commit: Version, found: Mapping[str, SnapshotId], root: ListingId) -> Snapshot:
     return Snapshot(
         root=root,
         parents=tuple(found[parent] for parent in commit.parents if parent in found),

@@ -13,9 +13,10 @@ from xver.history.diff import Entries
 from xver.history.graph import history
 from xver.model.entries import Entry
 from xver.model.paths import is_below
+from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.store.store import Store
-from xver.versioning.versions import Version, find_entry, head_id, many_entries, resolve_id, version_of
+from xver.versioning.versions import find_entry, head_id, many_entries, resolve_id, version_of
 
 _Found: TypeAlias = tuple[tuple[str, Entry], ...] | None
 
@@ -29,10 +30,7 @@ def log(repo: Repo, rev: str = "HEAD") -> list[Version]:
     if repo.git is not None:
         if rev == "HEAD" and git_history.head(repo.git) is None:
             return []
-        return [
-            Version(one.id, one.parents, one.author, one.time, one.offset, one.message)
-            for one in git_history.lock_commits(repo.git, rev)
-        ]
+        return git_history.lock_commits(repo.git, rev)
     if head_id(repo) is None and rev == "HEAD":
         return []
     bounds = bounds_of(repo.store)

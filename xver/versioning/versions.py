@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -25,7 +24,7 @@ from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import HEADS, SNAPSHOTS, TargetKind
-from xver.model.snapshots import Author, Snapshot
+from xver.model.snapshots import Snapshot, Version
 from xver.patience import replace
 from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
@@ -35,23 +34,6 @@ from xver.versioning.keeping import naming
 
 DEFAULT_BRANCH: Final = "main"
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One commit as far as data goes: its id (git's, or the snapshot's, hex), who, when, why, and its parents."""
-
-    id: str
-    parents: tuple[str, ...]
-    author: Author
-    time: int
-    offset: int
-    message: str
-
-    @property
-    def title(self) -> str:
-        """The first line of the message."""
-        return self.message.split("\n", 1)[0]
 
 
 def entries_at(repo: Repo, rev: str) -> Entries:
@@ -186,8 +168,7 @@ def resolve_id(repo: Repo, rev: str) -> SnapshotId:
 def resolve(repo: Repo, rev: str) -> Version:
     """Return the commit that a revision names, whether or not it changed data."""
     if repo.git is not None:
-        commit = git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
-        return Version(commit.id, commit.parents, commit.author, commit.time, commit.offset, commit.message)
+        return git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
     id = resolve_id(repo, rev)
     return version_of(id, read_snapshot(repo.store, id), bounds_of(repo.store))
 

@@ -8,26 +8,19 @@ from hypothesis import strategies as st
 
 from xver.errors import CommandFailed
 from xver.git.command import CatFile, GitCommand
-from xver.git.history import (
-    Commit,
-    commits_of,
-    lock_at,
-    lock_commits,
-    refs,
-    shallow_commits,
-)
-from xver.model.snapshots import Author
+from xver.git.history import commits_of, lock_at, lock_commits, refs, shallow_commits
+from xver.model.snapshots import Author, Version
 
 from .repository import Repository
 
 
-def shape(commits: list[Commit]) -> dict[str, tuple[str, ...]]:
+def shape(commits: list[Version]) -> dict[str, tuple[str, ...]]:
     """Titles, in order, each with the titles of its parents."""
     titles = {commit.id: commit.title for commit in commits}
     return {commit.title: tuple(titles[parent] for parent in commit.parents) for commit in commits}
 
 
-def check_list(repo: Repository, commits: list[Commit], rev: str = "HEAD") -> None:
+def check_list(repo: Repository, commits: list[Version], rev: str = "HEAD") -> None:
     """What holds of every list: closed, children first, one sink, and the first has the lock of `rev`."""
     place = {commit.id: number for number, commit in enumerate(commits)}
     assert len(place) == len(commits)
@@ -161,7 +154,7 @@ def test_any_history(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple
         lines.append("D xver.lock\n" if lock == 0 else f"M 644 inline xver.lock\ndata 1\n{lock}\n")
         lines.append(f"M 644 inline code\ndata {len(str(marks))}\n{marks}\n")
     repo.run("fast-import", "--quiet", input="".join(lines).encode())
-    seen: dict[str, Commit] = {}
+    seen: dict[str, Version] = {}
     for number in range(1, marks + 1):
         commits = lock_commits(repo.command, f"c{number}")
         check_list(repo, commits, f"c{number}")
@@ -219,7 +212,7 @@ def test_messages_as_they_are(repo: Repository, message: str) -> None:
     second = repo.save("next", lock="2")
     commits = lock_commits(repo.command)
     assert [commit.id for commit in commits] == [second, first]
-    assert commits[1] == Commit(
+    assert commits[1] == Version(
         first, (), Author("Ada Łovelace", "ada@example.com"), 1_700_000_060, 90, message.rstrip("\n")
     )
     assert commits_of(repo.command)[1] == commits[1]
@@ -228,7 +221,7 @@ def test_messages_as_they_are(repo: Repository, message: str) -> None:
 def test_odd_commit_objects(repo: Repository) -> None:
     tree = repo.run("write-tree")
 
-    def make(author: bytes, extra: bytes, message: bytes) -> Commit:
+    def make(author: bytes, extra: bytes, message: bytes) -> Version:
         body = b"tree %s\nauthor %s\ncommitter C <c@d> 5 +0000\n%s\n%s" % (tree.encode(), author, extra, message)
         made = repo.run("hash-object", "-t", "commit", "-w", "--stdin", "--literally", input=body)
         (commit,) = commits_of(repo.command, made)

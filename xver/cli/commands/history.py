@@ -24,8 +24,8 @@ from xver.errors import (
 from xver.history.diff import Entries
 from xver.model.entries import File, Link
 from xver.model.refs import HEADS, TAGS
+from xver.model.snapshots import Version
 from xver.repo import Repo, open_repo
-from xver.versioning.versions import Version
 
 
 @click.command(cls=RevisionsCommand, exits=(RevisionNotFound,))

@@ -13,9 +13,10 @@ from xver.errors import RevisionNotFound
 from xver.history.diff import Change
 from xver.model.entries import Dataset, Entry, EntryKind, External, File, kind_of
 from xver.model.ids import short_id
+from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.versioning.state import Staged
-from xver.versioning.versions import Version, resolve
+from xver.versioning.versions import resolve
 
 _PREFIXES = ("run",)
 _KINDS = {
