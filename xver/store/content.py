@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from xver.errors import ContentNotFound, CorruptData, InvalidInput
@@ -22,6 +23,7 @@ from xver.model.ids import (
     object_id,
     sha256er,
 )
+from xver.store.batches import batches
 from xver.store.former import FormerContent
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
@@ -113,15 +115,8 @@ def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | mem
         ContentNotFound: the store does not hold all of it.
         CorruptData: an object's bytes are not its id's, or sizes do not add up.
     """
-    batch: list[tuple[bytes, int]] = []
-    waiting = 0
-    for chunk, length in leaves(store, id, size):
-        batch.append((chunk, length))
-        waiting += length
-        if waiting >= _AHEAD:
-            yield from _chunks(store, batch)
-            batch, waiting = [], 0
-    yield from _chunks(store, batch)
+    for batch in batches(leaves(store, id, size), itemgetter(1), _AHEAD):
+        yield from _chunks(store, batch)
 
 
 def is_here(store: Store, id: ContentId, size: int) -> bool:

@@ -173,6 +173,11 @@ def in_order(places: Iterable[Place]) -> list[Place]:
     return sorted(places, key=lambda place: (place.container.name, place.offset))
 
 
+def stored_size(place: Place) -> int:
+    """Return the bytes of an object as it is stored."""
+    return place.stored
+
+
 def checked(place: Place, kind: Kind) -> Place:
     """Return the place; raises `CorruptData` if what lies there is of another kind."""
     if place.kind is not kind:

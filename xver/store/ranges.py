@@ -12,6 +12,7 @@ from xver.errors import CorruptData
 from xver.format.nodes import Node, decode_node
 from xver.model.entries import CHUNK_MAX
 from xver.model.ids import EMPTY_ID, ContentId, Kind, NodeId
+from xver.store.batches import batches
 from xver.store.store import Store, Wanted
 
 _AHEAD: Final = 8 * 1024 * 1024
@@ -99,7 +100,7 @@ def read_ranges(store: Store, ranges: Sequence[Range]) -> list[bytes]:
         tree = _Tree(store, one.id, one.size, {one.id: nodes[one.id]} if one.id in nodes else None)
         wanted.append(tree.leaves(one.start, min(one.end, one.size)))
     parts: list[list[bytes]] = [[] for _ in ranges]
-    for batch in _batches((at, leaf) for at, leaves in enumerate(wanted) for leaf in leaves):
+    for batch in batches(((at, leaf) for at, leaves in enumerate(wanted) for leaf in leaves), _size, _BATCH):
         chunks = _read_chunks(store, [leaf for _, leaf in batch])
         for at, leaf in batch:
             low, high = max(0, ranges[at].start - leaf.offset), ranges[at].end - leaf.offset
@@ -192,14 +193,5 @@ def _read_chunks(store: Store, leaves: Iterable[_Leaf]) -> dict[bytes, bytes | m
     return found
 
 
-def _batches(leaves: Iterable[tuple[int, _Leaf]]) -> Iterator[list[tuple[int, _Leaf]]]:
-    batch: list[tuple[int, _Leaf]] = []
-    waiting = 0
-    for one in leaves:
-        batch.append(one)
-        waiting += one[1].size
-        if waiting >= _BATCH:
-            yield batch
-            batch, waiting = [], 0
-    if batch:
-        yield batch
+def _size(one: tuple[int, _Leaf]) -> int:
+    return one[1].size

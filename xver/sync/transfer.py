@@ -6,7 +6,7 @@ gets them in this very copy. Else they go whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,7 +17,8 @@ from xver.history.reach import Edge
 from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
 from xver.storage.local import LocalStorage
-from xver.store.frames import Frames, in_order
+from xver.store.batches import batches
+from xver.store.frames import Frames, in_order, stored_size
 from xver.store.log import Change
 from xver.store.packing import Packer
 from xver.store.store import Store
@@ -83,7 +84,7 @@ def copy_objects(
     size = packs = 0
     index: LiveIndex | None = None
     try:
-        parts = list(_batches(_in_order(chunks), _PART_SIZE, _PART_OBJECTS, _stored)) or [[]]
+        parts = list(batches(_in_order(chunks), stored_size, _PART_SIZE, most_things=_PART_OBJECTS)) or [[]]
         for number, part in enumerate(parts, 1):
             with target.packer(fetches=True) as packer:
                 size += _copy(frames, packer, part, meter)
@@ -101,7 +102,7 @@ def copy_objects(
 
 
 def _copy(frames: Frames, packer: Packer, places: list[Place], meter: Meter) -> int:
-    for batch in _batches(places, _BATCH, len(places), _held):
+    for batch in batches(places, _held, _BATCH):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
         for place, stored, data in frames.verified(in_order(batch)):
             if place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
@@ -136,23 +137,6 @@ def _in_order(places: list[Place]) -> list[Place]:
     return sorted(places, key=lambda place: (place.codec is Codec.DELTA, place.container.name, place.offset))
 
 
-def _stored(place: Place) -> int:
-    return place.stored
-
-
 def _held(place: Place) -> int:
     """Return about how many bytes are in memory while an object is copied: of a delta its bases, too."""
     return place.stored if place.codec is not Codec.DELTA else 4 * place.raw
-
-
-def _batches(places: list[Place], most_bytes: int, most: int, weigh: Callable[[Place], int]) -> Iterator[list[Place]]:
-    batch: list[Place] = []
-    size = 0
-    for place in places:
-        batch.append(place)
-        size += weigh(place)
-        if size >= most_bytes or len(batch) >= most:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

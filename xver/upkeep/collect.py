@@ -16,10 +16,11 @@ from typing import Final
 
 from xver.errors import Collected, CorruptData, Overtaken
 from xver.format.codecs import Codec, delta_bases
-from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.progress import SILENT, Meter
+from xver.store.batches import batches
+from xver.store.frames import in_order, stored_size
 from xver.store.kept import Kept
 from xver.store.log import Change, follows, pack_base
 from xver.store.relied import lists_purged
@@ -250,10 +251,10 @@ def _move(store: Store, kept: Kept, packs: Sequence[str], whole: frozenset[bytes
         return _Moved()
     damaged: set[str] = set()
     with store.packer(anew=True) as packer:
-        for batch in _batches(store, ids, frozenset(packs)):
+        for batch in batches((store.index.find_in(id, frozenset(packs)) for id in ids), stored_size, _BATCH):
             order = {place.id: number for number, place in enumerate(batch)}
             read = sorted(
-                ((order[place.id], place, stored) for place, stored in store.read_frames(_in_order(batch))),
+                ((order[place.id], place, stored) for place, stored in store.read_frames(in_order(batch))),
                 key=lambda one: one[0],
             )
             for _, place, stored in read:
@@ -270,24 +271,6 @@ def _move(store: Store, kept: Kept, packs: Sequence[str], whole: frozenset[bytes
                 meter.advance(place.stored)
         index = packer.finish()
     return _Moved(ids, index, tuple(sorted(damaged)))
-
-
-def _batches(store: Store, ids: Iterable[bytes], packs: frozenset[str]) -> Iterator[list[Place]]:
-    batch: list[Place] = []
-    size = 0
-    for id in ids:
-        place = store.index.find_in(id, packs)
-        batch.append(place)
-        size += place.stored
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _in_order(places: list[Place]) -> list[Place]:
-    return sorted(places, key=lambda place: (place.container.name, place.offset))
 
 
 def _small(names: Sequence[str], live: dict[str, int]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from xver.git.command import CatFile, GitCommand
@@ -11,8 +10,8 @@ from xver.model.refs import SNAPSHOTS
 from xver.repo import Repo
 from xver.store.kept import Kept
 from xver.store.store import Store
+from xver.upkeep.roots import named_ids
 
-_ID: Final = re.compile(rb"\b[0-9a-f]{64}\b")
 _NAMES: Final = {"refs/heads/": "branch", "refs/tags/": "tag", "refs/remotes/": "remote branch"}
 
 
@@ -29,7 +28,7 @@ def who_loses(repo: Repo, store: Store, kept: Kept) -> list[str]:
     with CatFile(repo.git) as cat:
 
         def loses(commit: str) -> bool:
-            ids = {bytes.fromhex(digits.decode()) for digits in _ID.findall(cat.read(f"{commit}:{LOCK}") or b"")}
+            ids = named_ids(cat.read(f"{commit}:{LOCK}") or b"")
             return any(id in store and id not in kept for id in ids)
 
         losing = {commit: title for commit, title in bare if loses(commit)}

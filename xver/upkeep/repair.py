@@ -27,6 +27,8 @@ from xver.history.bounds import bounds_of
 from xver.history.reach import Edge, edges_within
 from xver.model.ids import EMPTY_ID, Kind
 from xver.progress import SILENT, Meter
+from xver.store.batches import batches
+from xver.store.frames import stored_size
 from xver.store.log import Change, Log
 from xver.store.replacing import without_packs
 from xver.store.store import Store, Wanted
@@ -243,7 +245,7 @@ class _Mender:
         moved = 0
         self.meter.start("Packing again", sum(place.stored for place in alone), "B")
         with store.packer(anew=True) as packer:
-            for batch in _batches(alone):
+            for batch in batches(alone, stored_size, _BATCH_BYTES):
                 for place, stored, data in _whole(store, batch):
                     if place.codec is Codec.DELTA:
                         # Its bases may have come back in another pack than they were in: whole it needs none.
@@ -350,19 +352,6 @@ def _frames(store: Store, batch: list[Place]) -> Iterable[tuple[Place, memoryvie
         except DAMAGE:
             continue
     return found
-
-
-def _batches(places: list[Place]) -> Iterator[list[Place]]:
-    batch: list[Place] = []
-    size = 0
-    for place in places:
-        batch.append(place)
-        size += place.stored
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _without(store: Store, damaged: frozenset[str], index: LiveIndex | None, stranded: list[Place]) -> Change:

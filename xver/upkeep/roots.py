@@ -60,12 +60,17 @@ def lock_ids(repo: Repo) -> Iterator[bytes]:
     )
     seen: set[bytes] = set()
     for text in texts:
-        for digits in _ID.findall(text):
-            id = bytes.fromhex(digits.decode())
+        for id in named_ids(text):
             if id not in seen:
                 seen.add(id)
                 if id in repo.store:
                     yield id
+
+
+def named_ids(text: bytes) -> Iterator[bytes]:
+    """Yield what could be an id in some text: every 64 hex digits."""
+    for digits in _ID.findall(text):
+        yield bytes.fromhex(digits.decode())
 
 
 def _own_lock(repo: Repo) -> list[bytes]:
