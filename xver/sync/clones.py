@@ -22,7 +22,7 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.packing import Packer
 from xver.store.store import Store
-from xver.sync.transfer import copy_objects
+from xver.sync.transfer import Transfer, copy_objects
 from xver.versioning.versions import put_root, root_entries
 
 
@@ -69,7 +69,7 @@ class Keeper:
                 if there.log.collected != self._collected:
                     raise Collected(there.storage.url)
                 raise ContentNotFound(edge.id, hint=f"{edge.where} is neither here nor at {self._remote.name}")
-        copied = copy_objects(here, there, lacking, operation="add")
+        copied = copy_objects(here, there, lacking, Transfer("add"))
         there.move("add", self._refs, copied.index)
         here.promises.replace(self._remote.name, {*here.promises.of(self._remote.name), *promised})
 

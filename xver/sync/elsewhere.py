@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from xver.errors import ContentNotFound, RepositoryNotFound, StorageError
-from xver.format.log_entries import LiveIndex
 from xver.history.reach import Edge
-from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.store import Store
 from xver.sync.remotes import open_remote, ordered_remotes
-from xver.sync.transfer import Copied, CopyObjects
+from xver.sync.transfer import Copied, CopyObjects, Transfer
 
 
 def read_through(repo: Repo, *, tell: Callable[[Remote], None] = lambda _: None) -> None:
@@ -66,16 +64,7 @@ def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> Co
     It raises `ContentNotFound` where none has.
     """
 
-    def copy_from_all(
-        source: Store,
-        target: Store,
-        edges: Iterable[Edge],
-        *,
-        operation: str,
-        uploaded: list[LiveIndex] | None = None,
-        meter: Meter = SILENT,
-    ) -> Copied:
-        uploaded = [] if uploaded is None else uploaded
+    def copy_from_all(source: Store, target: Store, edges: Iterable[Edge], transfer: Transfer) -> Copied:
         size = packs = 0
         here: list[Edge] = []
         away: list[Edge] = []
@@ -84,7 +73,7 @@ def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> Co
         for store in others() if away else ():
             there = [edge for edge in away if edge.id in store]
             if there:
-                copied = copy(store, target, there, operation=operation, uploaded=uploaded, meter=meter)
+                copied = copy(store, target, there, transfer)
                 size, packs = size + copied.size, packs + copied.packs
             away = [edge for edge in away if edge.id not in store]
             if not away:
@@ -92,7 +81,7 @@ def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> Co
         if away:
             where = away[0].where or "a commit"
             raise ContentNotFound(away[0].id, hint=f"{where} is here no more, and at no remote that can be reached")
-        copied = copy(source, target, here, operation=operation, uploaded=uploaded, meter=meter)
+        copied = copy(source, target, here, transfer)
         return Copied(size + copied.size, packs + copied.packs, copied.index)
 
     return copy_from_all

@@ -25,7 +25,7 @@ from xver.store.store import Store
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_remote
 from xver.sync.shallow import WHOLE, Extent, extent
-from xver.sync.transfer import copy_objects
+from xver.sync.transfer import Transfer, copy_objects
 
 TRACKING = "remotes/"
 _LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
@@ -81,7 +81,7 @@ def fetch(
         start = [*map(target_edge, targets), *_deeper(scope)]
         with here.index.also(uploaded):
             edges = _metadata(there, here, start, targets, scope)
-            copied = copy_objects(there, here, edges, operation=f"fetch {remote.name}", uploaded=uploaded, meter=meter)
+            copied = copy_objects(there, here, edges, Transfer(f"fetch {remote.name}", uploaded, meter))
         size += copied.size
         purged = [id for id in there.log.tombstones if id not in here.log.tombstones]
         learned = tuple(id for id in purged if bytes.fromhex(id) not in here)
@@ -200,7 +200,7 @@ def fetch_data(
                     refuse(edge, ContentNotFound(edge.id))
                 elif place.kind is not Kind.CHUNK or place.raw != edge.size:
                     raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
-            copied = copy_objects(there, here, lacking, operation=operation, uploaded=uploaded, meter=meter)
+            copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter))
         if uploaded:
             here.move(operation, {}, *uploaded)
     return copied.size
@@ -220,7 +220,7 @@ def _edges(
             partly[edge] = parts
     listings = reach(here, partly, kinds=_LISTINGS, missing=refuse, beside=[there])
     if lacking := [edge for edge in listings.values() if edge.id not in here]:
-        here.move("fetch", {}, copy_objects(there, here, lacking, operation="fetch").index)
+        here.move("fetch", {}, copy_objects(there, here, lacking, Transfer("fetch")).index)
     for edge, parts in partly.items():
         for part in parts:
             rows = rows_below(here, ListingId(edge.id), part)
@@ -250,7 +250,7 @@ def bring_metadata(repo: Repo, there: Store, remote: str, edges: Iterable[Edge])
     if not wanted:
         return
     brought = _metadata(there, repo.store, wanted)
-    copied = copy_objects(there, repo.store, brought, operation="fetch")
+    copied = copy_objects(there, repo.store, brought, Transfer("fetch"))
     ends = _ends(there, repo.store, remote, brought, WHOLE)
     repo.store.move("fetch", {name: new for name, (_, new) in ends.items()}, copied.index)
 

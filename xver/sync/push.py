@@ -26,7 +26,7 @@ from xver.sync.fetch import TRACKING
 from xver.sync.healing import replace_lost
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_or_create_remote, open_remote
-from xver.sync.transfer import CopyObjects, copy_objects
+from xver.sync.transfer import CopyObjects, Transfer, copy_objects
 from xver.sync.wish import Wish, revived, targets_of, to_hold, wish_of
 
 _ATTEMPTS = 10
@@ -183,7 +183,7 @@ def _send(
             with there.index.also(uploaded):
                 lacking, ends = _lacking(repo, there, wanted, revived(repo, there, targets), meter)
                 commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
-                copied = copy(repo.store, there, lacking.values(), operation=operation, uploaded=uploaded, meter=meter)
+                copied = copy(repo.store, there, lacking.values(), Transfer(operation, uploaded, meter))
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
             behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, uploaded, operation, ends)
         except Collected:

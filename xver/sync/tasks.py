@@ -27,7 +27,7 @@ from xver.store.store import Store, open_store
 from xver.sync.executors import here
 from xver.sync.remotes import cache_folder, open_at, storage_at
 from xver.sync.sources import Item, Source
-from xver.sync.transfer import copy_objects
+from xver.sync.transfer import Transfer, copy_objects
 from xver.worktree.reading import Reading
 
 TASK_SIZE: Final = 256 * 1024 * 1024
@@ -118,7 +118,7 @@ def take(task: Take) -> Taken:
 def copy(task: Copy) -> Sent:
     """Read, verify, pack and upload; runs in a worker. Raises like `copy_objects`."""
     with _named(task):
-        copied = copy_objects(_open(task.source), _open(task.target), task.edges, operation="a part of a copy")
+        copied = copy_objects(_open(task.source), _open(task.target), task.edges, Transfer("a part of a copy"))
         return Sent(here(), copied.size, copied.index)
 
 

@@ -6,9 +6,9 @@ gets them in this very copy. Else they go whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import Place
@@ -37,31 +37,23 @@ class Copied:
     index: LiveIndex | None
 
 
-class CopyObjects(Protocol):
-    """What copies objects from store to store, as `copy_objects` does."""
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What a copy is a part of: `operation` names its entries in the log, `meter` is told of its bytes.
 
-    def __call__(
-        self,
-        source: Store,
-        target: Store,
-        edges: Iterable[Edge],
-        *,
-        operation: str,
-        uploaded: list[LiveIndex] | None = None,
-        meter: Meter = SILENT,
-    ) -> Copied:
-        """Copy what lacks; return what was copied, the last index still to be made live, also in `uploaded`."""
+    `uploaded` has the indexes that are finished and not live, and gets each further one.
+    """
+
+    operation: str
+    uploaded: list[LiveIndex] = field(default_factory=list)
+    meter: Meter = SILENT
 
 
-def copy_objects(
-    source: Store,
-    target: Store,
-    edges: Iterable[Edge],
-    *,
-    operation: str,
-    uploaded: list[LiveIndex] | None = None,
-    meter: Meter = SILENT,
-) -> Copied:
+CopyObjects: TypeAlias = Callable[[Store, Store, Iterable[Edge], Transfer], Copied]
+"""What copies objects from a store to another, as `copy_objects` does."""
+
+
+def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: Transfer) -> Copied:
     """Copy the objects that `target` lacks; the caller makes the index live in the entry that moves its refs.
 
     Much content goes in parts that become live one by one, so that an interrupted copy goes on where it was. What
@@ -70,10 +62,10 @@ def copy_objects(
     Raises:
         ContentNotFound: the source does not hold one.
         CorruptData: an object's bytes are not its id's.
-        Collected: a collection ran at the target; ask anew what it lacks. `uploaded` gets the index of what was
-            finished and is not live, so that it need not be sent again; also when all went well.
+        Collected: a collection ran at the target; ask anew what it lacks. What was finished and
+            is not live need not be sent again: it is in `transfer.uploaded`, also when all went well.
     """
-    uploaded = [] if uploaded is None else uploaded
+    uploaded, meter = transfer.uploaded, transfer.meter
     chunks: list[Place] = []
     metadata: list[Place] = []
     for edge in edges:
@@ -94,7 +86,7 @@ def copy_objects(
             packs += 0 if index is None else len(index.packs)
             uploaded += [] if index is None else [index]
             if number < len(parts) and uploaded:
-                target.commit(Change(f"{operation}, part {number}", add_index=tuple(uploaded)))
+                target.commit(Change(f"{transfer.operation}, part {number}", add_index=tuple(uploaded)))
                 uploaded.clear()
     finally:
         meter.finish()

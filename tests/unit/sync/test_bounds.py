@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ from xver.sync.arranging import remove, rename
 from xver.sync.fetch import fetch, fetch_data
 from xver.sync.pull import pull
 from xver.sync.push import push
-from xver.sync.transfer import Copied, copy_objects
+from xver.sync.transfer import Copied, Transfer, copy_objects
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import NONE, collect, collect_here, marks_of
 from xver.versioning import branches
@@ -154,8 +153,8 @@ def test_what_is_brought_back_and_collected_meanwhile_is_sent(tmp_path: Path, is
         forget(there(repo), targets[1])
     seen: list[int] = []
 
-    def copy(source: Store, target: Store, edges: Iterable[Edge], **options: Any) -> Copied:
-        copied = copy_objects(source, target, edges, **options)
+    def copy(source: Store, target: Store, edges: Iterable[Edge], transfer: Transfer) -> Copied:
+        copied = copy_objects(source, target, edges, transfer)
         if not seen:
             # All that the tag needs is there still, now.
             seen.append(target.log.n)

@@ -24,7 +24,7 @@ from xver.sync.fetch import fetch, fetch_data
 from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.sync.remotes import open_remote, open_remote_afresh
-from xver.sync.transfer import copy_objects
+from xver.sync.transfer import Transfer, copy_objects
 from xver.upkeep.fsck import check_remote
 from xver.upkeep.repair import Source, repair
 from xver.versioning.branches import switch
@@ -43,7 +43,7 @@ def put(store: Store, data: bytes, near: bytes = b"", *, anew: bool = False) -> 
 
 def copy(source: Store, target: Store, *wanted: bytes) -> None:
     edges = [Edge(Kind.CHUNK, chunk_id(data), size=len(data)) for data in wanted]
-    copied = copy_objects(source, target, edges, operation="copy")
+    copied = copy_objects(source, target, edges, Transfer("copy"))
     target.move("copy", {}, copied.index)
 
 
