@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.repos import collect_here
 from xver.model.ids import chunk_id
 from xver.repo import open_repo
 from xver.sync.remotes import open_remote
-from xver.upkeep.gc import NONE, collect, collect_here, marks_of
+from xver.upkeep.gc import NONE, collect, marks_of
 
 from .workplace import Workplace
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from tests.support.repos import SOMEBODY, new_repo, read_tree, reopened
+from tests.support.repos import SOMEBODY, collect_here, new_repo, read_tree, reopened
 from xver.errors import NotFound
 from xver.model.entries import Dataset, File
 from xver.model.refs import EVICTED
@@ -31,7 +31,7 @@ from xver.sync.push import push
 from xver.sync.remotes import open_remote
 from xver.upkeep.evict import evict, plan_eviction
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect, collect_here, marks_of
+from xver.upkeep.gc import NONE, collect, marks_of
 from xver.versioning import branches
 from xver.versioning.commits import commit
 from xver.versioning.restoring import checkout

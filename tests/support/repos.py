@@ -11,6 +11,7 @@ from xver.model.snapshots import Author
 from xver.repo import Repo, init_repo, places_outside
 from xver.settings import Remote, add_remote
 from xver.store.store import create_store
+from xver.upkeep.gc import Collection, Patience, collect, marks_here
 from xver.versioning.commits import commit
 from xver.versioning.tracking import add
 
@@ -76,3 +77,8 @@ def partial_clone(repo: Repo, root: Path, *, without: bytes) -> Repo:
         clone.store.move("copy", {}, packer.finish())
     clone.write_lock(repo.lock)
     return clone
+
+
+def collect_here(repo: Repo, patience: Patience) -> Collection:
+    """Collect in the local store, as `xver gc` does."""
+    return collect(repo.store, marks_here(repo), patience)

@@ -120,11 +120,6 @@ def collect(
     return Collection(done, deleted, sum(stat.size for stat in found.later), planned.spared)
 
 
-def collect_here(repo: Repo, patience: Patience = LOCAL, *, meter: Meter = SILENT) -> Collection:
-    """Collect in the local store: what neither a ref nor any `xver.lock` that git can reach names."""
-    return collect(repo.store, marks_here(repo), patience, meter=meter)
-
-
 def marks_here(repo: Repo) -> Callable[[Kept], None]:
     """Return what marks the objects to be kept in the local store; what a remote is said to hold may be missing."""
     promised = bool(repo.settings.remotes)

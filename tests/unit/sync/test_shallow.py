@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repos import new_repo, read_tree, reopened, save
+from tests.support.repos import collect_here, new_repo, read_tree, reopened, save
 from tests.unit.sync.sides import ORIGIN
 from xver.errors import InvalidInput, NotFound, RevisionNotFound
 from xver.format.runs import encode_run
@@ -21,7 +21,7 @@ from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.sync.remotes import open_remote
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect_here
+from xver.upkeep.gc import NONE
 from xver.versioning import branches
 from xver.versioning.logs import log
 from xver.versioning.merging import merge_snapshot

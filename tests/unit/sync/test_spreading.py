@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.repos import SOMEBODY, read_tree, reopened, write_tree
+from tests.support.repos import SOMEBODY, collect_here, read_tree, reopened, write_tree
 from tests.support.spread import BIG, FILES, ORIGIN, InPlace, kept, read_everything, repo_at, store_at, there
 from tests.support.trees import later, picture, posix
 from xver.errors import Conflict, CorruptData
@@ -30,7 +30,7 @@ from xver.sync.executors import crew
 from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect, collect_here, marks_of
+from xver.upkeep.gc import NONE, collect, marks_of
 from xver.versioning.commits import commit
 from xver.versioning.restoring import checkout
 from xver.versioning.state import status

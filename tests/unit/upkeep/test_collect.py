@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faulty import FaultyStorage
-from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
+from tests.support.repos import collect_here, new_repo, read_tree, reopened, save, write_tree
 from xver.errors import ContentNotFound, StorageError, TransientStorageError
 from xver.model.ids import Kind, chunk_id
 from xver.model.refs import HEADS
@@ -27,7 +27,7 @@ from xver.sync.push import push
 from xver.upkeep import collect as collect_module
 from xver.upkeep.collect import plan
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import LOCAL, NONE, REMOTE, Patience, collect, collect_here, look, marks_here, marks_of
+from xver.upkeep.gc import LOCAL, NONE, REMOTE, Patience, collect, look, marks_here, marks_of
 from xver.upkeep.sweep import sweepable
 from xver.versioning.restoring import checkout
 from xver.versioning.tracking import add

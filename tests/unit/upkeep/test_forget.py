@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repos import new_repo, save
+from tests.support.repos import collect_here, new_repo, save
 from xver.errors import Conflict, ContentNotFound
 from xver.history.bounds import bounds_of
 from xver.history.graph import read_snapshot
@@ -25,7 +25,7 @@ from xver.sync.remotes import open_remote
 from xver.upkeep.evict import evict, plan_eviction
 from xver.upkeep.forget import Plan, Rule, forget, plan_by_name, plan_by_rule
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect, collect_here, marks_of
+from xver.upkeep.gc import NONE, collect, marks_of
 from xver.upkeep.past import History, past_in_store, tips
 from xver.versioning import branches
 from xver.versioning.commits import commit_merge
