@@ -68,6 +68,22 @@ def test_runs_are_listed_newest_first_with_what_they_have_in_common(repo: Repo, 
 
 
 @linux
+def test_the_list_needs_no_name_of_its_own(repo: Repo, xver: Shell) -> None:
+    for lr in (0.1, 0.2):
+        train(repo, lr)
+    assert json.loads(xver("runs", "--json").stdout) == json.loads(xver("runs", "list", "--json").stdout)
+    (newest,) = json.loads(xver("runs", "--json", "-n", "1").stdout)
+    assert newest["params"]["lr"] == 0.2
+    assert len(xver("runs", "-q", "-n", "1").stdout.splitlines()) == 2
+
+
+def test_an_option_before_a_command_is_not_passed_over(xver: Shell) -> None:
+    for options in (["--json"], ["-n", "1"]):
+        done = xver("runs", *options, "recover", code=2)
+        assert done.stderr.startswith("error: options stand behind the command")
+
+
+@linux
 def test_one_run_is_shown_in_full(repo: Repo, xver: Shell) -> None:
     run = train(repo, 0.1)
     text = "\n".join(shape(xver("runs", "show", run.name).stdout))

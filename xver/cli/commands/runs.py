@@ -13,30 +13,36 @@ from xver.model.refs import RUNS
 from xver.repo import open_repo
 
 _SHOWN = 30
+_MOST = click.option(
+    "-n", "most", default=_SHOWN, type=click.IntRange(min=0), metavar="N", help="How many, newest first; 0 is all."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.group(cls=Group, invoke_without_command=True)
+@_MOST
+@_JSON
 @click.pass_context
-def runs(context: click.Context) -> None:
+def runs(context: click.Context, most: int, as_json: bool) -> None:
     """List, query and compare runs.
 
     Without a command it lists them. Runs come from `xver run`, from `xver.run` in Python, and from everybody who
     pushed theirs to the remote.
 
     Examples:
-      xver runs
+      xver runs --json
       xver runs diff brisk-heron-17 mossy-lynx-02
       xver runs export --csv > runs.csv
     """
     if context.invoked_subcommand is None:
-        context.invoke(list_runs, most=_SHOWN, as_json=False)
+        context.invoke(list_runs, most=most, as_json=as_json)
+    elif as_json or most != _SHOWN:
+        raise click.UsageError(f"options stand behind the command, as in xver runs {context.invoked_subcommand} --json")
 
 
 @runs.command("list")
-@click.option(
-    "-n", "most", default=_SHOWN, type=click.IntRange(min=0), metavar="N", help="How many, newest first; 0 is all."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@_MOST
+@_JSON
 @pass_output
 def list_runs(out: Output, most: int, as_json: bool) -> None:
     """List runs, newest first: parameters, last metrics, and the versions of the data they used.
@@ -97,7 +103,7 @@ def show(out: Output, name: str, as_json: bool) -> None:
 @runs.command("diff", exits=(RunNotFound,))
 @click.argument("before", metavar="RUN")
 @click.argument("after", metavar="RUN")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@_JSON
 @pass_output
 def diff(out: Output, before: str, after: str, as_json: bool) -> None:
     """Show what differs between two runs: parameters, metrics, data, code, environment.
