@@ -1,4 +1,4 @@
-"""Long verbs between stores: push, fetch, pull, clone, the whole of a remote moved; and heavy loops spread over workers.
+"""Long verbs between stores: push, fetch, pull, clone, a whole remote moved; and heavy loops spread over workers.
 
     wish, shallow        what is to go, or to come           snapshots    what a remote keeps of git's commits
     push, fetch, pull    the verbs, over `transfer`          elsewhere    reads of what is not here

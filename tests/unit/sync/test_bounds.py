@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repos import new_repo, read_tree, reopened, save
+from tests.support.repos import collect_here, new_repo, read_tree, reopened, save
 from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
 from xver.errors import ContentNotFound
 from xver.history.bounds import bounds_of, forgotten_ref, shallow_ref
@@ -25,7 +25,7 @@ from xver.sync.pull import pull
 from xver.sync.push import push
 from xver.sync.transfer import Copied, Transfer, copy_objects
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE, collect, collect_here, marks_of
+from xver.upkeep.gc import NONE, collect, marks_of
 from xver.versioning import branches
 from xver.versioning.logs import log
 from xver.versioning.versions import entries_at
