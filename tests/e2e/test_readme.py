@@ -22,7 +22,7 @@ def test_the_walk_through_prints_what_the_page_shows(running_seaweedfs: Server, 
 
 def test_the_page_fits_two_screens() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 130
+    assert len(lines) <= 100
     assert max(map(len, lines)) <= 160
 
 
