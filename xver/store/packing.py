@@ -1,7 +1,7 @@
 """Objects into packs: what is new is batched, compressed and appended by a worker while the caller goes on reading.
 
     put ──► batch of 4 MiB ──► worker: compress, append ──► pack full ──► closer: footer, fsync or upload
-            (two in flight)                                 (two in flight)
+            (two in flight)                                 (two in flight, of all packers of a store)
 
 What stood in an object's place before is read here and compressed against there. Memory is bounded by the batches
 and packs in flight, whatever is put. Data and metadata go to packs of their own,
@@ -31,6 +31,8 @@ from xver.store.index import StoreIndex
 
 _BATCH: Final = 4 * 1024 * 1024
 _IN_FLIGHT: Final = 2
+CLOSING: Final = 2
+"""Packs of one store on their way to its storage at once, however many packers are at work."""
 _INLINE_PACKS: Final = 3
 _FRAMES_MAX: Final = 1 << 16
 """Objects of a pack at most: very small ones would else make a footer of many mebibytes."""
@@ -77,7 +79,8 @@ class Packer:
     """Takes objects of one transfer and makes packs of those that the store does not hold yet.
 
     Nothing is live before the index that `finish` returns stands in the log. Used as a context: leaving it by an
-    exception ends the threads and leaves at most packs that no log entry names.
+    exception ends the threads and leaves at most packs that no log entry names. Packers that work at once share
+    `slots`, of which each pack on its way to the storage takes one, for a bucket's lie whole in memory.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Packer:
         index: StoreIndex,
         *,
         base: int,
+        slots: threading.Semaphore,
         bases: Bases | None = None,
         anew: bool = False,
         is_promised: Callable[[bytes], bool] = lambda _: False,
@@ -110,8 +114,8 @@ class Packer:
         self._batches = {"data": _Batch(), "meta": _Batch()}
         self._writers = {"data": _PackWriter(self, "data"), "meta": _PackWriter(self, "meta")}
         self._worker = ThreadPoolExecutor(1, "pack")
-        self._closer = ThreadPoolExecutor(_IN_FLIGHT, "close")
-        self._slots = threading.BoundedSemaphore(_IN_FLIGHT)
+        self._closer = ThreadPoolExecutor(CLOSING, "close")
+        self._slots = slots
         self._pending: deque[Future[None]] = deque()
         self.added = 0
         """Bytes of the objects that were new, before compression."""
@@ -231,14 +235,14 @@ class Packer:
         self._slots.acquire()
 
         def close() -> None:
-            try:
-                stack.close()
-                if pack is not None and self._on_data_pack is not None:
-                    self._on_data_pack(pack)
-            finally:
-                self._slots.release()
+            stack.close()
+            if pack is not None and self._on_data_pack is not None:
+                self._on_data_pack(pack)
 
-        return self._closer.submit(close)
+        done = self._closer.submit(close)
+        # Called also where it is cancelled: a slot that nobody gives back would stop the next packer for ever.
+        done.add_done_callback(lambda _: self._slots.release())
+        return done
 
 
 class _PackWriter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ from xver.store.bases import Bases
 from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Log, pack_base
-from xver.store.packing import OnPack, Packer
+from xver.store.packing import CLOSING, OnPack, Packer
 from xver.store.promises import Promises
 from xver.store.relied import is_any_lost, lists_purged, new_bases, still_good
 from xver.store.replacing import merge_small
@@ -88,6 +89,7 @@ class Store:
         self.promises = Promises(storage)
         self.on_data_pack: OnPack | None = None
         """Is told of each data pack of a transfer to this store, once it is durable."""
+        self._slots = threading.BoundedSemaphore(CLOSING)
         self.refresh()
 
     def refresh(self) -> None:
@@ -188,6 +190,7 @@ class Store:
             self.storage,
             self.index,
             base=self.log.n,
+            slots=self._slots,
             bases=Bases(self.index, self.get),
             anew=anew,
             holds_whole=self.holds_whole,

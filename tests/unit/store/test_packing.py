@@ -6,6 +6,7 @@ import random
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -201,6 +202,58 @@ def test_memory_does_not_grow_with_what_is_put(tmp_path_factory: pytest.TempPath
         packer.finish()
     tracemalloc.stop()
     assert peak < 64 << 20
+
+
+class Crowded(MemoryStorage):
+    """Finishes an object when a third one is being finished as well, or none comes; `most` were at it at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once = self.most = 0
+        self.changed = threading.Condition()
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        with super().writer(key) as file:
+            yield file
+            with self.changed:
+                self.at_once += 1
+                self.most = max(self.most, self.at_once)
+                self.changed.notify_all()
+                self.changed.wait_for(lambda: self.most > packing.CLOSING, timeout=0.05)
+                self.at_once -= 1
+
+
+def test_packers_that_work_at_once_share_a_bound_on_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 1 << 20)
+    storage = Crowded()
+    store = create_store(storage, client="test")
+
+    def transfer(start: int) -> int:
+        with store.packer() as packer:
+            for n in range(start, start + 20):
+                packer.put(Kind.CHUNK, noise(n))
+            index = packer.finish()
+        return 0 if index is None else len(index.packs)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert min(pool.map(transfer, (0, 100, 200))) >= 4
+    assert storage.most == packing.CLOSING
+
+
+def test_a_transfer_that_is_given_up_leaves_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 1 << 20)
+    store = create_store(Full(1, late=True), client="test")
+
+    def transfer() -> None:
+        with store.packer() as packer:
+            for n in range(60):
+                packer.put(Kind.CHUNK, noise(n))
+            packer.finish()
+
+    for _ in range(packing.CLOSING + 1):
+        with pytest.raises(StorageError, match="full"):
+            transfer()
 
 
 def test_a_view_that_waits_keeps_nothing_of_its_block_in_memory(store: Store) -> None:
