@@ -9,11 +9,12 @@ from xver.errors import ContentNotFound, NotFound
 from xver.history.diff import Entries, changed_files
 from xver.model.entries import Dataset, Entry
 from xver.model.paths import is_below, overlaps
+from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.store.listings import rows_below
 from xver.store.store import Store
 from xver.versioning.logs import log
-from xver.versioning.versions import Version, many_entries
+from xver.versioning.versions import many_entries
 
 
 @dataclass(frozen=True, slots=True)

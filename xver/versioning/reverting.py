@@ -6,6 +6,7 @@ from xver.errors import InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.git.commit import has_staged
 from xver.history.merge import Side
+from xver.model.snapshots import Version
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.versioning.commits import Committed, commit
@@ -13,7 +14,7 @@ from xver.versioning.merging import three_way
 from xver.versioning.operations import noted
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
-from xver.versioning.versions import Version, entries_at, head_entries, resolve
+from xver.versioning.versions import entries_at, head_entries, resolve
 
 
 def revert(
