@@ -52,6 +52,9 @@ class Retention:
 class Settings:
     """Everything that can be set: remotes by name, which outputs of runs are kept (gitignore patterns).
 
+    `merge_keys` names the columns by which tables are merged, by a pattern of paths (fnmatch; the first that fits).
+    `push_data`: `git push` pushes the data first, where it would otherwise be refused for lack of it.
+
     `default_remote` names the remote of a branch, and under `EVERY_BRANCH` that of all others. `store_untracked` is
     the size in bytes up to which a run's untracked inputs are stored with it. `retention` is None where the file has
     no such table.
@@ -62,9 +65,16 @@ class Settings:
     store_untracked: int = 10_000_000
     retention: Retention | None = None
     default_remote: Mapping[str, str] = field(default_factory=dict)
+    push_data: bool = False
+    merge_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-KEYS: Final = ("run.keep", "run.store_untracked", *(f"retention.{one.name}" for one in fields(Retention)))
+KEYS: Final = (
+    "run.keep",
+    "run.store_untracked",
+    "git.push_data",
+    *(f"retention.{one.name}" for one in fields(Retention)),
+)
 """What `xver config` reads and writes; remotes have commands of their own."""
 
 
@@ -99,7 +109,11 @@ def _parse(record: dict[str, Any]) -> Settings:
     defaults = _table(record, "default_remote")
     if not all(isinstance(one, str) for one in defaults.values()):
         raise InvalidInput(f'{NAME}: default_remote names a remote for a branch, as in "*" = "origin"')
-    return Settings(remotes, tuple(keep), limit, _read_retention(record), defaults)
+    push_data = _table(record, "git").get("push_data", False)
+    if not isinstance(push_data, bool):
+        raise InvalidInput(f"{NAME}: git.push_data is true or false")
+    keys = _read_merge_keys(_table(_table(record, "merge"), "keys"))
+    return Settings(remotes, tuple(keep), limit, _read_retention(record), defaults, push_data, keys)
 
 
 def create_settings(path: Path) -> bool:
@@ -113,7 +127,7 @@ def create_settings(path: Path) -> bool:
 def get_value(settings: Settings, key: str) -> object:
     """Return what a key of `KEYS` is set to, or its default; raises `NotFound` for another."""
     match _known(key).partition("."):
-        case ("run", _, name):
+        case ("run" | "git", _, name):
             value = getattr(settings, name)
             return list(value) if isinstance(value, tuple) else value
         case (_, _, name):
@@ -248,6 +262,18 @@ def _read_retention(record: dict[str, Any]) -> Retention | None:
     found = Retention(**table)
     if found == Retention(keep_tags=found.keep_tags):
         raise InvalidInput(f"{NAME}: retention keeps nothing", hint="keep_last = 10 below [retention]")
+    return found
+
+
+def _read_merge_keys(table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for pattern, key in table.items():
+        columns = [key] if isinstance(key, str) else key
+        if not isinstance(columns, list) or not columns or not all(isinstance(one, str) for one in columns):
+            raise InvalidInput(
+                f"{NAME}: merge.keys names columns of tables", hint='"data/labels.csv" = "id" below [merge.keys]'
+            )
+        found[pattern] = tuple(columns)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def in_git(tmp_path: Path) -> Workplace:
     """A user's folder in git."""
     require_git()
     return Workplace(tmp_path / "work tree", tmp_path / "home", git=True)
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Workplace:
+    """A user's folder in git, whose hooks and drivers find xver."""
+    require_git()
+    if sys.platform == "win32":
+        pytest.skip("git runs hooks with a shell of its own on Windows; tested by nobody yet")
+    return Workplace(tmp_path / "work tree", tmp_path / "home", git=True, hooks=True)
 
 
 @pytest.fixture

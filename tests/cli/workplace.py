@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,8 @@ class Answer(NamedTuple):
 class Workplace:
     """A folder, the commands typed there, and what they answered."""
 
-    def __init__(self, root: Path, home: Path, *, git: bool) -> None:
+    def __init__(self, root: Path, home: Path, *, git: bool, hooks: bool = False) -> None:
+        """Make the folder; with `hooks` git finds xver on its PATH, so that hooks and drivers call it."""
         self.root = root
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "XVER_", "_XVER"))}
         self.environment = (
@@ -59,6 +61,7 @@ class Workplace:
                 "XDG_CONFIG_HOME": str(home),
                 "GIT_CONFIG_NOSYSTEM": "1",
                 "GIT_CEILING_DIRECTORIES": str(root.parent),
+                "PATH": path_of(root.parent / "bin") if hooks else _path_without_xver(),
                 "PYTHONUTF8": "1",
                 "PYTHONPATH": str(Path(xver_package.__file__).parents[1]),
                 "TZ": "UTC",
@@ -141,6 +144,20 @@ class Workplace:
         self.ok("add", *sorted({name.partition("__")[0].replace("_dot_", ".") for name in files}))
         self.ok("commit", "-m", message)
         return str(self.json("show")["id"])
+
+
+def path_of(folder: Path) -> str:
+    """Return a PATH on which `xver` is that of the tests, in a folder that is made for it."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "xver"
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m xver \"$@\"\n", encoding="utf-8")
+    program.chmod(0o755)
+    return os.pathsep.join([str(folder), _path_without_xver()])
+
+
+def _path_without_xver() -> str:
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(one for one in folders if shutil.which("xver", path=one) is None)
 
 
 def plain(text: str) -> str:

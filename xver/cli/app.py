@@ -35,11 +35,13 @@ class Lazy(NamedTuple):
 FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "Start": {
         "init": Lazy("commands.start:init", "Start a repository in this folder"),
+        "install": Lazy("commands.beside_git:install", "Set git's hooks and drivers in this clone"),
         "clone": Lazy("commands.start:clone", "Copy a repository from a remote"),
         "config": Lazy("commands.config:config", "List and change the settings in xver.toml"),
         "doctor": Lazy("commands.start:doctor", "Check that everything xver needs is in order"),
         "demo": Lazy("commands.start:demo", "Make a small repository to try things in"),
         "completion": Lazy("completion:completion", "Print the completion script of a shell"),
+        "hook": Lazy("commands.beside_git:hook", "What git's hooks and drivers call"),
     },
     "Work": {
         "add": Lazy("commands.work:add", "Track files and folders, and store what is new in them"),

@@ -6,6 +6,7 @@ from typing import Final
 
 from xver.cli.human import plural
 from xver.cli.output import Output
+from xver.git.command import GitCommand
 from xver.repo import Repo, open_repo
 from xver.settings import Remote
 
@@ -30,6 +31,17 @@ def reading(out: Output) -> Repo:
     repo = opened(out)
     read_through(repo, tell=tell)
     return repo
+
+
+def install_beside(out: Output, git: GitCommand) -> None:
+    """Set git's hooks and drivers, and say which hooks of others ours call."""
+    from xver.git.drivers import install_drivers
+    from xver.git.hooks import hooks_folder, install_hooks
+
+    install_drivers(git)
+    kept = install_hooks(git)
+    if kept:
+        out.note(f"Hooks in {hooks_folder(git)} are kept and called first: {', '.join(kept)}")
 
 
 def tell_purged(out: Output, repo: Repo) -> None:

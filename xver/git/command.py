@@ -43,6 +43,7 @@ _LOCAL: Final = (
     "GIT_LITERAL_PATHSPECS",
     "GIT_NOGLOB_PATHSPECS",
 )
+_NOTHING: Final[Mapping[str, str]] = {}
 _PREFIXES: Final = ("fatal: ", "error: ")
 _FOUND: Final = re.compile(rb"[0-9a-f]{40,64} (?:blob|tree|commit|tag) ([0-9]+)\n")
 
@@ -85,16 +86,19 @@ class GitCommand:
         """Tell whether a reading command succeeds."""
         return self._run(args, input=None, env=self._reading()).returncode == 0
 
-    def change(self, *args: str, check: bool = True) -> tuple[int, bytes]:
-        """Run a command that may change the repository; return its status and all that it and its hooks printed."""
-        done = self._run(args, input=None, env=self._environment(), together=True)
+    def change(self, *args: str, check: bool = True, env: Mapping[str, str] = _NOTHING) -> tuple[int, bytes]:
+        """Run a command that may change the repository; return its status and all that it and its hooks printed.
+
+        `env` has variables for its hooks.
+        """
+        done = self._run(args, input=None, env={**self._environment(), **env}, together=True)
         if check and done.returncode:
             raise failure(args, done.returncode, done.stdout)
         return done.returncode, done.stdout
 
-    def talk(self, *args: str) -> int:
+    def talk(self, *args: str, env: Mapping[str, str] = _NOTHING) -> int:
         """Run a command that speaks with the user (an editor): it has our terminal; return its exit status."""
-        return self._run(args, input=None, env=self._environment(), capture=False).returncode
+        return self._run(args, input=None, env={**self._environment(), **env}, capture=False).returncode
 
     def _environment(self) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if name not in _LOCAL}

@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from xver.errors import CommandFailed, InvalidInput
 from xver.git.command import GitCommand, failure, first_line
 from xver.git.history import head
+from xver.git.hooks import WITHIN_COMMIT
 from xver.model.paths import is_below
 
 
@@ -33,6 +34,23 @@ def stage(git: GitCommand, paths: Iterable[str]) -> None:
         raise _ignored(git, known) or error from error
 
 
+def stage_if_free(git: GitCommand, path: str) -> None:
+    """Stage a path that is in no conflict, where no other command of git has its index: that one is not waited for.
+
+    So `git commit` knows of a change of nothing but data.
+    """
+    with suppress(InvalidInput, CommandFailed):
+        if not unmerged(git, [path]):
+            stage(git, [path])
+
+
+def staged(git: GitCommand, paths: Iterable[str]) -> list[str]:
+    """Return those of `paths` (files, from the top of the work tree) that git's index has otherwise than HEAD."""
+    if git.ok("rev-parse", "--quiet", "--verify", "HEAD"):
+        return git.paths("--literal-pathspecs", "diff-index", "-z", "--cached", "--name-only", "HEAD", "--", *paths)
+    return git.paths("--literal-pathspecs", "ls-files", "-z", "--cached", "--", *paths)
+
+
 def unmerged(git: GitCommand, paths: Iterable[str]) -> list[str]:
     """Return those of `paths` (files, from the top of the work tree) that a merge left in conflict."""
     rows = git.paths("--literal-pathspecs", "ls-files", "-z", "--unmerged", "--", *paths)
@@ -50,9 +68,10 @@ def commit(git: GitCommand, message: str | None, paths: Iterable[str], *, allow_
     options = ["--allow-empty"] if allow_empty else []
     if message is None:
         with _interrupts_left_to_git():
-            status, output = git.talk("commit", *options), b""
+            status, output = git.talk("commit", *options, env={WITHIN_COMMIT: "1"}), b""
     else:
-        status, output = git.change("commit", *options, f"--message={message}", check=False)
+        message = f"--message={message}"
+        status, output = git.change("commit", *options, message, check=False, env={WITHIN_COMMIT: "1"})
     if status:
         if not allow_empty and _nothing_staged(git):
             raise InvalidInput("nothing to commit")

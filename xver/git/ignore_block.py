@@ -54,6 +54,16 @@ def update_block(text: str, paths: Iterable[str]) -> str:
     return before + block + after
 
 
+def merge_blocks(base: str, ours: str, theirs: str) -> tuple[str, str, str]:
+    """Return three texts with one block in all of them: it has what either side added and neither took out.
+
+    Around the block they may still differ. Raises `InvalidInput` like `update_block`.
+    """
+    was, mine, other = (set(read_block(text)) for text in (base, ours, theirs))
+    paths = (mine & other) | ((mine | other) - was)
+    return update_block(base, paths), update_block(ours, paths), update_block(theirs, paths)
+
+
 def read_block(text: str) -> list[str]:
     """Return the paths in xver's block, as given to `update_block`; raises `InvalidInput` like it."""
     paths = []

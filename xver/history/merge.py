@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from xver.format.listings import Row
 from xver.history.diff import Entries, diff_listings
@@ -17,6 +18,8 @@ from xver.store.packing import Packer
 from xver.store.store import Store
 
 _Key = TypeVar("_Key", bound=str)
+Join: TypeAlias = Callable[[str, Entry | None, Entry | None, Entry | None], Entry | None]
+"""Makes one entry of what a path was, is on our side and on theirs; None where it cannot."""
 
 
 class Side(enum.StrEnum):
@@ -35,11 +38,19 @@ class Merge:
 
 
 def merge_entries(
-    store: Store, packer: Packer, *, base: Entries, ours: Entries, theirs: Entries, prefer: Side | None = None
+    store: Store,
+    packer: Packer,
+    *,
+    base: Entries,
+    ours: Entries,
+    theirs: Entries,
+    join: Join = lambda *_: None,
+    prefer: Side | None = None,
 ) -> Merge:
     """Merge what two sides made of a common version; new listings go to `packer`.
 
-    What both sides changed differently is a conflict, or `prefer`'s; a file and a folder at one place always conflict.
+    What both sides changed differently and `join` cannot join is a conflict, or `prefer`'s; a file and a folder at one
+    place always conflict.
     """
     merged: dict[TrackedPath, Entry] = {}
     conflicts: list[str] = []
@@ -48,11 +59,15 @@ def merge_entries(
         if isinstance(mine, Dataset) and isinstance(other, Dataset) and mine != other != was != mine:
             # Without a common version of this path, what only one side has is an addition.
             common = was.id if isinstance(was, Dataset) else None
-            dataset, inner = _merge_listings(store, packer, common, mine, other.id, prefer)
+            dataset, inner = _merge_listings(
+                store, packer, common, mine, other.id, partial(_join_below, join, path), prefer
+            )
             merged[path] = dataset
             conflicts += [f"{path}/{one}" for one in inner]
             continue
         entry, is_conflict = _settle(was, mine, other)
+        if is_conflict and (joined := join(path, was, mine, other)) is not None:
+            entry, is_conflict = joined, False
         if is_conflict and prefer is None:
             conflicts.append(path)
         elif is_conflict:
@@ -64,25 +79,40 @@ def merge_entries(
 
 
 def _merge_listings(
-    store: Store, packer: Packer, base: ListingId | None, ours: Dataset, theirs: ListingId, prefer: Side | None
+    store: Store,
+    packer: Packer,
+    base: ListingId | None,
+    ours: Dataset,
+    theirs: ListingId,
+    join: Join,
+    prefer: Side | None,
 ) -> tuple[Dataset, list[str]]:
     mine = {change.path: change for change in diff_listings(store, base, ours.id)}
     rows = {row.path: row.entry for row in read_listing(store, ours.id)}
     conflicts = []
     for change in diff_listings(store, base, theirs):
         path = TrackedPath(change.path)
-        own = mine.get(change.path)
-        if own is not None and own.after != change.after and prefer is not Side.THEIRS:
-            conflicts += [change.path] if prefer is None else []
-        elif change.after is None:
+        own, after = mine.get(change.path), change.after
+        if own is not None and own.after != after:
+            joined = join(change.path, change.before, own.after, after)
+            if joined is None and prefer is None:
+                conflicts.append(change.path)
+            after = joined if joined is not None else after if prefer is Side.THEIRS else own.after
+        if after is None:
             rows.pop(path, None)
         else:
-            rows[path] = change.after
+            rows[path] = after
     conflicts += _overlapping(rows)
     if conflicts:
         rows = {row.path: row.entry for row in read_listing(store, ours.id)}
     ordered = (Row(path, rows[path]) for path in sorted(rows, key=str.encode))
     return put_listing(packer, ordered, before=ours), conflicts
+
+
+def _join_below(
+    join: Join, top: str, inner: str, was: Entry | None, mine: Entry | None, other: Entry | None
+) -> Entry | None:
+    return join(f"{top}/{inner}", was, mine, other)
 
 
 def _settle(was: Entry | None, mine: Entry | None, other: Entry | None) -> tuple[Entry | None, bool]:

@@ -10,10 +10,11 @@ from typing import Final
 
 from xver.errors import InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
+from xver.format.lockfile import decode_lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import GitCommand
 from xver.git.commit import commit as git_commit
-from xver.git.commit import stage, unmerged
+from xver.git.commit import stage, staged, unmerged
 from xver.git.history import branch as git_branch
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.history.revisions import snapshot_target
@@ -71,6 +72,25 @@ def stage_companions(repo: Repo) -> list[str]:
     present = _companions(repo, repo.git)
     stage(repo.git, present)
     return present
+
+
+def stage_for_hook(repo: Repo, git: GitCommand) -> None:
+    """Stage what `xver commit` would, for the commit that git is making with the index of `git`.
+
+    `xver.lock` always goes; of the other two what the user has staged by hand stays as it is.
+
+    Raises:
+        InvalidInput, CorruptData: `xver.lock` has conflict markers, or is none.
+    """
+    try:
+        decode_lock(repo.lock_path.read_bytes())
+    except FileNotFoundError:
+        return
+    except InvalidInput as error:
+        raise InvalidInput(error.message, hint=f"git checkout --merge {LOCK_NAME} && xver merge") from error
+    others = [name for name in COMPANIONS if name != LOCK_NAME and (repo.root / name).exists()]
+    chosen = set(others) - set(staged(git, others))
+    stage(git, [LOCK_NAME, *(name for name in others if name in chosen)])
 
 
 def _companions(repo: Repo, git: GitCommand) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from xver.errors import InvalidInput, MergeConflict
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import Lock, decode_lock
+from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
 from xver.git.commit import stage, unmerged
 from xver.git.ignore_block import FILE as GIT_IGNORE
@@ -23,6 +23,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.log import Change
 from xver.versioning.commits import Committed, commit_merge
+from xver.versioning.merging_files import FileMerge
 from xver.versioning.operations import noted
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
@@ -124,6 +125,19 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = No
         stage(git, settled)
 
 
+def merge_locks(repo: Repo, base: bytes, ours: bytes, theirs: bytes) -> bytes:
+    """Return the text of `xver.lock` that joins two sides': no bytes are a lock that tracks nothing. The disk stays.
+
+    Raises:
+        MergeConflict: both sides changed the same files.
+        InvalidInput, CorruptData: one of them is no lock.
+        ContentNotFound: the listings that they name are not here.
+    """
+    was, mine, other = (decode_lock(text).entries if text else {} for text in (base, ours, theirs))
+    merged = three_way(repo, was, mine, other, None, hint="xver merge --ours, or --theirs, takes one side's")
+    return encode_lock(Lock(repo.store.repository, merged))
+
+
 def _settle_lock(repo: Repo, git: GitCommand, prefer: Side | None, meter: Meter) -> None:
     texts = [git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3)]
     base, ours, theirs = (decode_lock(text).entries if text else {} for text in texts)
@@ -145,7 +159,8 @@ def three_way(repo: Repo, base: Entries, ours: Entries, theirs: Entries, prefer:
         MergeConflict: both changed the same files, and neither is preferred.
     """
     with repo.store.packer() as packer:
-        merged = merge_entries(repo.store, packer, base=base, ours=ours, theirs=theirs, prefer=prefer)
+        join = FileMerge(repo, packer)
+        merged = merge_entries(repo.store, packer, base=base, ours=ours, theirs=theirs, join=join, prefer=prefer)
         if merged.conflicts:
             raise MergeConflict(merged.conflicts, hint=hint)
         root = put_local_root(packer, merged.entries)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from xver.errors import ContentNotFound, InvalidInput, NotFound
+from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.git.tracked_conflict import git_tracks_any
@@ -42,6 +42,14 @@ class Restored:
     size: int
 
 
+@dataclass(slots=True)
+class Left:
+    """What a checkout left as it was: bytes that are not local, by tracked path, and paths with changes not added."""
+
+    lacking: dict[TrackedPath, int] = field(default_factory=dict)
+    changed: list[TrackedPath] = field(default_factory=list)
+
+
 def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, meter: Meter = SILENT) -> Restored:
     """Make the disk hold what `xver.lock` names, at `paths` or everywhere.
 
@@ -57,7 +65,15 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
         return _checkout(repo, paths, force=force, meter=meter)
 
 
-def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) -> Restored:
+def follow(repo: Repo) -> tuple[Restored, Left]:
+    """Make the disk hold what `xver.lock` names as far as that is local and overwrites nothing; tell what was left."""
+    left = Left()
+    with repo.held():
+        return _checkout(repo, (), force=False, meter=SILENT, left=left), left
+
+
+def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter, left: Left | None = None) -> Restored:
+    """Check out; with `left`, what cannot be brought is put there instead of ending all of it."""
     lock = repo.lock
     chosen = {
         top: entry for top, entry in lock.entries.items() if not paths or any(overlaps(top, path) for path in paths)
@@ -67,14 +83,13 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter) ->
             f"git tracks {tracked[0]}, so xver will not write it", hint=f"git rm -r --cached '{tracked[0]}'"
         )
     before = _last_entries(repo)
-    gone = [top for top in _gone(repo, before, lock.entries) if not paths or any(is_below(top, one) for one in paths)]
-    removals = [_plan_removal(repo, top, before, lock.entries) for top in gone]
+    removals = _plan_removals(repo, paths, before, lock.entries, left)
     freed = {f"{plan.path}/{one}" if one else str(plan.path) for plan in removals for one in plan.remove}
-    plans = [
-        plan for top, entry in chosen.items() if (plan := _plan(repo, top, entry, paths, before, freed, force=force))
-    ]
-    plans = [without_purged(repo, plan) for plan in plans]
-    _require_content(repo, plans)
+    plans = _plan_writes(repo, chosen, paths, before, freed, left, force=force)
+    if left is None:
+        _require_content(repo, plans)
+    else:
+        plans = [_local_part(repo, plan, left) for plan in plans]
     meter.start("Checking out", sum(plan.size for plan in plans), "B")
 
     def read(rows: list[Row]) -> Iterator[tuple[Row, Iterator[bytes | memoryview]]]:
@@ -163,6 +178,46 @@ def _take(repo: Repo, entries: dict[TrackedPath, Entry], there: Entries, path: s
                 f"{top} was tracked in {rev}, and {crossing} is tracked now", hint=f"xver rm --cached {crossing} first"
             )
     entries |= taken
+
+
+def _plan_removals(repo: Repo, paths: Sequence[str], before: Entries, now: Entries, left: Left | None) -> list[Plan]:
+    plans: list[Plan] = []
+    for top in _gone(repo, before, now):
+        if paths and not any(is_below(top, one) for one in paths):
+            continue
+        try:
+            plans.append(_plan_removal(repo, top, before, now))
+        except DirtyWorktree:
+            if left is None:
+                raise
+            left.changed.append(top)
+    return plans
+
+
+def _plan_writes(
+    repo: Repo,
+    chosen: Entries,
+    paths: Sequence[str],
+    before: Entries,
+    freed: Collection[str],
+    left: Left | None,
+    *,
+    force: bool,
+) -> list[Plan]:
+    plans: list[Plan] = []
+    for top, entry in chosen.items():
+        try:
+            plan = _plan(repo, top, entry, paths, before, freed, force=force)
+        except (ContentNotFound, DirtyWorktree) as error:
+            if left is None:
+                raise
+            if isinstance(error, DirtyWorktree):
+                left.changed.append(top)
+            else:
+                left.lacking[top] = entry.size
+        else:
+            plans += [] if plan is None else [without_purged(repo, plan)]
+    return plans
 
 
 def _plan(
@@ -293,12 +348,25 @@ def _record(repo: Repo, top: str, before: Entries) -> TreeRecord | None:
     return TreeRecord(None, {}).updated(known)
 
 
+def _local_part(repo: Repo, plan: Plan, left: Left) -> Plan:
+    """Return a plan that writes what of a version is here."""
+    here = tuple(row for row in plan.write if _is_local(repo, row))
+    if len(here) == len(plan.write):
+        return plan
+    left.lacking[plan.path] = plan.size - sum(row.entry.size for row in here)
+    return replace(plan, write=here, around=None)
+
+
+def _is_local(repo: Repo, row: Row) -> bool:
+    return not isinstance(row.entry, File | Link) or is_here(repo.store, row.entry.id, row.entry.size)
+
+
 def _require_content(repo: Repo, plans: list[Plan]) -> None:
     """Refuse before anything is written if content is not here."""
     lacking, size = 0, 0
     for plan in plans:
         for row in plan.write:
-            if isinstance(row.entry, File | Link) and not is_here(repo.store, row.entry.id, row.entry.size):
+            if not _is_local(repo, row):
                 lacking += 1
                 size += row.entry.size
     if lacking:

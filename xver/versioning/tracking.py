@@ -14,6 +14,7 @@ from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
 from xver.format.log_entries import LiveIndex
+from xver.git.commit import stage_if_free
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
@@ -206,12 +207,13 @@ def move_lock(repo: Repo, entries: dict[TrackedPath, Entry]) -> None:
 
 
 def write_tracked(repo: Repo, lock: Lock) -> None:
-    """Write `xver.lock` and, beside git, the block of .gitignore that keeps git's hands off the data."""
+    """Write `xver.lock` and, beside git, stage it and write the block of .gitignore that keeps git's hands off."""
     repo.write_lock(lock)
     if repo.git is not None:
         datasets = [path for path, entry in lock.entries.items() if isinstance(entry, Dataset)]
         files = [path for path, entry in lock.entries.items() if not isinstance(entry, Dataset)]
         write_block(repo.root, datasets, files)
+        stage_if_free(repo.git, LOCK_NAME)
 
 
 def expand(repo: Repo, patterns: Iterable[str], *, start: Path) -> list[str]:

@@ -18,7 +18,7 @@ from xver.git import history as git_history
 from xver.git.command import CatFile
 from xver.history.bounds import Bounds, bounds_of
 from xver.history.diff import Entries
-from xver.history.graph import read_snapshot
+from xver.history.graph import merge_base, read_snapshot
 from xver.history.revisions import resolve_snapshot
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
@@ -171,6 +171,20 @@ def resolve(repo: Repo, rev: str) -> Version:
         return git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
     id = resolve_id(repo, rev)
     return version_of(id, read_snapshot(repo.store, id), bounds_of(repo.store))
+
+
+def common_ancestor(repo: Repo, one: str, other: str) -> str:
+    """Return the id of the best common ancestor of two revisions; raises `RevisionNotFound` if they have none."""
+    if repo.git is not None:
+        ids = [git_history.resolve(repo.git, rev) for rev in (one, other)]
+        found = repo.git.text("merge-base", *ids, check=False).strip()
+    else:
+        head = head_id(repo)
+        base = merge_base(repo.store, *(resolve_snapshot(repo.store, rev, head=head) for rev in (one, other)))
+        found = "" if base is None else base.hex()
+    if not found:
+        raise RevisionNotFound(f"{one} and {other} have no common ancestor", hint=f"xver diff {one} {other}")
+    return found
 
 
 def head_id(repo: Repo) -> SnapshotId | None:

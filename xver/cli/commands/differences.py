@@ -18,6 +18,7 @@ from xver.errors import Conflict, ContentNotFound, InvalidInput, NotFound, Revis
 from xver.history.diff import Change, Entries
 from xver.model.entries import Entry, File
 from xver.repo import Repo
+from xver.versioning.state import Staged
 
 if TYPE_CHECKING:
     from xver.content.changes import Changes
@@ -29,12 +30,22 @@ if TYPE_CHECKING:
 @click.option("--stat", "only_totals", is_flag=True, help="Print the totals of each tracked path, or named file, only.")
 @click.option("--key", default="", metavar="COL[,COL]", help="The columns that tell one row of a table from another.")
 @click.option("--html", "page", default=None, metavar="FILE", help="Write a page on the named files, for a browser.")
+@click.option("--md", "as_markdown", is_flag=True, help="Print a summary in Markdown, for a pull request.")
 @pass_output
-def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool, key: str, page: str | None) -> None:
+def diff(
+    out: Output,
+    args: tuple[str, ...],
+    as_json: bool,
+    only_totals: bool,
+    key: str,
+    page: str | None,
+    as_markdown: bool,
+) -> None:
     """Show what changed in the data between two versions.
 
     Without a revision: what xver.lock has otherwise than HEAD. One revision: it against xver.lock. Two: the first
-    against the second. Files that moved are recognised by their content.
+    against the second. ONE...OTHER: what OTHER changed since both were one. Files that moved are recognised by their
+    content.
 
     Of a file that is named by itself it tells what changed inside, and takes it from the disk where no second
     revision is given. CSV, TSV, JSONL, Parquet and Arrow (Feather): schema, rows, and a summary of each column that
@@ -46,6 +57,7 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool, k
       xver diff
       xver diff main~2 main data/raw
       xver diff HEAD -- data/labels.csv --key id
+      xver diff --md origin/main...HEAD
       xver diff v1.0 v2.0 --html changes.html -- data/train.parquet
     """
     from xver.history.diff import diff_entries
@@ -54,7 +66,7 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool, k
     from xver.versioning.versions import entries_at, head_entries
 
     repo = reading(out)
-    revs, paths = split_revisions(repo, args, most=2)
+    revs, paths = split_revisions(repo, _since_common(repo, args), most=2)
     before = entries_at(repo, revs[0]) if revs else head_entries(repo)
     after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
     changes = diff_entries(repo.store, before, after)
@@ -67,6 +79,9 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool, k
         raise InvalidInput("--key and --html are for files that are named", hint="xver diff HEAD -- data/labels.csv")
     columns = tuple(filter(None, key.split(",")))
     contents = {one.path: _look_into(out, repo, one, columns, on_disk=len(revs) < 2) for one in named}
+    if as_markdown:
+        _print_markdown(out, repo, changes_to(before, after), changes)
+        return
     if page is not None:
         _write_page(out, page, [(one, contents[one.path]) for one in named])
         return
@@ -81,6 +96,32 @@ def diff(out: Output, args: tuple[str, ...], as_json: bool, only_totals: bool, k
         for one in changes:
             _print(out, one, contents.get(one.path), only_totals=only_totals)
     _tell_totals(out, changes)
+
+
+def _since_common(repo: Repo, args: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words with `ONE...OTHER` as two revisions: where both were one, and OTHER."""
+    from xver.versioning.versions import common_ancestor
+
+    one, dots, other = args[0].partition("...") if args else ("", "", "")
+    if not dots or os.path.lexists(args[0]):
+        return args
+    other = other or "HEAD"
+    return (common_ancestor(repo, one or "HEAD", other), other, *args[1:])
+
+
+def _print_markdown(out: Output, repo: Repo, totals: list[Staged], changes: list[Change]) -> None:
+    from xver.cli.views.content import content_totals
+    from xver.cli.views.summary import summary
+
+    def look(change: Change) -> str:
+        try:
+            words = content_totals(_look_into(out, repo, change, (), on_disk=False))
+        except (InvalidInput, NotFound) as error:
+            return error.message
+        return "".join(one if isinstance(one, str) else one.text for one in words)
+
+    for line in summary(totals, changes, look):
+        out.line(line)
 
 
 def _print(out: Output, change: Change, content: Changes | None, *, only_totals: bool) -> None:

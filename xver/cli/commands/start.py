@@ -10,7 +10,7 @@ import click
 
 from xver.cli.command import Command
 from xver.cli.human import count, plural, size
-from xver.cli.opening import tell_purged
+from xver.cli.opening import install_beside, tell_purged
 from xver.cli.output import Output, Styled, pass_output
 from xver.errors import AlreadyExists, NotFound, RepositoryNotFound, StorageError
 from xver.repo import init_repo
@@ -22,8 +22,8 @@ from xver.repo import init_repo
 def init(out: Output, folder: Path) -> None:
     """Start a repository in this folder.
 
-    In a git repository xver works beside git and keeps its store in git's own folder. Elsewhere it keeps history
-    itself, in .xver/. Running it again changes nothing.
+    In a git repository xver works beside git, keeps its store in git's own folder, and sets git's hooks and drivers as
+    `xver install` does. Elsewhere it keeps history itself, in .xver/. Running it again changes nothing.
 
     Examples:
       git init && xver init
@@ -37,6 +37,8 @@ def init(out: Output, folder: Path) -> None:
         out.warn("git ignores xver.lock here: add a line !/xver.lock to .gitignore")
     where = "beside git" if repo.git is not None else "without git"
     out.note(f"{'New repository' if is_new else 'There is a repository already'} in {repo.root}, {where}")
+    if repo.git is not None:
+        install_beside(out, repo.git)
 
 
 @click.command(cls=Command, exits=(RepositoryNotFound, NotFound, AlreadyExists, StorageError))

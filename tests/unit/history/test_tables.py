@@ -1,0 +1,92 @@
+"""Tables that two sides changed, joined by a key."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from xver.history.tables import merge_tables
+
+BASE = b"id,label,by\n1,,\n2,,\n3,,\n"
+
+
+def merge(
+    base: bytes, ours: bytes, theirs: bytes, suffix: str = ".csv", key: tuple[str, ...] = ("id",)
+) -> bytes | None:
+    return merge_tables(base, ours, theirs, suffix=suffix, key=key)
+
+
+def test_two_labellers_of_one_table_keep_both_halves() -> None:
+    ours = BASE.replace(b"1,,", b"1,cat,ada").replace(b"2,,", b"2,,ada")
+    theirs = BASE.replace(b"2,,", b"2,dog,").replace(b"3,,", b"3,emu,eve")
+    assert merge(BASE, ours, theirs) == b"id,label,by\n1,cat,ada\n2,dog,ada\n3,emu,eve\n"
+
+
+def test_rows_that_one_side_added_or_deleted() -> None:
+    ours = b"id,label,by\n0,new,\n1,,\n3,,\n"
+    theirs = b"id,label,by\n1,,\n2,,\n2b,x,\n2c,y,\n3,,\n4,z,\n"
+    assert merge(BASE, ours, theirs) == b"id,label,by\n0,new,\n1,,\n2b,x,\n2c,y,\n3,,\n4,z,\n"
+
+
+def test_a_side_that_sorted_the_table_anew() -> None:
+    ours = b"id,label,by\n3,,\n2,,\n1,,\n"
+    assert merge(BASE, ours, BASE.replace(b"2,,", b"2,dog,eve")) == b"id,label,by\n3,,\n2,dog,eve\n1,,\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (BASE.replace(b"1,,", b"1,cat,"), BASE.replace(b"1,,", b"1,dog,")),
+        (BASE.replace(b"1,,", b"1,cat,"), BASE.replace(b"1,,\n", b"")),
+        (BASE + b"4,a,\n", BASE + b"4,b,\n"),
+        (BASE + b"1,again,\n", BASE + b"4,b,\n"),
+        (BASE + b"4,too,many,cells\n", BASE + b"5,b,\n"),
+        (BASE, b"name,label\n1,\n"),
+        (BASE, b""),
+        (BASE, b"\xff\xfe"),
+        (BASE, BASE + b'5,"open,\n'),
+    ],
+)
+def test_what_only_a_person_can_tell(ours: bytes, theirs: bytes) -> None:
+    assert merge(BASE, ours, theirs) is None
+
+
+def test_columns_that_both_sides_added() -> None:
+    ours = b"id,label,by,sure\n1,,,yes\n2,,,\n3,,,\n"
+    theirs = b"id,label,box\n1,,5\n2,cow,\n3,,\n"
+    assert merge(BASE, ours, theirs) == b"id,label,sure,box\n1,,yes,5\n2,cow,,\n3,,,\n"
+
+
+def test_what_nobody_changed_keeps_its_bytes() -> None:
+    base = b'\xef\xbb\xbfid;text\r\n1;"two\r\nlines"\r\n2;"plain"\r\n3;x'
+    ours = base.replace(b"3;x", b"3;y")
+    theirs = base.replace(b'2;"plain"', b'2;"a;b"')
+    want = b'\xef\xbb\xbfid;text\r\n1;"two\r\nlines"\r\n2;"a;b"\r\n3;y\r\n'
+    assert merge(base, ours, theirs) == want
+
+
+def test_a_key_of_two_columns_in_tsv() -> None:
+    base = b"a\tb\tc\n1\t1\t\n1\t2\t\n"
+    ours, theirs = base.replace(b"1\t1\t", b"1\t1\tx"), base.replace(b"1\t2\t", b"1\t2\ty")
+    assert merge(base, ours, theirs, ".tsv", ("a", "b")) == b"a\tb\tc\n1\t1\tx\n1\t2\ty\n"
+    assert merge(base, ours, theirs, ".tsv", ("a",)) is None
+
+
+def test_json_lines() -> None:
+    base = b'{"id":1,"y":null}\n{"id":2}\n'
+    ours = b'{"id":1,"y":"cat"}\n{"id":2}\n{"id":3, "y": "\xc3\xa9"}\n'
+    theirs = b'{"id":1,"y":null,"by":true}\n{"id":2}\n'
+    found = merge(base, ours, theirs, ".jsonl")
+    assert found is not None
+    assert [json.loads(line) for line in found.splitlines()] == [
+        {"id": 1, "y": "cat", "by": True}, {"id": 2}, {"id": 3, "y": "é"},
+    ]  # fmt: skip
+    assert found.splitlines(keepends=True)[1:] == ours.splitlines(keepends=True)[1:]
+    assert merge(base, base.replace(b"null", b"1"), base.replace(b"null", b"true"), ".jsonl") is None
+    assert merge(base, b"[]\n", base, ".jsonl") is None
+
+
+def test_a_table_that_both_sides_made() -> None:
+    assert merge(b"", b"id,x\n1,a\n", b"id,x\n2,b\n") == b"id,x\n2,b\n1,a\n"
+    assert merge(b"", b"id,x\n1,a\n", b"id,x\n1,b\n") is None
