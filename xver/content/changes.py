@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+EMPTY: Final = "empty"
+"""The type of a column of text in which nothing stands: no other type than any."""
 
 Value: TypeAlias = "bool | int | float | str | None"
 """A value of a cell as JSON can hold it; what JSON has no form for is text."""
@@ -39,6 +42,13 @@ class Column:
     before: Summary | None
     after: Summary | None
     cells: int | None
+
+    @property
+    def schema_change(self) -> tuple[str | None, str | None] | None:
+        """Its types before and after, where the schema has changed in it."""
+        before, after = (None if one is None else one.type for one in (self.before, self.after))
+        is_same = before == after or (before is not None and after is not None and EMPTY in (before, after))
+        return None if is_same else (before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ class TableChanges:
     @property
     def has_other_schema(self) -> bool:
         """Whether columns were added or removed, or have another type."""
-        return any(one.before is None or one.after is None or one.before.type != one.after.type for one in self.columns)
+        return any(one.schema_change is not None for one in self.columns)
 
 
 @dataclass(frozen=True, slots=True)

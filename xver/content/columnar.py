@@ -15,6 +15,7 @@ _BATCH: Final = 16 * 1024 * 1024
 """Bytes of a batch, roughly, where rows are wide."""
 _BUFFER: Final = 512 * 1024
 """Bytes read ahead of each column of Parquet."""
+_PLAINER: Final = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
 _OLD_FEATHER: Final = b"FEA1"
 _ARROW: Final = b"ARROW1"
 
@@ -92,4 +93,10 @@ def open_arrow(name: str, before: Source | None, after: Source | None) -> tuple[
 
 
 def _renamed(batch: Any, columns: dict[str, Any]) -> Any:
-    return pa.RecordBatch.from_arrays(batch.columns, names=list(columns))
+    return pa.RecordBatch.from_arrays([_plain(array) for array in batch.columns], names=list(columns))
+
+
+def _plain(array: Any) -> Any:
+    """Return an array in a layout that pyarrow can filter and compare, the values the same."""
+    plainer = _PLAINER.get(str(array.type))
+    return array if plainer is None else array.cast(plainer)

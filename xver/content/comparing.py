@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
 from xver.content import columnar, delimited, jsonlines
 from xver.content.blobs import compare_bytes
 from xver.content.changes import Changes, TensorChanges
@@ -75,6 +77,8 @@ def _compare(name: str, before: Source | None, after: Source | None, *, folder: 
             return compare_tables(*opener(name, before, after), key=key, folder=folder, name=name)
         if suffix in _TENSORS and not key:
             return _compare_tensors(suffix, before, after)
+    except pa.ArrowNotImplementedError as error:
+        reason = f"a column has a type that is not compared: {error}"
     except NotReadable as error:
         reason = f"no {(inner if inner in _TEXTS else suffix)[1:]} to be read: {error.reason}"
     if key:

@@ -36,6 +36,8 @@ class _Head(NamedTuple):
     delimiter: str
     encoding: str
     first: tuple[str, ...]
+    blank: int
+    """Blank lines before the first."""
 
 
 def open_tables(name: str, before: Source | None, after: Source | None) -> tuple[Table | None, Table | None]:
@@ -94,6 +96,7 @@ class Delimited(Table):
                 file,
                 read_options=arrow_csv.ReadOptions(
                     column_names=names,
+                    skip_rows=self._head.blank,
                     skip_rows_after_names=int(self._has_header),
                     block_size=_BLOCK,
                     encoding=self._head.encoding,
@@ -128,9 +131,12 @@ def _look(name: str, source: Source) -> _Head:
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in data:
         raise NotReadable("it holds zero bytes")
+    if encoding == "utf-8" and not _is_utf8(data):
+        # Text of one byte a character, most likely; every byte has its character there.
+        encoding = "latin-1"
     # A piece of the last line would be a line that is too short.
     text = data[: len(data) // 2 * 2 if encoding == "utf-16" else None].decode(
-        "utf-8-sig" if encoding == "utf-8" else encoding, errors="surrogateescape" if encoding == "utf-8" else "replace"
+        "utf-8-sig" if encoding == "utf-8" else encoding, errors="replace"
     )
     lines = text.splitlines(keepends=True)
     if len(data) == _HEAD and len(lines) > 1:
@@ -142,7 +148,16 @@ def _look(name: str, source: Source) -> _Head:
     preferred = "\t" if inner_name(name).endswith(".tsv") else ","
     delimiter = max(_DELIMITERS, key=lambda one: (_agreement(choices[one]), one == preferred))
     rows = choices[delimiter]
-    return _Head(delimiter, encoding, tuple(rows[0]) if rows else ())
+    blank = next((at for at, line in enumerate(lines) if line.strip("\r\n")), 0)
+    return _Head(delimiter, encoding, tuple(rows[0]) if rows else (), blank)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data, final=len(data) < _HEAD)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _agreement(rows: list[list[str]]) -> float:

@@ -80,6 +80,8 @@ def _hash_values(array: Any, seed: int) -> Hashes:
         return _hash_bytes(array, np.int32, seed)
     if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
         return _hash_bytes(array, np.int64, seed)
+    if pa.types.is_fixed_size_binary(kind):
+        return _hash_bytes(array.cast(pa.binary()), np.int32, seed)
     words = _words(array)
     if words is None:
         return _hash_bytes(pa.array([repr(one.as_py()).encode() for one in array], pa.binary()), np.int32, seed)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 import pyarrow as pa
 
+from xver.content.changes import EMPTY
 from xver.content.compression import opened
 from xver.content.sources import Source
 from xver.content.tables import NotReadable, Table, translated
@@ -48,7 +49,7 @@ class JsonLines(Table):
         found = self._types.get(name, set()) - {type(None)}
         if found == {int, float}:
             return "number"
-        return " or ".join(sorted(_WORDS[one] for one in found)) or "null"
+        return " or ".join(sorted(_WORDS[one] for one in found)) or EMPTY
 
     def batches(self) -> Iterator[Any]:
         """Yield all rows; a batch has the columns that its rows have."""

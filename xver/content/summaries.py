@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xver.content.changes import Summary, Value
+from xver.content.changes import EMPTY, Summary, Value
 from xver.content.hashing import Hashes
 
 _SMALLEST: Final = 2048
@@ -69,22 +69,21 @@ class Summarizer:
             array = pc.if_else(pc.equal(array, self._blank), pa.scalar(None, array.type), array)
         if array.null_count:
             self._nulls += array.null_count
-            there = array.is_valid()
-            hashes = hashes[np.asarray(there)]
-            array = array.filter(there)
-        if not len(array):
-            return
+            hashes = hashes[np.asarray(array.is_valid())]
         self._distinct.add(hashes)
+        if not (len(hashes) and (self._is_text or _has_order(array.type))):
+            return
+        array = array.drop_null()
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         if self._is_text:
             self._add_text(array)
-        elif _has_order(array.type):
+        else:
             self._numbers.add(array)
 
     def result(self, kind: str | None, rows: int) -> Summary:
         """Return the summary over `rows` rows (those not added were null); `kind` is its type, if known."""
-        looks = self._looks or "text"
+        looks = self._looks or EMPTY
         found = self._texts if self._is_text and looks not in _KINDS else self._numbers
         return Summary(
             kind or looks,
@@ -168,7 +167,7 @@ def shown(scalar: Any) -> Value:
         return f"{scalar.value} {kind.unit}"
     if pa.types.is_timestamp(kind) and kind.tz is not None:
         return f"{scalar.cast(pa.timestamp(kind.unit, 'UTC')).cast(pa.timestamp(kind.unit)).cast(pa.string()).as_py()}Z"
-    if pa.types.is_temporal(kind):
+    if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
         return str(scalar.cast(pa.string()).as_py())
     try:
         return plain(scalar.as_py())
@@ -200,6 +199,8 @@ def _is_number(kind: Any) -> bool:
 
 
 def _has_order(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _has_order(kind.value_type)
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
     times = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_duration)
     return _is_number(kind) or any(tell(kind) for tell in (*texts, *times))

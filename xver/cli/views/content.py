@@ -84,12 +84,13 @@ def warnings(changes: TableChanges) -> Iterator[str]:
 def schema_lines(changes: TableChanges) -> Iterator[tuple[str, str, str]]:
     """Yield (sign, name, type) of each column that was added, removed, or has another type."""
     for one in changes.columns:
-        if one.before is None and one.after is not None:
-            yield "+", one.name, one.after.type
-        elif one.after is None and one.before is not None:
-            yield "-", one.name, one.before.type
-        elif one.before is not None and one.after is not None and one.before.type != one.after.type:
-            yield "~", one.name, f"{one.before.type} -> {one.after.type}"
+        match one.schema_change:
+            case (None, str(after)):
+                yield "+", one.name, after
+            case (str(before), None):
+                yield "-", one.name, before
+            case (before, after):
+                yield "~", one.name, f"{before} -> {after}"
 
 
 def column_cells(column: Column) -> list[str]:
