@@ -6,6 +6,7 @@ import io
 import json
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from xver.content.changes import BytesChanges, TensorChanges, TensorForm
 from .tables import compare_texts
 
 
-def safetensors(entries: dict[str, tuple[str, tuple[int, ...], bytes]], **metadata: str) -> bytes:
+def safetensors(entries: Mapping[str, tuple[str, tuple[int, ...], bytes]], **metadata: str) -> bytes:
     """Return a file, written from the specification."""
     header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
     data = b""
