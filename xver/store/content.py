@@ -86,10 +86,13 @@ def put_stream(packer: Packer | None, blocks: Iterable[bytes], *, before: Before
     former = None if packer is None else FormerContent(packer, None if before is None else before())
     tree = NodeBuilder(lambda data: NodeId(object_id(Kind.NODE, data) if former is None else former.put_node(data)))
     # SHA-256 is the slowest of the three hashes by far, so it has a thread of its own, one block behind at most.
+    # The only name of the first block: it is given up when it has been cut, and not when all has been read.
+    first = [head]
+    del head, block
     with ThreadPoolExecutor(1, "sha256") as hasher:
 
         def tee() -> Iterator[bytes]:
-            block: bytes | None = head
+            block: bytes | None = first.pop()
             while block is not None:
                 hashed = hasher.submit(sha256.update, block)
                 prints.update(block)

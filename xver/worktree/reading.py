@@ -17,6 +17,8 @@ from xver.store.packing import Packer
 from xver.worktree.stat_index import Known, Stat, pack_stat, settled, unpack_stat
 
 _BLOCK: Final = 8 * 1024 * 1024
+_PIECE: Final = 4 * 1024 * 1024
+"""What is read of a large file at once: three of them are in memory for each file that is read, each of many chunks."""
 _ATTEMPTS: Final = 3
 # A link or a pipe may have taken the file's place: the one is not followed, the other not waited for.
 _FLAGS: Final = os.O_RDONLY | sum(
@@ -163,8 +165,8 @@ def _blocks(handle: int, size: int) -> Iterator[bytes]:
     """Yield the file's bytes, and not much more than `size`: one that grows faster than it is read has no end."""
     # The disk reads the next block while this one is hashed and cut.
     with ThreadPoolExecutor(1, "read") as reader:
-        coming = reader.submit(os.read, handle, _BLOCK)
+        coming = reader.submit(os.read, handle, _PIECE)
         while block := coming.result():
             size -= len(block)
-            coming = reader.submit(os.read, handle, _BLOCK if size >= 0 else 0)
+            coming = reader.submit(os.read, handle, _PIECE if size >= 0 else 0)
             yield block
