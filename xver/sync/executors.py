@@ -37,7 +37,7 @@ FORMS: Final = "threads[:N], processes[:N] or dask://HOST:PORT"
 _LOCAL: Final = re.compile(r"(threads|processes)(?::([1-9][0-9]{0,3}))?")
 _DASK: Final = re.compile(r"dask://([^/:@\[\]]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})/?")
 _THREADS: Final = 2
-"""Each holds up to three packs on their way to a bucket: about 100 MiB."""
+"""Each holds a pack and what it reads, about 70 MiB; the packs on their way to a bucket are two for all together."""
 _WINDOW: Final = 64
 _A_WORKER: Final = 4
 """Tasks given out for each worker: one it does, and some that wait, so that none waits for us."""
