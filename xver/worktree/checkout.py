@@ -21,7 +21,7 @@ from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
 from xver.model.paths import TrackedPath, fold
 from xver.worktree.compare import Comparison, Difference, Differs
 from xver.worktree.folders import open_folders
-from xver.worktree.reading import known_of, read_file
+from xver.worktree.reading import entry_of, known_of, read_file
 from xver.worktree.stat_index import NO_STAT, Known, TreeRecord, pack_stat
 
 _RESERVED: Final = frozenset(
@@ -39,9 +39,8 @@ class Plan:
     """What a checkout of one tracked path will do: files to write, files to remove, in the order of paths.
 
     `seen` has the stat of what stands now at each path that will be written or removed; where it has none, nothing
-    stands there; None: it does not matter. `names` are all paths of the version, where any is written. `gone`: the
-    path is no longer tracked, so its own folder goes too when it is empty. `around` records what else of the version
-    stands there, None where the plan leaves out any of it.
+    stands there; None: it does not matter. `gone`: the path is no longer tracked, so its own folder goes too when it
+    is empty. `around` records what else of the version stands there, None where the plan leaves out any of it.
     """
 
     path: TrackedPath
@@ -49,7 +48,6 @@ class Plan:
     write: tuple[Row, ...]
     remove: tuple[str, ...]
     seen: Mapping[str, bytes] | None = field(default_factory=dict)
-    names: tuple[str, ...] = ()
     gone: bool = False
     around: TreeRecord | None = None
 
@@ -93,16 +91,17 @@ def plan_checkout(
 
     Raises:
         DirtyWorktree: work that is not in the store would be lost; `force` loses it.
-        InvalidInput: something that cannot be saved stands in the way, whatever `force` says.
+        InvalidInput: something that cannot be saved stands in the way, or a name this file system cannot hold,
+            whatever `force` says.
     """
     if not comparison.differences:
         return Plan(path, entry, (), ())
-    wanted: dict[str, Entry] = {"": entry}
-    if isinstance(entry, Dataset):
-        wanted = {row.path: row.entry for row in rows()}
     missing = [one for one in comparison.differences if one.differs is not Differs.ADDED and chosen(one.path)]
     remove = _to_remove(comparison.differences, missing, record, chosen)
-    write = [Row(TrackedPath(one.path), wanted[one.path]) for one in missing]
+    write = [Row(TrackedPath(one.path), entry_of(one.want)) for one in missing if one.want is not None]
+    folds, windows = sys.platform == "darwin" or _folds_case(root), sys.platform == "win32"
+    if write and (folds or windows):
+        check_names((path, *(_whole(path, row.path) for row in rows())), folds=folds, windows=windows)
     hint = f"xver add {path} to keep the changes, or xver checkout --force to lose them"
     seen = _examine(root, path, write, remove, record, None if force else in_store, hint=hint)
     left = any(one.differs is not Differs.ADDED and not chosen(one.path) for one in comparison.differences)
@@ -112,7 +111,6 @@ def plan_checkout(
         tuple(write),
         tuple(remove),
         None if force else seen,
-        tuple(wanted) if write else (),
         around=None if left else comparison.record,
     )
 
@@ -146,15 +144,10 @@ def execute_checkout(
 
     Raises:
         Conflict: what stands there is not what the plan saw.
-        InvalidInput: a name this file system cannot hold, or a folder in the way.
+        InvalidInput: a folder in the way.
         CorruptData: a path cannot be written safely here.
         StorageError: the disk refuses.
     """
-    check_names(
-        [plan.path, *(_whole(plan.path, name) for name in plan.names)],
-        folds=sys.platform == "darwin" or _folds_case(root),
-        windows=sys.platform == "win32",
-    )
     # Folders that are emptied go, up to the tracked path, which stays if it is a dataset.
     top = plan.path if isinstance(plan.entry, Dataset) else plan.path.rpartition("/")[0]
     stats: dict[str, bytes] = {}

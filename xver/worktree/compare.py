@@ -45,11 +45,15 @@ class Differs(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One file that differs: its path relative to the tracked path (empty: the path itself), how, and its size."""
+    """One file that differs: its path relative to the tracked path (empty: the path itself), how, and its size.
+
+    `want` is what belongs there, None for what was added.
+    """
 
     path: str
     differs: Differs
     size: int
+    want: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ def _compare_directory(
             if same:
                 kept[name] = seen, want
                 continue
-            differences.append(_difference(directory.path, name, Differs.MODIFIED, unpack_stat(stat).size))
+            differences.append(_difference(directory.path, name, Differs.MODIFIED, unpack_stat(stat).size, want))
             if name in recorded:
                 kept[name] = recorded[name]
     for name, want in unseen.items():
@@ -212,11 +216,11 @@ def _missing(top: str, folder: str, name: bytes, want: Known, ignore: Ignore) ->
         try:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
-            return _difference(folder, name, Differs.DELETED, want.size)
+            return _difference(folder, name, Differs.DELETED, want.size, want)
         if stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
             same, _ = _same_bytes(path, pack_stat(found), want)
-            return None if same else _difference(folder, name, Differs.MODIFIED, found.st_size)
-    return _difference(folder, name, Differs.DELETED, want.size)
+            return None if same else _difference(folder, name, Differs.MODIFIED, found.st_size, want)
+    return _difference(folder, name, Differs.DELETED, want.size, want)
 
 
 def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
@@ -236,6 +240,6 @@ def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
     return is_kind(kind, want.kind) and print_ == want.fingerprint, seen
 
 
-def _difference(folder: str, name: bytes, differs: Differs, size: int) -> Difference:
+def _difference(folder: str, name: bytes, differs: Differs, size: int, want: Known | None = None) -> Difference:
     text = name.decode()
-    return Difference(f"{folder}/{text}" if folder and text else folder or text, differs, size)
+    return Difference(f"{folder}/{text}" if folder and text else folder or text, differs, size, want)
