@@ -10,6 +10,7 @@ from typing import Final
 import add_big
 import add_many
 import checkout
+import diff_files
 import edit_csv
 import histories
 import memory
@@ -31,6 +32,7 @@ BENCHMARKS: Final[tuple[Measure, ...]] = (
     push_many.measure,
     share.measure,
     read_remote.measure,
+    diff_files.measure,
     memory.measure,
 )
 INTRODUCTION: Final = """\
