@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import Server
-from tests.support.transcript import README, environment, make_bucket, shape, type_in, walk_through
+from tests.support.transcript import README, environment, make_bucket, shape, type_in, walk_through, without_progress
 
 
 @pytest.mark.server
@@ -24,6 +24,13 @@ def test_the_page_fits_two_screens() -> None:
     lines = README.read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 100
     assert max(map(len, lines)) <= 160
+
+
+def test_lines_of_progress_do_not_count() -> None:
+    lines = ["Added data  4 files  30 MB  in 7 s", "Pulled origin  8.7 MB  in 3.0 s", "run a-b-01  ok  loss=3/s"]
+    slow = ["Adding  4 files  0 files/s", "Checking out  70%  22 MB of 31 MB  4.4 MB/s  3 s left", *lines]
+    slow += ["Copying  2%  1 kB of 40 kB  1 kB/s  2 min 1 s left"]
+    assert without_progress("".join(f"{line}\n" for line in slow)).splitlines() == lines
 
 
 def test_shapes_hide_what_differs_and_nothing_else() -> None:

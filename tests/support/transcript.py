@@ -23,6 +23,8 @@ BUCKET: Final = "team-bucket"
 _MARK: Final = "<!-- typed for real by tests/e2e/test_readme.py -->\n```console\n"
 _END: Final = "```\n"
 _SEPARATOR: Final = "\x1e"
+_PROGRESS: Final = re.compile(r"^[A-Z][a-z ]+  (?:\d+%  )?\d.*/s(?:  .* left)?\n", re.MULTILINE)
+"""What a machine prints that needs more than five seconds for something."""
 # What differs from run to run and from machine to machine: ids, names of runs, numbers and their units.
 _VARIABLE: Final = (
     (re.compile(r"\b[a-z]+-[a-z]+-\d\d\b"), "NAME"),
@@ -74,8 +76,13 @@ def type_in(block: str, folder: Path, environment: Mapping[str, str]) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    outputs = done.stdout.replace(os.fspath(folder), "~").split(_SEPARATOR)[1:]
+    outputs = map(without_progress, done.stdout.replace(os.fspath(folder), "~").split(_SEPARATOR)[1:])
     return "".join(f"$ {command}\n{output}" for command, output in zip(commands(block), outputs, strict=True))
+
+
+def without_progress(text: str) -> str:
+    """Return what was printed without the lines of progress, of which a fast machine prints none."""
+    return _PROGRESS.sub("", text)
 
 
 def shape(text: str) -> list[str]:
