@@ -131,6 +131,24 @@ class TestCheck:
         assert "ok    races       one of several writers wins" in text
         assert "this repository" in text
 
+    def test_of_a_remote_that_is_gone_it_says_so_and_puts_nothing_in_its_place(self, place: Workplace) -> None:
+        write(place)
+        place.ok("remote", "add", "origin", "../away/remote")
+        assert self.check(place)["ok"] is True
+        assert not (place.root.parent / "away").exists()
+        place.ok("push")
+        away = place.root.parent / "away"
+        shutil.move(away, place.root.parent / "kept")
+        found = self.check(place, code=1)
+        assert (found["gone"], found["ok"], found["rights"]["create"]) == (True, False, False)
+        done = place("remote", "check")
+        assert done.returncode == 1
+        assert "fail  holds       nothing: the store that was there is gone\n" in done.stdout
+        assert "xver remote set-url NAME URL, then xver push" in done.stdout
+        assert not away.exists()
+        shutil.move(place.root.parent / "kept", away)
+        assert self.check(place)["gone"] is False
+
     def test_another_repository_is_no_place_for_this_one(self, alone: Workplace, tmp_path: Path) -> None:
         write(alone)
         alone.ok("remote", "add", "origin", "../remote")

@@ -25,7 +25,7 @@ from xver.patience import patiently, replace
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.no_replace import rename_new
 
-_TEMPORARY: Final = "tmp"
+TEMPORARY: Final = "tmp"
 _DAY: Final = 86_400
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
@@ -139,7 +139,7 @@ class LocalStorage(Storage):
 
     def sweep(self) -> None:
         """Remove what writers that died more than a day ago left behind, as far as we may; the rest does no harm."""
-        with contextlib.suppress(OSError), os.scandir(os.path.join(self._root, _TEMPORARY)) as entries:
+        with contextlib.suppress(OSError), os.scandir(os.path.join(self._root, TEMPORARY)) as entries:
             for entry in entries:
                 # Another sweep may be faster, or the file another user's.
                 with contextlib.suppress(OSError):
@@ -153,14 +153,14 @@ class LocalStorage(Storage):
             return
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if prefix or entry.name != _TEMPORARY:
+                if prefix or entry.name != TEMPORARY:
                     yield from self._walk(entry.path, f"{prefix}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
                 yield Stat(prefix + entry.name, entry.stat(follow_symlinks=False).st_size)
 
     def _temporary(self) -> str:
-        folder = os.path.join(self._root, _TEMPORARY)
-        with self._translated(_TEMPORARY):
+        folder = os.path.join(self._root, TEMPORARY)
+        with self._translated(TEMPORARY):
             self._make_folder(folder)
         return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import urandom
+from pathlib import Path
 
 from xver.errors import NotFound, RepositoryNotFound, StorageError, XverError
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.base import Storage
+from xver.storage.local import TEMPORARY, LocalStorage
 from xver.storage.locate import locate
 from xver.store.store import repository_at
-from xver.sync.remotes import Unfit, probe
+from xver.sync.remotes import Unfit, cache_folder, probe
 from xver.sync.trust import pin_or_refuse
 
 _TRIES = 3
@@ -25,7 +27,8 @@ class Checked:
     """What was found; times in seconds.
 
     `identity` is None where the storage knows no one; `repository` where nothing was pushed yet. `is_atomic` is None
-    where that could not be tried, as by somebody who may not write.
+    where that could not be tried, as by somebody who may not write. `is_gone`: we know of a store there, and there is
+    none now; then nothing is tried.
     """
 
     url: str
@@ -40,10 +43,13 @@ class Checked:
     repository: str | None
     is_ours: bool | None
     refusal: str | None
+    is_gone: bool = False
 
     @property
     def is_good(self) -> bool:
         """Tell whether one can at least fetch from there, and whoever pushes is safe."""
+        if self.is_gone:
+            return False
         return self.lists and self.reads is not False and self.is_atomic is not False and self.is_ours is not False
 
 
@@ -78,7 +84,8 @@ def check(repo: Repo, remote: Remote) -> Checked:
             raise
         refused.append(error)
         repository, reads = None, False
-    creates, deletes, is_atomic = _try_writing(storage, may)
+    is_gone = repository is None and reads is None and _was_used(repo, remote)
+    creates, deletes, is_atomic = (False, None, None) if is_gone else _try_writing(storage, may)
     return Checked(
         storage.url,
         _identity(storage),
@@ -92,13 +99,24 @@ def check(repo: Repo, remote: Remote) -> Checked:
         repository,
         None if repository is None else repository == repo.store.repository,
         refused[0].message if refused else None,
+        is_gone,
     )
+
+
+def _was_used(repo: Repo, remote: Remote) -> bool:
+    """Tell whether this clone remembers a log at the remote."""
+    return next(LocalStorage(cache_folder(repo, remote)).list("log/"), None) is not None
 
 
 _May = Callable[[Callable[[], object]], bool]
 
 
 def _try_writing(storage: Storage, may: _May) -> tuple[bool, bool | None, bool | None]:
+    with _no_folder_left(storage):
+        return _try_in(storage, may)
+
+
+def _try_in(storage: Storage, may: _May) -> tuple[bool, bool | None, bool | None]:
     name = f"probe/{urandom(8).hex()}"
     if not may(lambda: storage.create(name, urandom(16))):
         return False, None, None
@@ -108,6 +126,21 @@ def _try_writing(storage: Storage, may: _May) -> tuple[bool, bool | None, bool |
     except Unfit:
         return True, deletes, False
     return True, deletes, True
+
+
+@contextlib.contextmanager
+def _no_folder_left(storage: Storage) -> Iterator[None]:
+    """Remove the folders that trials in a folder make where there was none; elsewhere there are no folders."""
+    if not isinstance(storage, LocalStorage):
+        yield
+        return
+    root = Path(storage.url)
+    fresh = [one for one in (root / "probe", root / TEMPORARY, root, *root.parents) if not one.exists()]
+    yield
+    # The innermost first; where somebody put something meanwhile it stays, and what it is in.
+    with contextlib.suppress(OSError):
+        for folder in fresh:
+            folder.rmdir()
 
 
 def _identity(storage: Storage) -> str | None:

@@ -128,6 +128,7 @@ def check(out: Output, name: str | None, as_json: bool) -> int:
                 "clock_skew": found.skew,
                 "repository": found.repository,
                 "same_repository": found.is_ours,
+                "gone": found.is_gone,
                 "ok": found.is_good,
             }
         )
@@ -142,6 +143,10 @@ def check(out: Output, name: str | None, as_json: bool) -> int:
         line(None, "identity", found.identity)
     line(found.lists, "list", "yes" if found.lists else found.refusal or "no")
     line(found.reads, "read", {True: "yes", None: "nothing there to read yet"}.get(found.reads, found.refusal or "no"))
+    if found.is_gone:
+        line(False, "holds", "nothing: the store that was there is gone")
+        out.note("Is it mounted, is the address right? If it is lost: xver remote set-url NAME URL, then xver push")
+        return 1
     line(found.creates or None, "create", "yes" if found.creates else "no: read only")
     if found.creates:
         line(found.deletes or None, "delete", "yes" if found.deletes else "no: enough to push, not to collect")
