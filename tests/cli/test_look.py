@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.trees import posix
@@ -116,8 +118,24 @@ def test_cat_of_a_link_is_its_target(alone: Workplace) -> None:
     assert alone("cat", "link").stdout == "/etc/passwd"
 
 
-def test_an_address_of_this_repository_is_told_how_to_be_typed(filled: Workplace) -> None:
+def test_an_address_of_this_repository_or_of_another_one_here(filled: Workplace, tmp_path: Path) -> None:
+    root = filled.root.as_posix()
+    assert filled("cat", "xver://d/a@HEAD~1").stdout == "first"
+    assert filled("cat", "xver://d/a", where="d").stdout == "second"
+    assert filled("cat", "xver://d/a", "--rev", "HEAD~1").stdout == "first"
+    assert filled.ok("ls", "xver://d/s@HEAD~1").splitlines() == ["d/s/x", "d/s/y"]
+    assert filled.ok("ls", "xver://").splitlines() == ["d", "e"]
+    other = Workplace(tmp_path / "other", tmp_path / "home", git=False)
+    assert other("cat", f"xver://{root}//d/a@HEAD~1").stdout == "first"
+    assert other.ok("ls", f"xver://{root}//d/s").splitlines() == ["d/s/x", "d/s/y", "d/s/z"]
+    assert other.fails(3, "cat", f"xver://{root}//d/none")[0] == "error: d/none is not tracked there"
+    assert other.fails(4, "ls", f"xver://{tmp_path.as_posix()}/home//d")[1] == "hint: xver init"
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/prefix//d/a@main", "https://example.org/d/a"])
+def test_what_is_no_address_of_a_versioned_file(alone: Workplace, address: str) -> None:
     for command in ("cat", "ls"):
-        said = filled.fails(2, command, "xver://d/a@HEAD~1")
-        assert said[0] == "error: xver://d/a@HEAD~1 is no address of a remote's file"
-        assert said[1].endswith("for a repository here: path --rev version")
+        assert alone.fails(2, command, address) == [
+            f"error: {address} is no address of a versioned file",
+            "hint: xver://path@version of a repository here, xver+s3://bucket/prefix//path@version of a remote",
+        ]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from xver.errors import InvalidInput, NotFound
-from xver.filesystem.addresses import parse_address
-from xver.filesystem.sources import RemoteSource, default_branch
+from xver.filesystem.addresses import PREFIX, parse_address
+from xver.filesystem.sources import LocalSource, RemoteSource, default_branch
 from xver.filesystem.trees import Folder, Tree
 from xver.history.bounds import bounds_of
 from xver.history.graph import history
@@ -45,21 +45,24 @@ def open_repo(address: str | os.PathLike[str] = ".", *, endpoint_url: str | None
 
 
 def look_up(text: str, rev: str | None) -> tuple[Tree, str]:
-    """Return the files of the version that an address of a remote names, or else `rev`, and the path in it.
+    """Return the files of the version that an address names, or else `rev`, and the path in it.
 
     Raises:
-        InvalidInput: it is no address of a remote.
+        InvalidInput: it is no address of a versioned file.
         RepositoryNotFound: there is none at that address.
         RevisionNotFound: there is no such version.
     """
     scheme, _, below = text.partition("://")
-    if not scheme.startswith("xver+"):
+    if scheme == PREFIX:
+        address = parse_address(below, is_remote=False)
+        return LocalSource(Path(address.store or ".")).tree(rev if address.rev is None else address.rev), address.path
+    if not scheme.startswith(f"{PREFIX}+"):
         raise InvalidInput(
-            f"{text} is no address of a remote's file",
-            hint="xver+s3://bucket/prefix//path@version; for a repository here: path --rev version",
+            f"{text} is no address of a versioned file",
+            hint="xver://path@version of a repository here, xver+s3://bucket/prefix//path@version of a remote",
         )
     address = parse_address(below, is_remote=True)
-    source = RemoteSource(f"{scheme.removeprefix('xver+')}://{address.store}")
+    source = RemoteSource(f"{scheme.removeprefix(f'{PREFIX}+')}://{address.store}")
     return source.tree(rev if address.rev is None else address.rev), address.path
 
 

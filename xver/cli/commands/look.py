@@ -38,7 +38,7 @@ def ls(out: Output, path: str, rev: str | None, long: bool, as_json: bool) -> No
     """List tracked files at any version.
 
     Without a path: the tracked paths. With one: every file at or below it. Nothing is checked out or fetched. The path
-    may be an address of a remote, without a clone: // ends the remote's own part, @ begins the version.
+    may be an address, as of a remote without a clone: // ends the remote's own part, @ begins the version.
 
     Examples:
       xver ls -l
@@ -71,7 +71,7 @@ def ls(out: Output, path: str, rev: str | None, long: bool, as_json: bool) -> No
 def cat(out: Output, path: str, rev: str | None) -> None:
     """Print the content of a file at any version.
 
-    What is not here is read from a remote, and not kept. The path may be an address of a remote, without a clone.
+    What is not here is read from a remote, and not kept. The path may be an address, as of a remote without a clone.
 
     Examples:
       xver cat data/labels.csv --rev HEAD~1 | head
