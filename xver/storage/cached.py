@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import BinaryIO, Final
 
 from xver.errors import CorruptData, NotFound
+from xver.progress import SILENT, Meter
 from xver.storage.base import Part, Stat, Storage, cut_part
 
 _KEPT: Final = ("log/", "index/", "checkpoints/", "xver.json")
@@ -91,13 +92,17 @@ class CachedStorage(Storage):
                 hint="somebody restored or rewrote the remote; compare with other clones before you push",
             )
 
-    def prefetch(self, keys: Iterable[str]) -> None:
+    def prefetch(self, keys: Iterable[str], *, meter: Meter = SILENT) -> None:
         """Fetch objects that are remembered whole and are not yet, several at a time; one that is gone is left out."""
         lacking = sorted({key for key in keys if self._is_kept(key) and self._cache.stat(key) is None})
         if len(lacking) > 1:
-            with ThreadPoolExecutor(_AT_A_TIME, "prefetch") as pool:
-                for _ in pool.map(self._try_to_fetch, lacking):
-                    continue
+            meter.start("Fetching metadata", len(lacking), "objects")
+            try:
+                with ThreadPoolExecutor(_AT_A_TIME, "prefetch") as pool:
+                    for _ in pool.map(self._try_to_fetch, lacking):
+                        meter.advance(1)
+            finally:
+                meter.finish()
 
     def drop_packs(self) -> None:
         """Forget metadata packs: what was needed of them is in the local store by now."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xver.errors import Collected, ContentNotFound, CorruptData, RefConflict
+from xver.errors import Collected, ContentNotFound, CorruptData, InvalidInput, RefConflict
 from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
 from xver.history.closed import closed_in
@@ -62,8 +62,13 @@ def fetch(
     `branches` (default: those fetched before) come; what was left out stays out until `unshallow`.
 
     Raises:
-        InvalidInput: a depth, where the whole history is here already.
+        InvalidInput: a depth, where the whole history is here already, or git's.
     """
+    if depth is not None and repo.git is not None:
+        raise InvalidInput(
+            "beside git, how much history there is is git's to say",
+            hint="git fetch --depth N; xver pull PATH brings the data of a part",
+        )
     there = there or open_remote(repo, remote)
     here = repo.store
     here.refresh()
@@ -75,12 +80,12 @@ def fetch(
         scope = extent(here, there, tracked=tracked, branches=branches, depth=depth, unshallow=unshallow)
         scope = replace(scope, lifted=scope.lifted | _held_again(here, there, remote))
         if not tracked and not scope.is_part and isinstance(there.storage, CachedStorage):
-            there.storage.prefetch(there.log.live_packs())
+            there.storage.prefetch(there.log.live_packs(), meter=meter)
         changed = _changed(here, there, remote, scope)
         targets = [target for _, target in changed.values() if target is not None]
         start = [*map(target_edge, targets), *_deeper(scope)]
         with here.index.also(uploaded):
-            edges = _metadata(there, here, start, targets, scope)
+            edges = _metadata(there, here, start, targets, scope, meter)
             copied = copy_objects(there, here, edges, Transfer(f"fetch {remote.name}", uploaded, meter))
         size += copied.size
         purged = [id for id in there.log.tombstones if id not in here.log.tombstones]
@@ -187,7 +192,16 @@ def fetch_data(
             raise ContentNotFound(edge.id, hint=f"{where} was not pushed to {remote.name}: xver push there") from error
         raise error
 
-    found = reach(here, _edges(here, there, entries, list(paths), refuse), missing=refuse, beside=[there])
+    def count(_id: bytes) -> bool:
+        meter.advance(1)
+        return False
+
+    meter.start("Looking for what is lacking", None, "objects")
+    try:
+        start = _edges(here, there, entries, list(paths), refuse)
+        found = reach(here, start, skip=count, missing=refuse, beside=[there])
+    finally:
+        meter.finish()
     operation = f"fetch data from {remote.name}"
     with resumed(repo, here) as uploaded:
         with here.index.also(uploaded):
@@ -256,7 +270,12 @@ def bring_metadata(repo: Repo, there: Store, remote: str, edges: Iterable[Edge])
 
 
 def _metadata(
-    there: Store, here: Store, edges: Sequence[Edge], targets: Iterable[Target] = (), scope: Extent = WHOLE
+    there: Store,
+    here: Store,
+    edges: Sequence[Edge],
+    targets: Iterable[Target] = (),
+    scope: Extent = WHOLE,
+    meter: Meter = SILENT,
 ) -> list[Edge]:
     """Return every object but file content that `here` lacks; of runs also what is attached to them."""
     bounds = scope.bounds(here, there)
@@ -265,12 +284,17 @@ def _metadata(
     first, *beside = (here, there) if here.log.was_collected else (there,)
 
     def skip(id: bytes) -> bool:
+        meter.advance(1)
         return id not in scope.lifted and closed(id)
 
     def below(chosen: list[Edge]) -> Iterator[Edge]:
         yield from reach(first, chosen, skip=skip, bounds=bounds, beside=beside).values()
 
-    found = [*below([one for one in edges if one.kind is not Kind.RUN])]
-    attached = [*below([one for one in edges if one.kind is Kind.RUN])]
+    meter.start("Reading history", None, "objects")
+    try:
+        found = [*below([one for one in edges if one.kind is not Kind.RUN])]
+        attached = [*below([one for one in edges if one.kind is Kind.RUN])]
+    finally:
+        meter.finish()
     wanted = [*(edge for edge in found if edge.kind is not Kind.CHUNK), *attached]
     return [edge for edge in wanted if edge.id not in here]

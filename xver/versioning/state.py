@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from xver.errors import ContentNotFound, DirtyWorktree, NotFound
 from xver.format.listings import Row
 from xver.history.diff import Entries
-from xver.model.entries import Entry
+from xver.model.entries import Dataset, Entry
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.versioning.versions import head_entries
-from xver.worktree.compare import Comparison, compare, is_there
+from xver.worktree.compare import Comparison, Difference, Differs, compare, is_there
+from xver.worktree.stat_index import TreeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,20 @@ class Staged:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """Files that never were on this disk, as in a clone of a part: how many, and their bytes."""
+
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """`staged`: what the next commit changes; `changed`: what differs on the disk, by tracked path.
 
-    `absent` lists tracked paths of which nothing is on the disk; `unknown` those that cannot be compared because
-    the listing that belongs there was not fetched; `special` what lies in tracked paths and no version can hold.
+    `absent` lists tracked paths that are gone from the disk; `unknown` those that cannot be compared because
+    the listing that belongs there was not fetched; `special` what lies in tracked paths and no version can hold;
+    `away` what never was on this disk, by tracked path.
     """
 
     staged: tuple[Staged, ...]
@@ -41,11 +51,12 @@ class Status:
     absent: tuple[str, ...]
     unknown: tuple[str, ...]
     special: tuple[str, ...] = ()
+    away: Mapping[TrackedPath, Away] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
         """Tell whether HEAD, `xver.lock` and the disk agree."""
-        return not (self.staged or self.changed or self.absent or self.unknown)
+        return not (self.staged or self.changed or self.absent or self.unknown or self.away)
 
 
 def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> Status:
@@ -62,11 +73,16 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
     absent: list[str] = []
     unknown: list[str] = []
     special: list[str] = []
+    away: dict[TrackedPath, Away] = {}
     for path, entry in entries.items():
         if not _chosen(path, paths):
             continue
+        record = repo.stat_index.known_at(path)
         if not is_there(repo.root, path):
-            absent.append(path)
+            if record is None:
+                away[path] = Away(entry.files if isinstance(entry, Dataset) else 1, entry.size)
+            else:
+                absent.append(path)
             continue
         try:
             comparison = compare_path(repo, path, entry, meter=meter)
@@ -77,10 +93,19 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
         if paths and not any(is_below(path, one) for one in paths):
             meant = [one for one in comparison.differences if _is_meant(path, one.path, paths)]
             comparison = replace(comparison, differences=tuple(meant))
+        never = [one for one in comparison.differences if _was_never_here(one, record)]
+        if never:
+            away[path] = Away(len(never), sum(one.size for one in never))
+            rest = [one for one in comparison.differences if not _was_never_here(one, record)]
+            comparison = replace(comparison, differences=tuple(rest))
         if not comparison.is_clean:
             changed[path] = comparison
     repo.keep_stats()
-    return Status(tuple(staged), changed, tuple(absent), tuple(unknown), tuple(special))
+    return Status(tuple(staged), changed, tuple(absent), tuple(unknown), tuple(special), away)
+
+
+def _was_never_here(one: Difference, record: TreeRecord | None) -> bool:
+    return one.differs is Differs.DELETED and (record is None or record.find(one.path) is None)
 
 
 def compare_path(repo: Repo, path: TrackedPath, entry: Entry, *, meter: Meter = SILENT) -> Comparison:

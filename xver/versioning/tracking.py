@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
@@ -144,8 +145,8 @@ def _add_once(
             before = entries.get(top)
             new = packer.added
             taken = _ingest(repo, top, parts, before, packer, rehash=rehash, read=reader.read, meter=meter)
-            if isinstance(before, Dataset) and not parts:
-                _refuse_never_here(repo, top, before, taken.record)
+            if isinstance(before, Dataset):
+                _refuse_never_here(repo, top, parts, before, taken.record)
             entries[top] = taken.entry
             records[top] = taken.record
             added.append(Added(top, before, taken.entry, packer.added - new, taken.special))
@@ -356,19 +357,20 @@ def refuse_place(repo: Repo, path: TrackedPath) -> None:
             raise InvalidInput(f"{IGNORE_NAME} leaves {part} out", hint=f"take the rule out of {IGNORE_NAME}")
 
 
-def _refuse_never_here(repo: Repo, top: str, before: Dataset, now: TreeRecord) -> None:
-    """Refuse to drop files that were never on this disk: where only a part was pulled, that is no wish of the user.
-
-    Where nothing of the old version ever was here, all of it is replaced on purpose.
-    """
-    record = repo.stat_index.known_at(top)
-    if record is None or record.id == before.id or not any(one.names for one in record.directories.values()):
+def _refuse_never_here(repo: Repo, top: str, parts: Sequence[str], before: Dataset, now: TreeRecord) -> None:
+    """Refuse to drop files that were never on this disk: where only a part was pulled, that is no wish of the user."""
+    record = repo.stat_index.known_at(top) or TreeRecord(None, {})
+    # Where nothing of the old version ever was here, and all of it is added, it is replaced on purpose.
+    if record.id == before.id or not (parts or any(one.names for one in record.directories.values())):
         return
+    meant = frozenset(parts or [top])
     try:
         never = [
             f"{top}/{row.path}"
             for row in read_listing(repo.store, before.id)
-            if row.entry.size and not (now.find(row.path) or record.find(row.path) or _is_local(repo, row.entry))
+            if row.entry.size
+            and not (now.find(row.path) or record.find(row.path) or _is_local(repo, row.entry))
+            and not meant.isdisjoint(accumulate(f"{top}/{row.path}".split("/"), "{}/{}".format))
         ]
     except ContentNotFound:
         return
@@ -376,7 +378,7 @@ def _refuse_never_here(repo: Repo, top: str, before: Dataset, now: TreeRecord) -
         raise DirtyWorktree(
             f"{len(never):,} files of {top} were never on this disk, and would leave it",
             never,
-            hint=f"xver pull {top}, or xver add only what changed in it",
+            hint=f"xver pull {parts[0] if parts else top}, or xver add only what changed in it; xver rm drops them",
         )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from tests.support.repos import read_tree, save
 from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
 from xver.model.refs import HEADS, TAGS
+from xver.progress import Unit
 from xver.repo import Repo
 from xver.sync.fetch import fetch
+from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.versioning import branches
 
@@ -60,3 +62,42 @@ class TestFetch:
         copy = cloned(repo)
         assert len([key for _, key in watch() if key.startswith("packs/")]) <= 12
         assert read_tree(copy.root) == read_tree(repo.root)
+
+
+class Counts:
+    """A meter that remembers the phases, and how much was counted in each."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int | None]] = []
+        self.counted: dict[str, int] = {}
+
+    def start(self, label: str, total: int | None, unit: Unit) -> None:
+        self.phases.append((label, total))
+        self.counted.setdefault(label, 0)
+
+    def advance(self, n: int) -> None:
+        self.counted[self.phases[-1][0]] += n
+
+    def finish(self) -> None:
+        return
+
+
+def test_a_clone_and_a_fetch_tell_how_far_they_are_while_metadata_come(repo: Repo) -> None:
+    push(repo, ORIGIN)
+    save(repo, {"data/a": b"second"})
+    push(repo, ORIGIN)
+    meter = Counts()
+    folder = repo.root.parent
+    copy = clone(str(folder / "remote"), folder / "copy", meter=meter)
+    assert [label for label, _ in meter.phases] == [
+        "Fetching metadata", "Reading history", "Copying", "Looking for what is lacking", "Copying", "Checking out",
+    ]  # fmt: skip
+    assert meter.phases[0][1] == meter.counted["Fetching metadata"] == 2
+    assert meter.counted["Reading history"] >= 8  # two snapshots, roots and listings, each an index above a block
+    assert meter.counted["Looking for what is lacking"] >= 3
+    save(repo, {"data/a": b"third"})
+    push(repo, ORIGIN)
+    meter = Counts()
+    fetch(copy, ORIGIN, meter=meter)
+    assert [label for label, _ in meter.phases] == ["Reading history", "Copying"]
+    assert meter.counted["Reading history"] >= 4

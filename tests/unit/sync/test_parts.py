@@ -22,7 +22,7 @@ from xver.upkeep.fsck import check
 from xver.versioning.commits import commit
 from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout
-from xver.versioning.state import status
+from xver.versioning.state import Away, status
 from xver.versioning.tracking import add
 
 Watch = Callable[[], list[tuple[str, str]]]
@@ -166,6 +166,18 @@ class TestWorkInAPart:
             add(part, ["data"])
         assert part.lock == whole.lock
 
+    @pytest.mark.parametrize("part", ["data/b", "data/b/small"])
+    def test_adding_a_part_of_it_does_not_either(self, whole: Repo, part: str) -> None:
+        cloned_part = cloned(whole, "data/a")
+        write_tree(cloned_part.root, {"data/b/new": b"new"})
+        with pytest.raises(DirtyWorktree, match="were never on this disk") as caught:
+            add(cloned_part, [part])
+        assert "data/b/small" in caught.value.paths
+        assert str(caught.value.hint).startswith(f"xver pull {part}")
+        assert cloned_part.lock == whole.lock
+        add(cloned_part, ["data/b/new"])
+        self.shared(cloned_part, whole, {**FILES, "data/b/new": b"new"})
+
     @staticmethod
     def shared(part: Repo, whole: Repo, files: dict[str, bytes]) -> None:
         """Commit and push from the part; the whole gets `files`."""
@@ -175,6 +187,20 @@ class TestWorkInAPart:
         pull(whole, ORIGIN)
         assert read_tree(whole.root) == files
         assert check(whole).problems == ()
+
+
+def test_what_was_never_here_is_no_change(whole: Repo) -> None:
+    part = cloned(whole, "data/a")
+    found = status(reopened(part))
+    assert (found.changed, found.absent, found.is_clean) == ({}, (), False)
+    assert found.away == {"data": Away(2, size(below("data/b"))), "other": Away(1, size(below("other")))}
+    assert status(reopened(part), ["data/a"]).is_clean
+    (part.root / "data" / "a" / "one").unlink()
+    pull(part, ORIGIN, ["data/b/small"])
+    (part.root / "data" / "b" / "small").unlink()
+    found = status(reopened(part))
+    assert [one.path for one in found.changed[parse_path("data")].differences] == ["a/one", "b/small"]
+    assert found.away[parse_path("data")] == Away(1, size(below("data/b/big")))
 
 
 def test_a_checkout_of_what_is_here_in_part_writes_nothing_and_says_what_to_type(whole: Repo) -> None:

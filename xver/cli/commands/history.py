@@ -114,10 +114,14 @@ def _changed_lines(one: Version, at: Callable[[str], Entries]) -> list[list[Text
     from xver.versioning.state import changes_to
 
     try:
-        before = at(one.parents[0]) if one.parents else {}
-        return [staged_line(change) for change in changes_to(before, at(one.id))]
+        after = at(one.id)
     except ContentNotFound:
-        return [[Styled("its data, or that of the version before, is not kept here", "faint")]]
+        return [[Styled("its data is not kept here", "faint")]]
+    try:
+        before = at(one.parents[0]) if one.parents else {}
+    except ContentNotFound:
+        return [[Styled("the data of the version before is not kept here, so what changed is not known", "faint")]]
+    return [staged_line(change) for change in changes_to(before, after)]
 
 
 @click.command(cls=Command, exits=(RevisionNotFound, NotFound))

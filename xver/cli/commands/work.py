@@ -167,6 +167,9 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
                     for one in comparison.differences
                 ],
                 "absent": list(found.absent),
+                "not_here": [
+                    {"path": top, "files": one.files, "size": one.size} for top, one in sorted(found.away.items())
+                ],
                 "not_local": list(found.unknown),
                 "special": list(found.special),
             }
@@ -189,6 +192,10 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
             out.line(" ", Styled("missing ", "bad"), " ", gone, "  not on the disk")
     for remote in found.unknown:
         out.line(" ", Styled("not local", "bad"), " ", remote, f"  (xver pull {remote})")
+    if found.away:
+        out.line(Styled("Never on this disk", "strong"), "  (xver pull PATH to bring)")
+        for top, left in sorted(found.away.items()):
+            out.line(" ", Styled("not here", "faint"), " ", top, f"  {plural(left.files, 'file')}  {size(left.size)}")
 
 
 def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
