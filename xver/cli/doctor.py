@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import platform
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from xver import __version__
+from xver.cli.doctor_repository import examine_repository
+from xver.cli.finding import Finding
 from xver.errors import XverError
 from xver.format.chunks import check_cutter
 from xver.git.command import GitCommand
+from xver.model.entries import CHUNK_MAX
+from xver.model.ids import chunk_id
 from xver.provenance.watch import is_available
-from xver.repo import find_places, open_repo
 from xver.storage.local import LocalStorage
 
 _LOW_SPACE = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One answer: what was asked, whether it is in order, what was found, and what to do if not."""
-
-    name: str
-    ok: bool
-    found: str
-    hint: str = ""
+_HASHED = 32 * 1024 * 1024
+_FICLONE = 0x40049409
+"""The request of Linux that lets two files share their blocks: ioctl_ficlone(2)."""
 
 
 def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
@@ -37,12 +35,14 @@ def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
         Finding("xver", True, f"{__version__} on Python {platform.python_version()}, {platform.system()}"),
         _cutter(),
         _git(folder),
-        _hard_links(folder),
+        _file_system(folder),
+        _links(folder),
+        _hashing(),
         _space(folder),
         _watching(),
         _s3(environ),
     ]
-    return [*findings, *_repository(folder)]
+    return [*findings, *examine_repository(folder)]
 
 
 def _cutter() -> Finding:
@@ -59,13 +59,57 @@ def _git(folder: Path) -> Finding:
     return Finding("git", True, GitCommand(folder).text("--version").strip())
 
 
-def _hard_links(folder: Path) -> Finding:
+def _file_system(folder: Path) -> Finding:
+    kind = _kind_of(folder)
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".xver-doctor-") as where:
             won = LocalStorage(where).create("probe/0", b"x")
     except (XverError, OSError) as error:
-        return Finding("file system", False, str(error), "work in a folder that you may write, on a local file system")
-    return Finding("file system", won, "atomic creates work" if won else "atomic creates do not work")
+        hint = "work in a folder that you may write, on a local file system"
+        return Finding("file system", False, f"{kind}, {error}", hint)
+    return Finding("file system", won, f"{kind}, atomic creates {'work' if won else 'do not work'}")
+
+
+def _kind_of(folder: Path) -> str:
+    """Return the name of a folder's file system, as the system's table of mounts has it."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return "of a kind that this system does not tell"
+    whole = str(folder.resolve())
+    found = {fields[1]: fields[2] for line in mounts if len(fields := line.split(" ")) > 2}
+    above = [point for point in found if whole == point or whole.startswith(point.rstrip("/") + "/")]
+    return found[max(above, key=len)] if above else "unknown"
+
+
+def _links(folder: Path) -> Finding:
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder, prefix=".xver-doctor-") as where:
+        source, copy = Path(where, "a"), Path(where, "b")
+        source.write_bytes(b"x" * 4096)
+        return Finding("link mode", True, "copies" + ("; reflinks would work here" if _reflinks(source, copy) else ""))
+    return Finding("link mode", True, "copies")
+
+
+def _reflinks(source: Path, copy: Path) -> bool:
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    with source.open("rb") as one, copy.open("wb") as other:
+        try:
+            fcntl.ioctl(other, _FICLONE, one.fileno())
+        except OSError:
+            return False
+    return True
+
+
+def _hashing() -> Finding:
+    block = bytes(CHUNK_MAX)
+    start = time.perf_counter()
+    for _ in range(_HASHED // CHUNK_MAX):
+        chunk_id(block)
+    took = time.perf_counter() - start
+    return Finding("hashing", True, f"{_HASHED / max(took, 1e-9) / 1e9:.1f} GB/s on one thread")
 
 
 def _space(folder: Path) -> Finding:
@@ -88,16 +132,3 @@ def _s3(environ: Mapping[str, str]) -> Finding:
         return Finding("s3", True, "not installed", "for buckets: pip install 'xver[s3]'")
     has_key = "AWS_ACCESS_KEY_ID" in environ or "AWS_PROFILE" in environ or Path("~/.aws").expanduser().exists()
     return Finding("s3", True, "s3fs is installed, credentials " + ("found" if has_key else "not found"))
-
-
-def _repository(folder: Path) -> list[Finding]:
-    if find_places(folder) is None:
-        return [Finding("repository", True, "none here", "xver init")]
-    try:
-        repo = open_repo(folder)
-        tracked = len(repo.lock.entries)
-        entries = repo.store.log.n
-        remotes = ", ".join(repo.settings.remotes) or "no remote"
-    except XverError as error:
-        return [Finding("repository", False, error.message, error.hint or "")]
-    return [Finding("repository", True, f"{repo.root}: {tracked} tracked paths, {entries} log entries, {remotes}")]

@@ -108,6 +108,15 @@ def _was_used(repo: Repo, remote: Remote) -> bool:
     return next(LocalStorage(cache_folder(repo, remote)).list("log/"), None) is not None
 
 
+def reach(repo: Repo, remote: Remote) -> float:
+    """Return the seconds that one question to a remote takes, writing nothing there; raises like `check`."""
+    pin_or_refuse(repo, remote)
+    storage = locate(remote.url, base=repo.root, endpoint_url=remote.endpoint_url)
+    with contextlib.suppress(NotFound):  # nothing was pushed yet
+        storage.get("xver.json")
+    return _round_trip(storage)
+
+
 _May = Callable[[Callable[[], object]], bool]
 
 

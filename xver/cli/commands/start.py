@@ -98,8 +98,9 @@ def clone(
 def doctor(out: Output, as_json: bool) -> int:
     """Check that everything xver needs is in order.
 
-    Looks at Python, the compiled parts, git, the file system, what a run can see on this system, and the repository.
-    Ends with 1 when something is missing.
+    Looks at Python, the compiled parts, git, the file system and its link mode, how fast this machine hashes, what a
+    run can see on this system, the repository with its indexes, hooks and drivers, and how long each remote takes to
+    answer. Writes nothing to a remote. Ends with 1 when something is missing.
 
     Examples:
       xver doctor
