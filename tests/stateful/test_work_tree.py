@@ -1,275 +1,207 @@
-"""A repository without git against a dictionary: any sequence of commands, and never a byte too few or too many.
+"""Any sequence of commands in a work tree, and every one of them cut off anywhere: nothing is lost, all is known.
 
-The model holds what the disk, `xver.lock` and every version ought to have. Each step is one library call on a
-repository opened anew, as a new process would; at the end of each run everything stored is checked.
+`work_tree.py` has the model and daily work; here are the commands that rename, merge and go back.
 """
 
 from __future__ import annotations
 
+import copy
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
+from tests.stateful.work_tree import BRANCHES, PATHS, TOPS, WorkTree, below, flat
 from tests.support.repos import SOMEBODY
-from tests.support.trees import picture, rewrite_unseen
-from xver.errors import DirtyWorktree, InvalidInput
-from xver.model.entries import Dataset
-from xver.model.paths import is_below
+from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, NotFound
+from xver.history.graph import merge_base
+from xver.model.ids import SnapshotId
+from xver.model.paths import is_below, overlaps
 from xver.model.refs import HEADS
-from xver.repo import Repo, init_repo, open_repo
-from xver.store.content import read_all
-from xver.store.listings import read_listing
+from xver.repo import Repo
 from xver.upkeep.fsck import check
 from xver.versioning import branches
 from xver.versioning.commits import commit
+from xver.versioning.merging import merge_snapshot
+from xver.versioning.moving import move
 from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout, restore
-from xver.versioning.state import status
 from xver.versioning.tracking import add
+from xver.versioning.undoing import undo
+from xver.versioning.unstaging import unstage
 
-Files = dict[str, bytes]
-
-# Few names, so that they meet: a file where another branch has a folder, a tracked file beside a dataset.
-TOPS = ("d", "e", "f")
-PATHS = ("d/a", "d/s", "d/s/x", "d/t/y", "e/a", "e/s/x", "f")
-CONTENTS = (b"", b"one", b"two", b"sixteen bytes...")
-BRANCHES = ("main", "other")
-
-paths = st.sampled_from(PATHS)
-contents = st.sampled_from(CONTENTS)
+CUT_OFF = ("replace", "rename", "unlink", "open", "link", "mkdir", "fsync")
 
 
-def below(files: Mapping[str, bytes], top: str) -> Files:
-    return {path: data for path, data in files.items() if is_below(path, top)}
+class CutOff(BaseException):
+    """The process ends here, as far as the command is concerned."""
 
 
-class WorkTree(RuleBasedStateMachine):
-    """`disk`, `lock` (files by tracked path) and the versions of each branch, beside the real thing."""
+@contextmanager
+def cut_off(after: int) -> Iterator[None]:
+    """Let the call to the disk that follows so many others not happen, and nothing after it."""
+    left = after
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = Path(tempfile.mkdtemp())
-        self.disk: Files = {}
-        self.lock: dict[str, Files] = {}
-        self.stored: set[bytes] = {b""}
-        self.heads: dict[str, dict[str, Files]] = {}
-        self.branch = "main"
-        self.known: Files = {}
+    def failing(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == -1:
+                raise CutOff
+            return real(*args, **options)
 
-    @initialize()
-    def begin(self) -> None:
-        init_repo(self.root)
+        return call
 
-    @property
-    def repo(self) -> Repo:
-        return open_repo(self.root)
+    patched: dict[str, Any] = {name: failing(getattr(os, name)) for name in CUT_OFF}
+    with mock.patch.multiple(os, **patched), suppress(CutOff):
+        yield
 
-    @property
-    def head(self) -> dict[str, Files]:
-        return self.heads.get(self.branch, {})
 
-    @rule(path=paths, data=contents)
-    def write(self, path: str, data: bytes) -> None:
-        target = self.root / path
-        if target.is_dir() or any((self.root / one).is_file() for one in folders_of(path)):
+class Everything(WorkTree):
+    """Daily work, and names, merges, steps back and cuts."""
+
+    @rule(source=st.sampled_from((*TOPS, *PATHS)), place=st.sampled_from((*TOPS, *PATHS)))
+    def move(self, source: str, place: str) -> None:
+        wanted = place
+        if ("/" in wanted or (self.root / wanted).is_dir()) and wanted.partition("/")[0] not in self.lock:
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        self.disk[path] = data
-
-    @precondition(lambda self: any(len(data) == 3 for data in self.disk.values()))
-    @rule(data=st.data())
-    def edit_unseen(self, data: st.DataObject) -> None:
-        path = data.draw(st.sampled_from(sorted(path for path, one in self.disk.items() if len(one) == 3)))
-        new = b"two" if self.disk[path] == b"one" else b"one"
-        if os.name == "nt":
-            return
-        rewrite_unseen(self.root / path, new)
-        self.disk[path] = new
-
-    @precondition(lambda self: self.disk)
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
-        path = data.draw(st.sampled_from(sorted(self.disk)))
-        (self.root / path).unlink()
-        folder = (self.root / path).parent
-        while folder != self.root and not any(folder.iterdir()):
-            folder.rmdir()
-            folder = folder.parent
-        del self.disk[path]
-
-    @rule(top=st.sampled_from(TOPS))
-    def add_whole(self, top: str) -> None:
-        self.add(top, top)
-
-    @rule(path=paths)
-    def add_part(self, path: str) -> None:
-        top = path.partition("/")[0]
-        if top in self.lock:
-            self.add(top, path)
-
-    def add(self, top: str, path: str) -> None:
-        here = below(self.disk, path)
-        was = below(self.lock.get(top, {}), path)
-        if (path == top and not here) or not (here or was):
-            with pytest.raises(InvalidInput):
-                add(self.repo, [path])
-            return
-        if path != top and top in self.lock.get(top, {}):
-            path = top  # it was a file: all of it is added
-            here = below(self.disk, top)
-        add(self.repo, [path])
-        rest = {name: one for name, one in self.lock.get(top, {}).items() if not is_below(name, path)}
-        rest = {name: one for name, one in rest.items() if not any(is_below(new, name) for new in here)}
-        self.lock[top] = rest | here
-        self.stored |= set(here.values())
-
-    @rule(top=st.sampled_from(TOPS), cached=st.booleans())
-    def remove(self, top: str, cached: bool) -> None:
-        if top not in self.lock:
-            return
-        here = {path: self.disk[path] for path in self.lock[top] if path in self.disk}
-        if not cached and any(data not in self.stored for data in here.values()):
-            with pytest.raises(DirtyWorktree):
-                remove(self.repo, [top])
-            return
-        remove(self.repo, [top], cached=cached)
-        if not cached:
-            for path in here:
-                del self.disk[path]
-        del self.lock[top]
-
-    @rule()
-    def commit(self) -> None:
-        if self.lock == self.head:
-            with pytest.raises(InvalidInput):
-                commit(self.repo, "again", author=SOMEBODY)
-            return
-        commit(self.repo, "a version", author=SOMEBODY)
-        self.heads[self.branch] = {top: dict(files) for top, files in self.lock.items()}
-
-    @precondition(lambda self: self.heads)
-    @rule(name=st.sampled_from(BRANCHES))
-    def switch(self, name: str) -> None:
-        if name not in self.heads:
-            if self.head:
-                branches.switch(self.repo, name, new=True)
-                self.heads[name], self.branch = self.head, name
-            return
-        if self.lock != self.head:
-            with pytest.raises(DirtyWorktree):
-                branches.switch(self.repo, name)
-            return
-        if self.bring(self.heads[name], lambda force: branches.switch(self.repo, name, force=force)):
-            self.branch = name
-
-    @rule()
-    def checkout(self) -> None:
-        self.bring(self.lock, lambda force: checkout(self.repo, force=force))
-
-    @precondition(lambda self: self.head)
-    @rule(data=st.data())
-    def restore(self, data: st.DataObject) -> None:
-        top = data.draw(st.sampled_from(sorted(self.head)))
-        wanted = {**self.lock, top: self.head[top]}
-        self.bring(wanted, lambda force: restore(self.repo, [top], rev="HEAD", force=force), only=top)
-
-    def bring(self, wanted: dict[str, Files], go: Callable[[bool], object], *, only: str = "") -> bool:
-        """Let `go` bring `wanted` to the disk; tell whether it did: it must not where unsaved work would go."""
-        before = dict(self.disk)
         try:
-            go(False)
-        except DirtyWorktree as error:
-            refused = set(error.paths)
-        else:
-            refused = set()
-        if refused:
-            unsaved = {path for path, data in before.items() if data not in self.stored}
-            assert refused <= unsaved, "only unsaved work is a reason to refuse"
-            assert picture(self.root) == before
-            return False
-        files = {path: data for top, one in wanted.items() if is_below(top, only) for path, data in one.items()}
-        found = picture(self.root)
-        assert files.items() <= found.items(), "the version is on the disk"
-        for path, data in before.items():
-            if path not in found:
-                assert data in self.stored, f"{path} went, and was in no version"
-            elif found[path] != data:
-                assert data in self.stored, f"{path} was overwritten, and was in no version"
-                assert found[path] == files[path]
-        assert set(found) - set(before) <= set(files), "nothing appears that belongs to no version"
-        self.disk = {path: data for path, data in found.items() if isinstance(data, bytes)}
-        self.lock = {top: dict(one) for top, one in wanted.items()}
-        return True
+            with self.noted():
+                ((_, place),) = move(self.repo, [source], wanted)
+        except (InvalidInput, NotFound):
+            return
+        assert place in (wanted, f"{wanted}/{source.rpartition('/')[2]}")
 
-    @invariant()
-    def the_disk_is_the_model_s(self) -> None:
-        assert {path: data for path, data in picture(self.root).items() if data != "/"} == self.disk
+        def renamed(path: str) -> str:
+            return place + path[len(source) :] if is_below(path, source) else path
 
-    @invariant()
-    def xver_lock_is_the_model_s(self) -> None:
-        if not (self.root / "xver.lock").exists():
+        self.disk = {renamed(path): data for path, data in self.disk.items()}
+        moved = below(flat(self.lock), source)
+        assert moved
+        self.lock = {
+            top: {path: data for path, data in files.items() if path not in moved}
+            for top, files in self.lock.items()
+            if top != source
+        }
+        host = next((top for top in self.lock if is_below(place, top)), place)
+        self.lock[host] = self.lock.get(host, {}) | {renamed(path): data for path, data in moved.items()}
+
+    @rule(path=st.sampled_from((*TOPS, *PATHS)))
+    def unstage(self, path: str) -> None:
+        top = path.partition("/")[0]
+        was, now = self.head.get(top), self.lock.get(top)
+        wanted = was
+        if path != top:
+            part = below(was, path) if was is not None and top not in was else {}
+            rows = now if now is not None and top not in now else {}
+            wanted = {name: one for name, one in rows.items() if not any(overlaps(name, new) for new in part)}
+            wanted = {name: one for name, one in wanted.items() if not is_below(name, path)} | part
+            if was is None and now is None:
+                wanted = None
+            elif not part and wanted == rows:
+                with pytest.raises(NotFound):
+                    unstage(self.repo, [path])
+                return
+        if was is None and now is None:
+            with pytest.raises(NotFound):
+                unstage(self.repo, [path])
+            return
+        with self.noted():
+            unstage(self.repo, [path])
+        self.lock.pop(top, None)
+        if wanted is not None:
+            self.lock[top] = dict(wanted)
+
+    @precondition(lambda self: len(self.heads) > 1)
+    @rule()
+    def merge(self) -> None:
+        other = next(name for name in BRANCHES if name != self.branch)
+        if other not in self.heads or self.lock != self.head:
             return
         repo = self.repo
-        found: dict[str, Files] = {}
-        for top, entry in repo.lock.entries.items():
-            if isinstance(entry, Dataset):
-                rows = {f"{top}/{row.path}": row.entry for row in read_listing(repo.store, entry.id)}
-            else:
-                rows = {str(top): entry}
-            found[top] = {path: read_all(repo.store, one.id, one.size) for path, one in rows.items()}  # type: ignore[union-attr, arg-type]
-        assert found == self.lock
-
-    @invariant()
-    def status_tells_the_difference(self) -> None:
-        if not (self.root / "xver.lock").exists():
-            return
-        found = status(self.repo)
-        assert {one.path for one in found.staged} == {
-            top for top in {*self.lock, *self.head} if self.lock.get(top) != self.head.get(top)
-        }
-        changed = {f"{top}/{one.path}".rstrip("/") for top, many in found.changed.items() for one in many.differences}
-        expected = set()
-        for top, files in self.lock.items():
-            here = below(self.disk, top)
-            if not os.path.lexists(self.root / top):
-                assert top in found.absent
-                continue
-            expected |= {path for path in {*files, *here} if files.get(path) != here.get(path)}
-        assert changed == expected
-
-    def teardown(self) -> None:
+        ours, theirs = self.heads.get(self.branch), self.heads[other]
+        base = (
+            None
+            if ours is None
+            else merge_base(repo.store, *(SnapshotId(bytes.fromhex(one)) for one in (ours, theirs)))
+        )
+        sides = [{} if base is None else self.versions[base.hex()], self.head, self.versions[theirs]]
+        before = dict(self.disk)
         try:
-            if (self.root / "xver.lock").exists():
-                assert check(self.repo).problems == ()
-                heads = branches.names(self.repo, HEADS)
-                assert set(heads) == {name for name, one in self.heads.items() if one or name in heads}
-        finally:
-            shutil.rmtree(self.root)
+            with self.noted():
+                done = merge_snapshot(repo, other)
+        except (DirtyWorktree, InvalidInput, MergeConflict):
+            return
+        self.arrive(branches.names(self.repo, HEADS)[self.branch].hex())
+        self.lock = copy.deepcopy(self.head)
+        if done.kind == "forward":
+            assert self.lock == sides[2]
+        for path in {path for side in sides for path in flat(side)}:
+            was, mine, other_s = (flat(side).get(path) for side in sides)
+            assert flat(self.lock).get(path) == (other_s if mine == was else mine), path
+            assert mine == other_s or was in (mine, other_s), f"{path}: both sides changed it"
+        self.see(before, flat(self.lock))
 
+    @precondition(lambda self: self.undoable)
+    @rule()
+    def undo(self) -> None:
+        before = dict(self.disk)
+        try:
+            undo(self.repo)
+        except (Conflict, InvalidInput):
+            return
+        self.lock, self.heads, self.branch = self.undoable.pop()
+        # What was renamed goes back as it is, also what is in no version.
+        for data in before.values():
+            assert data in self.stored or data in self.picture().values(), f"{data!r} is in no file any more"
+        self.disk = self.picture()
 
-def folders_of(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+    @rule(
+        name=st.sampled_from(("add", "remove", "move", "restore", "unstage", "commit", "switch", "checkout", "undo")),
+        path=st.sampled_from((*TOPS, *PATHS)),
+        place=st.sampled_from(TOPS),
+        after=st.integers(0, 60),
+    )
+    def crash(self, name: str, path: str, place: str, after: int) -> None:
+        acts: dict[str, Callable[[Repo], object]] = {
+            "add": lambda repo: add(repo, [path]),
+            "remove": lambda repo: remove(repo, [path]),
+            "move": lambda repo: move(repo, [path], place),
+            "restore": lambda repo: restore(repo, [path], rev="HEAD"),
+            "unstage": lambda repo: unstage(repo, [path]),
+            "commit": lambda repo: commit(repo, "cut off", author=SOMEBODY),
+            "switch": lambda repo: branches.switch(repo, BRANCHES[self.branch == BRANCHES[0]]),
+            "checkout": checkout,
+            "undo": undo,
+        }
+        if name == "move" and ("/" in path or (self.root / place).is_dir()):
+            return
+        if name == "add" and path.partition("/")[0] not in (path, *self.lock):
+            return
+        before = copy.deepcopy((self.disk, self.lock, self.heads))
+        known = self.stored | set(self.disk.values()) if name == "add" else self.stored
+        with suppress(Conflict, InvalidInput, NotFound), cut_off(after):
+            acts[name](self.repo)
+        self.adopt()
+        found = self.picture()
+        for one, data in before[0].items():
+            if found.get(one) != data:
+                assert data in self.stored or data in found.values(), f"{one} is lost"
+        for data in flat(self.lock).values():
+            assert data in known
+        self.stored |= set(flat(self.lock).values())
+        assert not check(self.repo).problems
 
 
 def run(examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        WorkTree,
+        Everything,
         settings=settings(
             max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck), deadline=None
         ),
