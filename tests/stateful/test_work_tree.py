@@ -138,6 +138,8 @@ class Everything(WorkTree):
                 done = merge_snapshot(repo, other)
         except (DirtyWorktree, InvalidInput, MergeConflict):
             return
+        if done.kind == "up to date":
+            return
         self.arrive(branches.names(self.repo, HEADS)[self.branch].hex())
         self.lock = copy.deepcopy(self.head)
         if done.kind == "forward":

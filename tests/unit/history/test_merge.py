@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.history.history import file_of, put_files
-from xver.history.merge import Merge, merge_entries
+from xver.format.listings import Row
+from xver.history.merge import Merge, Side, merge_entries
 from xver.model.entries import Dataset, Entry
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, overlaps
 from xver.storage.memory import MemoryStorage
-from xver.store.listings import read_listing
+from xver.store.listings import put_listing, read_listing
 from xver.store.store import Store, create_store
 
 NAMES = st.sampled_from(["a", "b", "c", "f", "f/x", "f/y", "g"])
@@ -27,12 +29,20 @@ def is_prefix_free(files: dict[str, bytes]) -> bool:
 FILES = st.dictionaries(NAMES, DATA, max_size=6).filter(is_prefix_free)
 
 
-def merged(store: Store, base: Mapping[str, Entry], ours: Mapping[str, Entry], theirs: Mapping[str, Entry]) -> Merge:
+def merged(
+    store: Store,
+    base: Mapping[str, Entry],
+    ours: Mapping[str, Entry],
+    theirs: Mapping[str, Entry],
+    *,
+    prefer: Side | None = None,
+) -> Merge:
     def tracked(entries: Mapping[str, Entry]) -> dict[TrackedPath, Entry]:
         return {TrackedPath(path): entry for path, entry in entries.items()}
 
     with store.packer() as packer:
-        result = merge_entries(store, packer, base=tracked(base), ours=tracked(ours), theirs=tracked(theirs))
+        sides = {"base": tracked(base), "ours": tracked(ours), "theirs": tracked(theirs)}
+        result = merge_entries(store, packer, **sides, prefer=prefer)
         index = packer.finish()
     store.move("merge", {}, index)
     return result
@@ -89,6 +99,62 @@ def test_a_merge_of_tracked_files_is_the_merge_of_dictionaries(
     expected, conflicts = model(base, ours, theirs)
     assert set(result.conflicts) == conflicts
     assert result.entries == {path: file_of(data) for path, data in expected.items()}
+
+
+@given(base=FILES, ours=FILES, theirs=FILES, prefer=st.sampled_from(Side), in_dataset=st.booleans())
+@settings(max_examples=120)
+def test_a_side_that_is_preferred_leaves_no_conflict(
+    base: dict[str, bytes], ours: dict[str, bytes], theirs: dict[str, bytes], prefer: Side, in_dataset: bool
+) -> None:
+    preferred = ours if prefer is Side.OURS else theirs
+    expected: dict[str, bytes] = {}
+    for path in {*base, *ours, *theirs}:
+        was, mine, other = base.get(path), ours.get(path), theirs.get(path)
+        chosen = other if mine == was else mine if other in (was, mine) else preferred.get(path)
+        if chosen is not None:
+            expected[path] = chosen
+    expected = {
+        path: data
+        for path, data in expected.items()
+        if path in preferred or not any(overlaps(path, one) for one in expected if one != path)
+    }
+    store = create_store(MemoryStorage(), client="test")
+    if in_dataset:
+        sides = [{"d": put_files(store, files)} for files in (base, ours, theirs)]
+        result = merged(store, *sides, prefer=prefer)
+        assert result.entries == {"d": put_files(store, expected)}
+    else:
+        result = merged(
+            store,
+            *({path: file_of(data) for path, data in files.items()} for files in (base, ours, theirs)),
+            prefer=prefer,
+        )
+        assert result.entries == {path: file_of(data) for path, data in expected.items()}
+    assert result.conflicts == ()
+
+
+@pytest.mark.parametrize("in_dataset", [True, False])
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "expected"),
+    [("1", "2", "1x", "2x"), ("1", "1x", "2", "2x"), ("1x", "2x", "1", "2"), ("1", "2x", "2", "2x"),
+     ("1x", "2", "1x", "2"), ("1", "2x", "3", None), ("1", "2", "3x", None), ("", "1", "1x", None)],
+)  # fmt: skip
+def test_content_and_the_executable_bit_are_two_things(
+    store: Store, base: str, ours: str, theirs: str, expected: str | None, in_dataset: bool
+) -> None:
+    def entries(word: str) -> dict[str, Entry]:
+        file = replace(file_of(word[:1].encode()), executable=word.endswith("x"))
+        if not in_dataset:
+            return {"f": file} if word else {}
+        with store.packer() as packer:
+            dataset = put_listing(packer, [Row(TrackedPath("f"), file)] if word else [])
+            store.move("listing", {}, packer.finish())
+        return {"d": dataset}
+
+    result = merged(store, *(entries(word) for word in (base, ours, theirs)))
+    assert bool(result.conflicts) == (expected is None)
+    if expected is not None:
+        assert result.entries == entries(expected)
 
 
 @given(base=FILES, ours=FILES, theirs=FILES)
