@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.repos import read_tree
 from tests.support.trees import picture
 
 from .workplace import Workplace
@@ -49,8 +50,11 @@ def test_a_real_conflict_is_listed_and_nothing_is_lost(in_git: Workplace) -> Non
     branched(in_git, {"d__a": "ours"}, {"d__a": "theirs", "d__b": "theirs"})
     in_git.git("merge", "-q", "--no-edit", "side", check=False)
     lock = in_git.read("xver.lock")
-    hint = "hint: xver merge --ours, or --theirs, takes one side's"
+    hint = "hint: xver merge --ours, or --theirs, takes one side's; compare them in .git/xver/conflicts"
     assert in_git.fails(8, "merge") == ["error: both sides changed d/a", "  d/a", hint]
+    assert read_tree(in_git.root / ".git/xver/conflicts") == {
+        "d/a.base": b"base", "d/a.ours": b"ours", "d/a.theirs": b"theirs",
+    }  # fmt: skip
     assert picture(in_git.root) == {"d/a": b"ours", "d/b": b"base", "e/a": b"base"}
     assert in_git.read("xver.lock") == lock
     in_git.git("merge", "--abort")
@@ -67,6 +71,51 @@ def test_a_real_conflict_is_settled_by_taking_one_side_s(in_git: Workplace, side
     assert picture(in_git.root) == {"d/a": side.encode(), "d/b": b"theirs", "e/a": b"ours"}
     in_git.ok("commit", "-m", "merged")
     assert in_git.ok("status") == "Nothing has changed\n"
+
+
+def test_a_merge_that_is_going_on_is_given_up(in_git: Workplace) -> None:
+    assert in_git.fails(2, "merge", "--abort")[0] == "error: no merge is going on"
+    branched(in_git, {"d__a": "ours", "e__a": "ours"}, {"d__a": "theirs", "d__b": "theirs"})
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    in_git.ok("merge", "--theirs")
+    assert picture(in_git.root) == {"d/a": b"theirs", "d/b": b"theirs", "e/a": b"ours"}
+    assert in_git.ok("merge", "--abort") == "Everything is as it was before the merge\n"
+    assert picture(in_git.root) == {"d/a": b"ours", "d/b": b"base", "e/a": b"ours"}
+    assert in_git.ok("status") == "Nothing has changed\n"
+
+
+def test_conflicts_outside_git_are_laid_out_and_change_nothing(alone: Workplace) -> None:
+    alone.save("base", d__t_csv="base", d__x="1", e="1")
+    alone.ok("switch", "-c", "side")
+    (alone.root / "d" / "x").unlink()
+    alone.save("theirs", d__t_csv="theirs", d__new="n")
+    alone.ok("switch", "main")
+    alone.save("ours", d__t_csv="ours", d__x="2")
+    lines = alone.fails(8, "merge", "side")
+    assert lines[1:3] == ["  d/t_csv", "  d/x"]
+    assert lines[3].endswith("; compare them in .xver/conflicts")
+    assert read_tree(alone.root / ".xver/conflicts") == {
+        "d/t_csv.base": b"base", "d/t_csv.ours": b"ours", "d/t_csv.theirs": b"theirs",
+        "d/x.base": b"1", "d/x.ours": b"2",
+    }  # fmt: skip
+    assert alone.ok("status") == "Nothing has changed\n"
+    assert alone.fails(2, "merge", "--abort")[1] == "hint: xver undo takes a merge back"
+    alone.ok("merge", "side", "--theirs")
+    assert picture(alone.root) == {"d/t_csv": b"theirs", "d/new": b"n", "e": b"1"}
+    assert not (alone.root / ".xver/conflicts").exists()
+    alone.ok("undo")
+    assert picture(alone.root) == {"d/t_csv": b"ours", "d/x": b"2", "e": b"1"}
+
+
+def test_a_file_against_a_folder_is_settled_by_taking_one_side_s(alone: Workplace) -> None:
+    alone.save("base", d__a="base")
+    alone.ok("switch", "-c", "side")
+    alone.save("theirs", d__s__x="theirs")
+    alone.ok("switch", "main")
+    alone.save("ours", d__s="ours")
+    assert alone.fails(8, "merge", "side")[0] == "error: both sides changed d/s/x"
+    alone.ok("merge", "side", "--theirs")
+    assert picture(alone.root) == {"d/a": b"base", "d/s/x": b"theirs"}
 
 
 def test_commit_never_takes_conflict_markers_for_a_solution(in_git: Workplace) -> None:

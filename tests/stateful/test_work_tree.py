@@ -36,6 +36,7 @@ from xver.versioning.tracking import add
 from xver.versioning.undoing import undo
 from xver.versioning.unstaging import unstage
 
+CUT = ("add", "remove", "move", "restore", "unstage", "commit", "switch", "checkout", "undo", "merge")
 CUT_OFF = ("replace", "rename", "unlink", "open", "link", "mkdir", "fsync")
 
 
@@ -165,7 +166,9 @@ class Everything(WorkTree):
         self.disk = self.picture()
 
     @rule(
-        name=st.sampled_from(("add", "remove", "move", "restore", "unstage", "commit", "switch", "checkout", "undo")),
+        name=st.sampled_from(
+            ("add", "remove", "move", "restore", "unstage", "commit", "switch", "checkout", "undo", "merge")
+        ),
         path=st.sampled_from((*TOPS, *PATHS)),
         place=st.sampled_from(TOPS),
         after=st.integers(0, 60),
@@ -181,6 +184,7 @@ class Everything(WorkTree):
             "switch": lambda repo: branches.switch(repo, BRANCHES[self.branch == BRANCHES[0]]),
             "checkout": checkout,
             "undo": undo,
+            "merge": lambda repo: merge_snapshot(repo, BRANCHES[self.branch == BRANCHES[0]]),
         }
         if name == "move" and ("/" in path or (self.root / place).is_dir()):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from xver.errors import InvalidInput, MergeConflict
@@ -23,9 +24,10 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.log import Change
 from xver.versioning.commits import Committed, commit_merge
+from xver.versioning.conflicts import clear, lay_out
 from xver.versioning.merging_files import FileMerge
 from xver.versioning.operations import noted
-from xver.versioning.restoring import switch_to
+from xver.versioning.restoring import Restored, checkout, switch_to
 from xver.versioning.state import require_committed
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import (
@@ -138,6 +140,21 @@ def merge_locks(repo: Repo, base: bytes, ours: bytes, theirs: bytes) -> bytes:
     return encode_lock(Lock(repo.store.repository, merged))
 
 
+def abort(repo: Repo, git: GitCommand, *, meter: Meter = SILENT) -> Restored:
+    """Give up a merge of git's that is going on: its files and `xver.lock` as before it, and the disk with them.
+
+    Raises:
+        InvalidInput: none is going on.
+        CommandFailed: git cannot.
+        DirtyWorktree: the merge is given up; changes on the disk that are not in the store stay as they are.
+    """
+    if not git.ok("rev-parse", "--quiet", "--verify", "MERGE_HEAD"):
+        raise InvalidInput("no merge is going on", hint="xver undo takes back what xver did last")
+    git.change("merge", "--abort")
+    clear(repo)
+    return checkout(repo, meter=meter)
+
+
 def _settle_lock(repo: Repo, git: GitCommand, prefer: Side | None, meter: Meter) -> None:
     texts = [git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3)]
     base, ours, theirs = (decode_lock(text).entries if text else {} for text in texts)
@@ -156,14 +173,21 @@ def three_way(repo: Repo, base: Entries, ours: Entries, theirs: Entries, prefer:
     """Return what two sides made of a common version, kept by the store.
 
     Raises:
-        MergeConflict: both changed the same files, and neither is preferred.
+        MergeConflict: both changed the same files, and neither is preferred; they are laid out beside each other.
     """
     with repo.store.packer() as packer:
         join = FileMerge(repo, packer)
         merged = merge_entries(repo.store, packer, base=base, ours=ours, theirs=theirs, join=join, prefer=prefer)
         if merged.conflicts:
-            raise MergeConflict(merged.conflicts, hint=hint)
+            folder = lay_out(repo, merged.conflicts, {"base": base, "ours": ours, "theirs": theirs})
+            where = "" if folder is None else f"; compare them in {_shown(repo, folder)}"
+            raise MergeConflict(merged.conflicts, hint=hint + where)
         root = put_local_root(packer, merged.entries)
         index = packer.finish()
     repo.store.move("merge", {repo.lock_ref: Target(TargetKind.LISTING, root)}, index)
+    clear(repo)
     return merged.entries
+
+
+def _shown(repo: Repo, folder: Path) -> str:
+    return folder.relative_to(repo.root).as_posix() if folder.is_relative_to(repo.root) else str(folder)

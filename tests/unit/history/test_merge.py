@@ -41,8 +41,8 @@ def merged(
         return {TrackedPath(path): entry for path, entry in entries.items()}
 
     with store.packer() as packer:
-        sides = {"base": tracked(base), "ours": tracked(ours), "theirs": tracked(theirs)}
-        result = merge_entries(store, packer, **sides, prefer=prefer)
+        was, mine, other = tracked(base), tracked(ours), tracked(theirs)
+        result = merge_entries(store, packer, base=was, ours=mine, theirs=other, prefer=prefer)
         index = packer.finish()
     store.move("merge", {}, index)
     return result
