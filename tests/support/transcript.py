@@ -1,6 +1,6 @@
-"""The README's walk-through: typed for real, so that what it shows is what happens.
+"""Walk-throughs of pages, the README's first: typed for real, so that what they show is what happens.
 
-`python -m tests.support.transcript` types it against a server of its own and writes what came out into README.md.
+`python -m tests.support.transcript` types them against a server of its own and writes what came out into the pages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from tests.support import servers
 
 README: Final = Path(__file__).parents[2] / "README.md"
 BUCKET: Final = "team-bucket"
-_MARK: Final = "<!-- typed for real by tests/e2e/test_readme.py -->\n```console\n"
+PAGES: Final = {
+    README: "tests/e2e/test_readme.py",
+    README.parent / "docs/beside-git.md": "tests/e2e/test_beside_git.py",
+}
+"""The pages with a block that is typed, and the test that does it."""
+_MARK: Final = "<!-- typed for real by {} -->\n```console\n"
 _END: Final = "```\n"
 _SEPARATOR: Final = "\x1e"
 _PROGRESS: Final = re.compile(r"^[A-Z][a-z ]+  (?:\d+%  )?\d.*/s(?:  .* left)?\n", re.MULTILINE)
@@ -28,7 +33,7 @@ _PROGRESS: Final = re.compile(r"^[A-Z][a-z ]+  (?:\d+%  )?\d.*/s(?:  .* left)?\n
 # What differs from run to run and from machine to machine: ids, names of runs, numbers and their units.
 _VARIABLE: Final = (
     (re.compile(r"\b[a-z]+-[a-z]+-\d\d\b"), "NAME"),
-    (re.compile(r"\bb3:[0-9a-f]+"), "ID"),
+    (re.compile(r"\bb3:[0-9a-f]+|\b[0-9a-f]{40}\b"), "ID"),
     (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{7}\b"), "ID"),
     (re.compile(r"\b\d[\d,.]*(?: (?:B|kB|MB|GB|ms|s|min))?\b"), "N"),
     (re.compile(r"\bN(?: min N)?\b"), "N"),
@@ -36,9 +41,10 @@ _VARIABLE: Final = (
 )
 
 
-def walk_through(text: str) -> str:
-    """Return the block of the README that is typed."""
-    begin = text.index(_MARK) + len(_MARK)
+def walk_through(text: str, page: Path = README) -> str:
+    """Return the block of a page that is typed."""
+    mark = _MARK.format(PAGES[page])
+    begin = text.index(mark) + len(mark)
     return text[begin : text.index(_END, begin)]
 
 
@@ -55,7 +61,7 @@ def commands(block: str) -> list[str]:
     return found
 
 
-def type_in(block: str, folder: Path, environment: Mapping[str, str]) -> str:
+def type_in(block: str, folder: Path, environment: Mapping[str, str], *, seconds: float = 150) -> str:
     """Type a block's commands into one shell, in `folder`, the user's home; return the block with what came out.
 
     Raises `AssertionError` where a command fails.
@@ -72,7 +78,7 @@ def type_in(block: str, folder: Path, environment: Mapping[str, str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=150,
+        timeout=seconds,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -122,15 +128,16 @@ def make_bucket(server: servers.Server) -> None:
 
 
 def main() -> None:
-    """Write what the commands print today into the README."""
-    text = README.read_text(encoding="utf-8")
-    block = walk_through(text)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with servers.seaweedfs(folder / "server") as server:
-            make_bucket(server)
-            fresh = type_in(block, folder / "home", environment(server, folder / "home"))
-    README.write_text(text.replace(block, fresh), encoding="utf-8", newline="\n")
+    """Write what the commands print today into the pages."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        block = walk_through(text, page)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with servers.seaweedfs(folder / "server") as server:
+                make_bucket(server)
+                fresh = type_in(block, folder / "home", environment(server, folder / "home"))
+        page.write_text(text.replace(block, fresh), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.trees import posix
 from xver.errors import InvalidInput
-from xver.git.ignore_block import END, START, read_block, update_block, write_block
+from xver.git.ignore_block import END, START, merge_blocks, read_block, update_block, write_block
 
 from .repository import Repository
 
@@ -204,3 +204,13 @@ def test_a_failure_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         write_block(tmp_path, [], ["x"])
     assert (tmp_path / ".gitignore").read_text() == "mine\n"
     assert os.listdir(tmp_path) == [".gitignore"]
+
+
+def test_blocks_are_merged_as_sets_of_paths_and_the_rest_is_left() -> None:
+    base = update_block("*.pyc\n", ["a/", "b/"])
+    ours = update_block("*.pyc\n*.log\n", ["a/", "c"])
+    theirs = update_block("*.pyc\n", ["a/", "b/", "d/"])
+    merged = merge_blocks(base, ours, theirs)
+    assert [read_block(text) for text in merged] == [["a/", "c", "d/"]] * 3
+    assert [text.partition(START)[0] for text in merged] == ["*.pyc\n", "*.pyc\n*.log\n", "*.pyc\n"]
+    assert merge_blocks("", "x\n", "") == ("", "x\n", "")

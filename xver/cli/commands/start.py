@@ -16,7 +16,7 @@ from xver.errors import AlreadyExists, NotFound, RepositoryNotFound, StorageErro
 from xver.repo import init_repo
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, exits=(AlreadyExists,))
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 @pass_output
 def init(out: Output, folder: Path) -> None:
