@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -91,10 +91,10 @@ def _links(folder: Path) -> Finding:
 
 
 def _reflinks(source: Path, copy: Path) -> bool:
-    if sys.platform != "linux":
+    if platform.system() != "Linux":
         return False
-    import fcntl
-
+    # Loaded by name: type checkers know nothing of it on other systems.
+    fcntl = importlib.import_module("fcntl")
     with source.open("rb") as one, copy.open("wb") as other:
         try:
             fcntl.ioctl(other, _FICLONE, one.fileno())
