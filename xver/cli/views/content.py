@@ -93,15 +93,15 @@ def schema_lines(changes: TableChanges) -> Iterator[tuple[str, str, str]]:
                 yield "~", one.name, f"{before} -> {after}"
 
 
-def column_cells(column: Column) -> list[str]:
-    """Return how a column's summary changed: nulls, least, greatest, mean, different values, changed cells."""
+def column_cells(column: Column) -> list[tuple[str, ...]]:
+    """Return a column's summary: nulls, least, greatest, mean, different values, changed cells; before and after."""
     return [
         _both(column, lambda one: count(one.nulls)),
         _both(column, lambda one: value_word(one.minimum)),
         _both(column, lambda one: value_word(one.maximum)),
         _both(column, lambda one: value_word(one.mean)),
         _both(column, lambda one: ("" if one.is_exact else "~") + count(one.distinct)),
-        "" if column.cells is None else count(column.cells),
+        ("" if column.cells is None else count(column.cells),),
     ]
 
 
@@ -202,7 +202,7 @@ def _print_table(out: Output, changes: TableChanges) -> None:
     columns = changed_columns(changes)
     if columns:
         out.line("  ", Styled("Columns", "strong"))
-        table = [("   ", one.name, *column_cells(one)) for one in columns[:_COLUMNS]]
+        table = [("   ", one.name, *map(" -> ".join, column_cells(one))) for one in columns[:_COLUMNS]]
         out.table(table, ("", "", *COLUMN_HEADERS))
         _tell_more(out, len(columns) - _COLUMNS, "column")
 
@@ -240,6 +240,6 @@ def _row_words(row: Row) -> str:
     return shorten(f"row {count(row.number)}  {' '.join(cells)}", _ROW)
 
 
-def _both(column: Column, word: Callable[[Summary], str]) -> str:
+def _both(column: Column, word: Callable[[Summary], str]) -> tuple[str, ...]:
     sides = [word(one) for one in (column.before, column.after) if one is not None]
-    return sides[0] if len(set(sides)) == 1 else " -> ".join(sides)
+    return tuple(dict.fromkeys(sides))

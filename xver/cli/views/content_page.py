@@ -105,7 +105,7 @@ def _table_section(changes: TableChanges) -> list[str]:
         if some:
             parts += [_heading(f"{title} rows", len(some), total), _rows(some)]
     columns = [
-        f"<tr><td>{_text(one.name)}</td>" + "".join(f"<td>{_arrow(cell)}</td>" for cell in column_cells(one)) + "</tr>"
+        f"<tr><td>{_text(one.name)}</td>" + "".join(f"<td>{_both(cell)}</td>" for cell in column_cells(one)) + "</tr>"
         for one in changed_columns(changes)[:_COLUMNS]
     ]
     if columns:
@@ -188,8 +188,13 @@ def _sign(sign: str) -> str:
 
 
 def _arrow(words: str) -> str:
-    before, arrow, after = words.partition(" -> ")
-    return f"<del>{_text(before)}</del> <ins>{_text(after)}</ins>" if arrow else _text(words)
+    return _both(tuple(words.split(" -> ", 1)))
+
+
+def _both(words: tuple[str, ...]) -> str:
+    if len(words) == 1:
+        return _text(words[0])
+    return f"<del>{_text(words[0])}</del> <ins>{_text(words[1])}</ins>"
 
 
 def _text(text: str) -> str:
