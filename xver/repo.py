@@ -214,6 +214,35 @@ class Repo:
             self._holds = 0
             lock.release()
 
+    @contextlib.contextmanager
+    def promising(self, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+        """Hold what remotes keep for the store: of all its work trees one command at a time changes or relies on it.
+
+        Promises that others wrote while we waited are read anew.
+
+        Raises:
+            Locked: another process holds it for longer than `timeout` seconds.
+        """
+        import filelock
+
+        lock = filelock.FileLock(self.places.shared / "promises-lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            self.on_wait("xver evict")
+            try:
+                lock.acquire(timeout=timeout, poll_interval=0.02)
+            except filelock.Timeout as error:
+                raise Locked(
+                    f"another command has been giving up content of this store for more than {timeout:g} s",
+                    hint="wait for it, then try again",
+                ) from error
+        try:
+            self.store.promises.forget()
+            yield
+        finally:
+            lock.release()
+
     def keep_stats(self) -> None:
         """Write the stat index where that disturbs nobody: it is a cache, and reading must not wait or fail for it."""
         if not self.stat_index.is_changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def test_by_age_what_is_named_is_spared(in_git: Workplace) -> None:
 
 
 def test_what_git_let_go_of(in_git: Workplace) -> None:
-    filled(in_git, remote=True)
+    ids = filled(in_git, remote=True)
     assert in_git.ok("forget", "--not-in-git") == "No version to forget: 4 versions kept\n"
     in_git.git("reset", "-q", "--hard", "HEAD~1")
     in_git.ok("checkout")
@@ -107,6 +108,14 @@ def test_what_git_let_go_of(in_git: Workplace) -> None:
     assert in_git.ok("forget", "--not-in-git", "-n") == "No version to forget: 4 versions kept\n"
     in_git.git("reflog", "expire", "--expire=now", "--all")
     assert in_git.json("forget", "--not-in-git", "-n")["forgotten"][0]["title"] == "version 4"
+    # A ref that only another work tree sees counts as well, also where that work tree is away.
+    linked = str(in_git.root.parent / "linked")
+    in_git.git("worktree", "add", "-q", "--detach", linked, ids[3])
+    in_git.git("-C", linked, "update-ref", "refs/worktree/mine", "HEAD")
+    in_git.git("-C", linked, "checkout", "-q", "--detach", "HEAD~1")
+    in_git.git("reflog", "expire", "--expire=now", "--all")
+    shutil.rmtree(linked)
+    assert in_git.ok("forget", "--not-in-git", "-n") == "No version to forget: 4 versions kept\n"
     # At the remote its own branch leads there, which others may be on.
     assert "No version" in in_git.ok("forget", "--not-in-git", "--remote", "origin", "-n")
 

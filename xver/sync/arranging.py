@@ -62,6 +62,15 @@ def rename(repo: Repo, old: str, new: str) -> None:
     parse_ref(new)
     known = pinned(repo, old)
     rename_remote(repo.settings_path, old, new)
+    with repo.promising():
+        _rename_refs(repo, old, new)
+    unpin(repo, old)
+    if known is not None:
+        pin(repo, Remote(new, known.url, known.endpoint_url))
+    _settings_changed(repo)
+
+
+def _rename_refs(repo: Repo, old: str, new: str) -> None:
     # Promises under both names, then under the new one: known to be elsewhere at every moment.
     kept = repo.store.promises.of(old)
     if kept:
@@ -73,10 +82,6 @@ def rename(repo: Repo, old: str, new: str) -> None:
             changes[f"{kind}{old}/{name}"] = None
     repo.store.move(f"rename remote {old} to {new}", changes)
     repo.store.promises.replace(old, ())
-    unpin(repo, old)
-    if known is not None:
-        pin(repo, Remote(new, known.url, known.endpoint_url))
-    _settings_changed(repo)
 
 
 def remove(repo: Repo, name: str) -> None:
@@ -86,6 +91,15 @@ def remove(repo: Repo, name: str) -> None:
         NotFound: there is no such remote.
         Conflict: it keeps content for us that is not here, and no other remote does.
     """
+    with repo.promising():
+        remote = _remove(repo, name)
+    unpin(repo, name)
+    if remote is not None:
+        _forget_memory(repo, remote)
+    _settings_changed(repo)
+
+
+def _remove(repo: Repo, name: str) -> Remote | None:
     remote = repo.settings.remotes.get(name)
     if remote is not None and (alone := _kept_there_alone(repo, name)):
         raise Conflict(
@@ -100,10 +114,7 @@ def remove(repo: Repo, name: str) -> None:
         changes |= {f"{FORGOTTEN}{name}/{one}": None, FORGOTTEN + one: target}
     repo.store.move(f"remove remote {name}", changes)
     repo.store.promises.replace(name, ())
-    unpin(repo, name)
-    if remote is not None:
-        _forget_memory(repo, remote)
-    _settings_changed(repo)
+    return remote
 
 
 def trust(repo: Repo, name: str) -> tuple[Remote | None, Remote]:

@@ -71,7 +71,8 @@ class Keeper:
                 raise ContentNotFound(edge.id, hint=f"{edge.where} is neither here nor at {self._remote.name}")
         copied = copy_objects(here, there, lacking, Transfer("add"))
         there.move("add", self._refs, copied.index)
-        here.promises.replace(self._remote.name, {*here.promises.of(self._remote.name), *promised})
+        with self._repo.promising():
+            here.promises.replace(self._remote.name, {*here.promises.of(self._remote.name), *promised})
 
 
 def release(repo: Repo, there: Store, head: SnapshotId) -> None:

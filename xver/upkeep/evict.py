@@ -100,11 +100,19 @@ def evict(
 
     Raises:
         Collected: the remote was cleaned up, or forgot something, since the plan was made; nothing was changed.
+        Locked: another work tree of this clone gives up content, and takes long.
         StorageError: the remote cannot be written to.
     """
+    with repo.promising():
+        return _evict(repo, there, remote, eviction, pins=pins, meter=meter)
+
+
+def _evict(repo: Repo, there: Store, remote: str, eviction: Eviction, *, pins: bool, meter: Meter) -> int:
     here = repo.store
+    here.refresh()
     before = {id for id in here.promises.of(remote) if id not in here}
     if pins:
+        there.refresh()  # another work tree of this clone may have moved its refs since the plan
         _pin(repo, there, eviction.pins, keeps_old=bool(before))
     there.refresh()
     if _state(there) != eviction.state:

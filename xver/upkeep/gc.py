@@ -121,12 +121,23 @@ def collect(
 
 
 def marks_here(repo: Repo) -> Callable[[Kept], None]:
-    """Return what marks the objects to be kept in the local store; what a remote is said to hold may be missing."""
-    promised = bool(repo.settings.remotes)
+    """Return what marks the objects to be kept in the local store.
+
+    What our refs lead to was here once: only what a remote promised may be missing. What some `xver.lock` names may
+    never have been fetched; or it lies here by chance, without what is below it, since a collection.
+    """
+    store = repo.store
 
     def mark(kept: Kept) -> None:
-        mark_reachable(repo.store, kept, ref_ids(repo.store), promised=promised)
-        mark_reachable(repo.store, kept, lock_ids(repo), promised=promised)
+        named = lock_ids(repo)
+        has_remotes = bool(repo.settings.remotes)
+        is_partial = has_remotes and store.log.was_collected
+        mark_reachable(
+            store, kept, ref_ids(store), may_lack=lambda one: (has_remotes and one in named) or store.is_safe(one)
+        )
+        mark_reachable(
+            store, kept, (id for id in named if id in store), may_lack=lambda one: is_partial or store.is_safe(one)
+        )
 
     return mark
 
@@ -135,7 +146,7 @@ def marks_of(there: Store) -> Callable[[Kept], None]:
     """Return what marks the objects to be kept at a remote."""
 
     def mark(kept: Kept) -> None:
-        mark_reachable(there, kept, ref_ids(there), promised=False)
+        mark_reachable(there, kept, ref_ids(there))
 
     return mark
 

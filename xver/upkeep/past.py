@@ -1,7 +1,8 @@
 """What could be forgotten: every version and run that a store knows, and what each is needed for at the tips.
 
-A *tip* is what somebody named: `xver.lock`, HEAD, a branch, a tag. Beside git these are git's, with all its work trees;
-a version that only the reflog or a stash still reaches is left to git, which lets go of it in time.
+A *tip* is what somebody named: `xver.lock`, HEAD, a branch, a tag. Beside git these are git's, with what each work tree
+names for itself (a bisection, a merge under way); a version that only the reflog or a stash still reaches is left to
+git, which lets go of it in time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
 from xver.git import history as git_history
 from xver.git.command import CatFile, GitCommand
+from xver.git.trees import named_by_trees
 from xver.history.bounds import bounds_of
 from xver.history.diff import Entries
 from xver.model.entries import entry_id
@@ -105,7 +107,7 @@ def past_in_git(repo: Repo, git: GitCommand, snapshots: Mapping[str, bytes], kno
                     root = put_root(None, _lock_entries(files, one.id))
                     past = Past(one.id, snapshots.get(one.id), one.time, one.offset, one.message.partition("\n")[0])
                     versions[one.id] = needed.told(past, root)
-    reached = set(git.lines("rev-list", "--all", "--reflog", "--ignore-missing"))
+    reached = _reached(git)
     for name, target in repo.store.log.refs.items():
         commit = name.removeprefix(SNAPSHOTS)
         if name.startswith(SNAPSHOTS) and commit not in versions and target.id in repo.store:
@@ -122,7 +124,7 @@ def past_in_store(repo: Repo, store: Store, known: Iterable[Tip]) -> History:
     A version counts as in git if a branch or tag of the store leads to it, whether or not git here knows it.
     """
     needed, bounds = _Needed(known), bounds_of(store)
-    git = None if repo.git is None else set(repo.git.lines("rev-list", "--all", "--reflog", "--ignore-missing"))
+    git = None if repo.git is None else _reached(repo.git)
     names: dict[bytes, str] = {}
     snapshots: dict[bytes, Snapshot] = {}
 
@@ -168,7 +170,7 @@ def past_runs(repo: Repo, store: Store, known: Iterable[Tip]) -> dict[str, Past]
     """Return the runs of a store by ULID; one is needed if it made what a tip has."""
     made_for = {id: tip.name for tip in known for entry in tip.entries.values() if (id := entry_id(entry))}
     made_for.pop(EMPTY_ID, None)
-    git = None if repo.git is None else set(repo.git.lines("rev-list", "--all", "--reflog", "--ignore-missing"))
+    git = None if repo.git is None else _reached(repo.git)
     bounds = bounds_of(store)
     found = {}
     for name, target in store.log.refs.items():
@@ -210,17 +212,19 @@ def _whole(versions: dict[str, Past], store: Store) -> dict[str, Past]:
     return {label: one for label, one in versions.items() if one.object is None or bounds.has_data(one.object)}
 
 
+def _reached(git: GitCommand) -> set[str]:
+    named = named_by_trees(git, left=False)
+    return set(git.lines("rev-list", "--all", "--reflog", "--ignore-missing", *named))
+
+
 def _git_tips(git: GitCommand) -> Iterator[Tip]:
-    named = {commit: name for name, commit in reversed(git_history.refs(git).items())}
-    for line in git.lines("worktree", "list", "--porcelain"):
-        word, _, commit = line.partition(" ")
-        if word == "HEAD":
-            named.setdefault(commit, "HEAD")
+    named = named_by_trees(git, left=False) | {commit: name for name, commit in reversed(git_history.refs(git).items())}
     with CatFile(git) as files:
         for commit, name in named.items():
             entries = _lock_entries(files, commit)
             is_tag = name.startswith("refs/tags/")
-            yield Tip(name.removeprefix("refs/").partition("/")[2] or name, is_tag, put_root(None, entries), entries)
+            shown = name.removeprefix("refs/").partition("/")[2] if name.startswith("refs/") else name
+            yield Tip(shown, is_tag, put_root(None, entries), entries)
 
 
 def _lock_entries(files: CatFile, commit: str) -> Entries:

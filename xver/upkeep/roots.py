@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from xver.errors import ContentNotFound
@@ -19,15 +19,17 @@ from xver.store.store import Store
 _ID: Final = re.compile(rb"\b[0-9a-f]{64}\b")
 
 
-def mark_reachable(store: Store, kept: Kept, ids: Iterable[bytes], *, promised: bool) -> None:
-    """Mark what some objects reach in a store. `promised`: what the store itself lacks, another holds.
+def mark_reachable(
+    store: Store, kept: Kept, ids: Iterable[bytes], *, may_lack: Callable[[bytes], bool] = lambda _: False
+) -> None:
+    """Mark what some objects reach in a store. `may_lack` tells of what is not there whether it need not be.
 
     Raises:
-        ContentNotFound: metadata is missing that nobody promised: what is below it cannot be known.
+        ContentNotFound: metadata is missing that ought to be there: what is below it cannot be known.
     """
 
     def missing(kind: Kind, id: bytes) -> None:
-        if not promised:
+        if not may_lack(id):
             raise ContentNotFound(
                 id, hint=f"nothing was collected: a {kind.name.lower()} that a ref needs is missing; xver fsck"
             )
@@ -49,8 +51,8 @@ def ref_ids(store: Store) -> Iterator[bytes]:
         yield target.id
 
 
-def lock_ids(repo: Repo) -> Iterator[bytes]:
-    """Yield what in any `xver.lock` of this repository could be an id, and is one of an object here.
+def lock_ids(repo: Repo) -> dict[bytes, None]:
+    """Return what in any `xver.lock` of this repository could be an id, whether or not it is one of an object here.
 
     Also a lock with conflict markers, or of a later format, keeps what it names. That of a commit whose version was
     forgotten counts only while somebody names that very commit.
@@ -58,13 +60,7 @@ def lock_ids(repo: Repo) -> Iterator[bytes]:
     texts = (
         iter(_own_lock(repo)) if repo.git is None else reachable_locks(repo.git, without=forgotten_commits(repo.store))
     )
-    seen: set[bytes] = set()
-    for text in texts:
-        for id in named_ids(text):
-            if id not in seen:
-                seen.add(id)
-                if id in repo.store:
-                    yield id
+    return {id: None for text in texts for id in named_ids(text)}
 
 
 def named_ids(text: bytes) -> Iterator[bytes]:

@@ -144,6 +144,35 @@ def test_what_a_ref_needs_and_is_missing_stops_it(repo: Repo) -> None:
     assert any(stat.key.endswith(".data") for stat in repo.storage.list("packs/"))
 
 
+def unlist(repo: Repo, ending: str) -> None:
+    """Take the packs of one kind out of the log, as if what listed them had been lost and made anew."""
+    names = [live for live in repo.store.log.indexes.values() if any(name.endswith(ending) for name in live.packs)]
+    assert names
+    repo.store.log.append(Change("lose", remove_index=tuple(live.name for live in names)))
+
+
+def test_what_a_ref_needs_and_is_missing_stops_it_also_where_a_remote_may_have_it(repo: Repo) -> None:
+    push(repo, ORIGIN)
+    unlist(repo, ".meta")
+    n = repo.store.log.n
+    with pytest.raises(ContentNotFound) as caught:
+        collect_here(reopened(repo), NONE)
+    assert "xver fsck" in (caught.value.hint or "")
+    assert reopened(repo).store.log.n == n
+
+
+def test_what_a_lock_names_and_never_came_here_stops_nobody(repo: Repo) -> None:
+    push(repo, ORIGIN)
+    other = clone(str(repo.root.parent / "remote"), repo.root.parent / "two")
+    write_tree(other.root, {"more/x": noise(5)})
+    add(other, ["more"])
+    repo.write_lock(other.lock)  # as after a `git pull`
+    write_tree(repo.root, {"scratch/x": noise(8)})
+    add(repo, ["scratch"])
+    replace_scratch(repo)
+    assert collect_here(reopened(repo), NONE).deleted > 200_000
+
+
 def test_a_thousand_steps_are_as_good_as_one(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         save(repo, {f"data/{number}": noise(number + 40, 3000), "data/a": noise(number + 50)})
@@ -204,7 +233,11 @@ class TestGit:
         return data
 
     @pytest.mark.parametrize(
-        "place", ["reset", "branch", "merged away", "stash", "autostash", "staged", "worktree", "tag", "amended"]
+        "place",
+        [
+            *("reset", "branch", "merged away", "stash", "autostash", "staged", "worktree", "tag", "amended"),
+            *("bisect", "linked ref", "linked ORIG_HEAD", "pick to come", "staged away"),
+        ],
     )
     def test_whatever_git_can_reach_is_kept(self, git_repo: Repo, place: str) -> None:
         self.commit(git_repo, 1)
@@ -250,6 +283,8 @@ class TestGit:
                 self.git(git_repo, "tag", "-a", "v1", "-m", "it")
                 self.git(git_repo, "reset", "-q", "--hard", "HEAD~1")
                 self.git(git_repo, "reflog", "expire", "--expire=now", "--all")
+            case "bisect" | "linked ref" | "linked ORIG_HEAD" | "pick to come" | "staged away":
+                data = self.in_a_tree(git_repo, place)
             case _:
                 data = self.commit(git_repo, 2)
                 write_tree(git_repo.root, {"data/x": noise(3)})
@@ -263,6 +298,44 @@ class TestGit:
         collect_here(after, NONE)
         assert chunk_id(noise(99)) not in after.store
         assert chunk_id(data) in after.store
+
+    def in_a_tree(self, repo: Repo, place: str) -> bytes:
+        """Let one work tree alone name a version, or what is to become one."""
+        linked = repo.root.parent / "linked"
+        data = self.commit(repo, 2)
+        self.git(repo, "worktree", "add", "-q", "--detach", str(linked))
+        self.git(repo, "reset", "-q", "--hard", "HEAD~1")
+        own = repo.root if place in ("bisect", "pick to come") else linked
+        match place:
+            case "bisect":
+                self.git(repo, "update-ref", "refs/bisect/bad", "ORIG_HEAD")
+            case "linked ref":
+                subprocess.run(["git", "update-ref", "refs/worktree/mine", "HEAD"], cwd=linked, check=True)
+            case "pick to come":
+                (repo.root / ".git/sequencer").mkdir()
+                (repo.root / ".git/sequencer/todo").write_text(f"pick {self.id(repo, 'ORIG_HEAD')[:9]} version 2\n")
+            case "staged away":
+                data = noise(3)
+                write_tree(linked, {"data/x": data})
+                add(open_repo(linked), ["data"])
+                subprocess.run(["git", "add", "xver.lock"], cwd=linked, check=True)
+                write_tree(linked, {"data/x": noise(4)})
+                add(open_repo(linked), ["data"])
+        how = "--soft" if place == "staged away" else "--hard"
+        subprocess.run(["git", "reset", "-q", how, "HEAD~1"], cwd=linked, check=True)
+        for name in ("ORIG_HEAD", "worktrees/linked/ORIG_HEAD"):
+            if not (place == "linked ORIG_HEAD" and name.startswith("worktrees")):
+                (repo.root / ".git" / name).unlink(missing_ok=True)
+        self.git(repo, "reflog", "expire", "--expire=now", "--all")
+        if linked == own:
+            linked.rename(linked.with_name("away"))  # on a disk that is not mounted
+        return data
+
+    def id(self, repo: Repo, rev: str) -> str:
+        done = subprocess.run(
+            ["git", "rev-parse", rev], cwd=repo.root, check=True, capture_output=True, encoding="ascii"
+        )
+        return done.stdout.strip()
 
     def test_what_git_forgot_goes(self, git_repo: Repo) -> None:
         self.commit(git_repo, 1)

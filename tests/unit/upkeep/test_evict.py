@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.store.content import read_content
 from xver.store.log import Change
+from xver.store.promises import Promises
 from xver.store.store import Store, open_store
 from xver.sync.elsewhere import read_through
 from xver.sync.fetch import fetch_data
@@ -342,6 +344,38 @@ class TestAnotherRemote:
         with pytest.raises((ContentNotFound, CorruptData)):
             push(repo, self.BACKUP)
         assert not open_remote(repo, self.BACKUP).log.refs
+
+
+def test_two_at_once_in_linked_work_trees_lose_no_promise(repo: Repo) -> None:
+    push(repo, ORIGIN)
+    evict(repo, first := open_remote(repo, ORIGIN), "origin", plan_eviction(repo, first, paths=["data/b"]))
+    # Work trees of one clone share the store and its name.
+    one, two = reopened(repo), reopened(repo)
+    there_one, there_two = open_remote(one, ORIGIN), open_remote(two, ORIGIN)
+    planned_one = plan_eviction(one, there_one, paths=["data/a"])
+    planned_two = plan_eviction(two, there_two, paths=["other"])
+    met = threading.Event()
+    two.on_wait = lambda _: met.set()
+
+    def other() -> None:
+        evict(two, there_two, "origin", planned_two)
+        met.set()
+
+    thread = threading.Thread(target=other)
+
+    def act(method: str, key: str) -> None:
+        if method == "put" and key.startswith("elsewhere/"):
+            thread.start()
+            assert met.wait(60)  # it waits for us, or has done it all
+
+    one.store.promises = Promises(FaultyStorage(one.storage, before=act))
+    evict(one, there_one, "origin", planned_one)
+    thread.join()
+    store = reopened(repo).store
+    assert planned_one.ids
+    assert planned_two.ids
+    assert [id for id in planned_one.ids | planned_two.ids if id in store] == []
+    assert [id for id in planned_one.ids | planned_two.ids if id not in store.promises] == []
 
 
 @pytest.mark.parametrize("is_pinned", [False, True])

@@ -7,7 +7,7 @@ import click
 from xver.cli.command import Group
 from xver.cli.human import duration, plural, size
 from xver.cli.output import Output, Styled, pass_output
-from xver.errors import AlreadyExists, Conflict, CorruptData, NotFound, StorageError, TransientStorageError
+from xver.errors import AlreadyExists, Conflict, CorruptData, Locked, NotFound, StorageError, TransientStorageError
 from xver.repo import open_repo
 from xver.settings import EVERY_BRANCH, Remote
 
@@ -222,7 +222,7 @@ def default(out: Output, name: str | None, branch: str | None, unset: bool) -> N
         out.note(f"{name} is the remote of {branch or 'every branch that has none of its own'}")
 
 
-@remote.command("rename", exits=(NotFound, AlreadyExists))
+@remote.command("rename", exits=(NotFound, AlreadyExists, Locked))
 @click.argument("old")
 @click.argument("new")
 @pass_output
@@ -278,7 +278,7 @@ def move(out: Output, name: str, url: str, endpoint_url: str | None) -> None:
     out.note("Commit xver.toml, so that others follow")
 
 
-@remote.command("remove", exits=(NotFound, Conflict))
+@remote.command("remove", exits=(NotFound, Conflict, Locked))
 @click.argument("name")
 @pass_output
 def remove(out: Output, name: str) -> None:

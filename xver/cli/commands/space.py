@@ -11,11 +11,19 @@ from xver.cli.command import Command
 from xver.cli.human import parse_size, size
 from xver.cli.opening import opened
 from xver.cli.output import Output, pass_output
-from xver.errors import Conflict, InvalidInput, NotFound, RepositoryNotFound, StorageError, TransientStorageError
+from xver.errors import (
+    Conflict,
+    InvalidInput,
+    Locked,
+    NotFound,
+    RepositoryNotFound,
+    StorageError,
+    TransientStorageError,
+)
 from xver.repo import Repo
 
 
-@click.command(cls=Command, exits=(NotFound, Conflict, StorageError, TransientStorageError))
+@click.command(cls=Command, exits=(NotFound, Conflict, Locked, StorageError, TransientStorageError))
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--to", "most", default=None, metavar="SIZE", help="Shrink the store to SIZE, as in 50GB.")
 @click.option("--all", "everything", is_flag=True, help="Give up all that can be.")
