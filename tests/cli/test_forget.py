@@ -99,6 +99,21 @@ def test_by_age_what_is_named_is_spared(in_git: Workplace) -> None:
     assert in_git.fails(5, "diff", "HEAD~2", "HEAD~1")[0].startswith("error: ")
 
 
+def test_what_gits_own_names_keep_is_told(in_git: Workplace) -> None:
+    ids = filled(in_git)
+    in_git.git("tag", "v2", ids[1])
+    done = in_git("forget", "v2")
+    assert done.stderr.endswith(f"warning: {ids[1][:7]} keeps its data as long as v2 names it: git tag -d v2\n"), (
+        done.stderr
+    )
+    in_git.ok("gc", "--now")
+    assert holds(in_git, 2)
+    in_git.git("tag", "-d", "v2")
+    in_git.ok("gc", "--now")
+    assert not holds(in_git, 2)
+    assert in_git.json("forget", "-n", "HEAD")["forgotten"][0]["kept_by"] == ["xver.lock"]
+
+
 def test_what_git_let_go_of(in_git: Workplace) -> None:
     ids = filled(in_git, remote=True)
     assert in_git.ok("forget", "--not-in-git") == "No version to forget: 4 versions kept\n"

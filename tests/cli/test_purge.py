@@ -61,6 +61,47 @@ def test_a_purge_and_its_certificate(place: Workplace) -> None:
     assert place("fsck", "--data", "--remote", "origin").returncode == 0
 
 
+def test_a_second_purge_says_that_it_was_purged_already(place: Workplace) -> None:
+    filled(place)
+    place.ok("purge", "data/secret", "--remote", "origin", "--yes")
+    place.write(data__secret=SECRET + b"3")
+    place.ok("add", "data")
+    text = place.ok("purge", "data/secret", "-n")
+    assert text.startswith("Would purge data/secret: 1 content, 5,121 bytes\n")
+    assert text.count("already purged here in entry") == 2
+    place.ok("purge", "data/secret", "--yes")
+    record = place.json("purge", "data/secret", "--remote", "origin", "--yes")
+    assert [store["objects"] for store in record["stores"]] == [[], []]
+    assert {len(one["before"]) for one in record["contents"]} == {1, 2}
+    text = place.ok("purge", "data/secret", "--remote", "origin", "--yes")
+    assert text.startswith("data/secret: purged already, nothing else to erase\n")
+
+
+def test_a_certificate_names_the_runs_by_what_they_read_of_it(place: Workplace) -> None:
+    place.write(
+        **{
+            "train.py": "open('models/one', 'wb').write(open('data/secret', 'rb').read()[::-1])",
+            "use.py": "open('report', 'wb').write(open('models/one', 'rb').read()[:9])",
+            "else.py": "open('models/two', 'wb').write(open('data/other', 'rb').read())",
+        }
+    )
+    place.save("first", data__secret=SECRET, data__other="other", models__zero="0")
+    for name in ("train.py", "use.py", "else.py"):
+        assert place("run", "--", sys.executable, name).returncode == 0
+    record = place.json("purge", "data/secret", "-n")
+    assert [(one["command"].split("/")[-1].split(" ")[1], one["did"]) for one in record["runs"]] == [
+        ("train.py", "read data/secret"),
+        ("use.py", "read models/one, made from it"),
+    ]
+    assert [one["path"] for one in record["models"]] == ["models/one", "report"]
+    assert all(one["started"] and one["ulid"] for one in record["runs"])
+    assert [one["title"] for one in record["versions"]] == ["first"]
+    assert record["work_trees"] >= 1
+    text = place.ok("purge", "data/secret", "-n")
+    assert "What was made from it: xver purge takes that too" in text
+    assert f"in repository {record['repository']}\n" in text
+
+
 def test_afterwards_it_is_left_out_everywhere_and_refused(place: Workplace) -> None:
     filled(place)
     place.ok("purge", "data/secret", "--remote", "origin", "--yes")

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from xver.errors import CorruptData, InvalidInput, RunNotFound, UnsupportedFormat
 from xver.format.canonical import encode_json
@@ -28,11 +30,13 @@ from xver.provenance.flight import Flight
 from xver.provenance.metrics import encode_series, summarize
 from xver.provenance.parameters import mask_parameters
 from xver.provenance.secrets import mask
-from xver.provenance.ulids import is_ulid
+from xver.provenance.ulids import begun_at, is_ulid
 from xver.repo import Repo
 from xver.store.content import put_bytes
 from xver.store.listings import put_listing
 from xver.store.packing import Packer
+
+_DAY: Final = 86_400.0
 
 
 def begin(repo: Repo, run: Run, unsaved: Mapping[TrackedPath, Entry], packer: Packer) -> Flight:
@@ -116,6 +120,24 @@ def flights(repo: Repo) -> list[Flight]:
             begun(flight)
             found.append(flight)
     return found
+
+
+def drop_unbegun(repo: Repo, *, now: float | None = None) -> int:
+    """Let go of what runs had stored that were killed before they began; return how many.
+
+    Such a run has a ref `inflight/…` and no folder, and is older than a day: its command never ran.
+    """
+    before = (time.time() if now is None else now) - _DAY
+    refs = repo.store.log.refs
+    gone = [
+        ulid
+        for ulid in repo.store.log.refs_under(INFLIGHT)
+        if is_ulid(ulid) and begun_at(ulid) < before and not (repo.runs / ulid).exists()
+    ]
+    names = [INFLIGHT + ulid for ulid in gone]
+    names += [KEPT + ulid for ulid in gone if RUNS + ulid not in refs]
+    repo.store.move("drop runs that never began", dict.fromkeys(names))
+    return len(gone)
 
 
 def neighbours(repo: Repo, run: Run) -> set[str]:

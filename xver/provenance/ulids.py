@@ -85,6 +85,11 @@ def is_ulid(text: str) -> bool:
     return len(text) == _LENGTH and text[0] <= "7" and all(character in _VALUES for character in text)
 
 
+def begun_at(ulid: str) -> float:
+    """Return when a ULID was made, in seconds since 1970; raises `InvalidInput` for other text."""
+    return (_value(ulid) >> _RANDOM_BITS) / 1000
+
+
 def run_name(ulid: str) -> str:
     """Return what people call the run, as `brisk-heron-17`: one of 1,638,400; raises `InvalidInput` for other text."""
     rest, number = divmod(_value(ulid) & _RANDOM_MASK, 100)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -104,9 +104,12 @@ class Storage(ABC):
         """Return the storage's time in seconds since 1970, by a request that changes nothing; None if it tells none."""
         return None
 
-    def old_versions(self, keys: Collection[str]) -> int | None:
-        """Return how many of these deleted objects somebody could still bring back; None: this storage cannot tell."""
-        del keys
+    def old_versions(self, prefix: str) -> Sequence[str] | None:
+        """Return the key of each version that is kept of an object below a prefix, also when it is deleted.
+
+        Nothing where deleted objects are gone; None: this storage cannot tell.
+        """
+        del prefix
         return None
 
     @abstractmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import BinaryIO, Final
@@ -157,8 +157,8 @@ class CachedStorage(Storage):
     def identity(self) -> str | None:
         return self._inner.identity()
 
-    def old_versions(self, keys: Collection[str]) -> int | None:
-        return self._inner.old_versions(keys)
+    def old_versions(self, prefix: str) -> Sequence[str] | None:
+        return self._inner.old_versions(prefix)
 
     def clock(self) -> float | None:
         return self._inner.clock()

@@ -18,7 +18,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
@@ -80,7 +80,7 @@ class Client(ABC):
         return None
 
     def old_versions(self, prefix: str) -> Iterator[str] | None:
-        """Yield the path of each version that is kept of a deleted object below a prefix; None: it cannot be told."""
+        """Yield the path of each version kept of an object below a prefix, also deleted; None: it cannot be told."""
         del prefix
         return None
 
@@ -196,12 +196,11 @@ class CloudStorage(Storage):
         with self._translated(""):
             return self.client.identity()
 
-    def old_versions(self, keys: Collection[str]) -> int | None:
-        wanted = {self._root + key for key in keys}
+    def old_versions(self, prefix: str) -> Sequence[str] | None:
         try:
-            with self._translated("packs/"):
-                found = self.client.old_versions(f"{self._root}packs/")
-                return None if found is None else sum(path in wanted for path in found)
+            with self._translated(prefix):
+                found = self.client.old_versions(self._root + prefix)
+                return None if found is None else [path.removeprefix(self._root) for path in found]
         except StorageError:
             return None  # not allowed, or not known there
 

@@ -16,7 +16,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -133,9 +133,9 @@ class LocalStorage(Storage):
         with self._translated(key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             patiently(lambda: os.unlink(self.path(key)))
 
-    def old_versions(self, keys: Collection[str]) -> int:
-        del keys
-        return 0
+    def old_versions(self, prefix: str) -> Sequence[str]:
+        del prefix
+        return []
 
     def sweep(self) -> None:
         """Remove what writers that died more than a day ago left behind, as far as we may; the rest does no harm."""

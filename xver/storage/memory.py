@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from xver.errors import NotFound, StorageError
 from xver.storage.base import Part, Stat, Storage, cut_part
@@ -59,6 +59,6 @@ class MemoryStorage(Storage):
         with self._lock:
             self._objects.pop(key, None)
 
-    def old_versions(self, keys: Collection[str]) -> int:
-        del keys
-        return 0
+    def old_versions(self, prefix: str) -> Sequence[str]:
+        del prefix
+        return []

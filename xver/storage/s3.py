@@ -101,8 +101,13 @@ class S3Client(Client):
         more: dict[str, Any] = {}
         while True:
             found = self._files.call_s3("list_object_versions", Bucket=self._bucket, Prefix=prefix, **more)
-            # Without versioning the one version of an object is the object.
-            yield from (one["Key"] for one in found.get("Versions", ()) if one.get("VersionId", "null") != "null")
+            # Without versioning the one version of an object is the object; what was there before it was turned on
+            # stays as the version "null" when it is deleted.
+            yield from (
+                one["Key"]
+                for one in found.get("Versions", ())
+                if one.get("VersionId", "null") != "null" or not one.get("IsLatest", True)
+            )
             if not found.get("IsTruncated"):
                 return
             more = {"KeyMarker": found["NextKeyMarker"], "VersionIdMarker": found["NextVersionIdMarker"]}

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from xver.errors import ContentNotFound, CorruptData, UnsupportedFormat
+from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.runs import decode_run
 from xver.model.ids import Kind, short_id
-from xver.model.paths import is_below
-from xver.model.refs import RUNS
+from xver.model.refs import CLONES, LOCK, RUNS
 from xver.model.runs import Run
 from xver.repo import Repo, client_name
 from xver.store.store import Store
+from xver.upkeep.derived import Touched, touched_by
 from xver.upkeep.purge import Erased
 from xver.upkeep.traces import Reached, Traces
 
@@ -30,12 +32,16 @@ _CLIENTS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """What one store has of what is to be purged: the plan, and, once it is done, what was erased there."""
+    """What one store has of what is to be purged: the plan, and, once it is done, what was erased there.
+
+    `before` is what had been purged there before, with the numbers of the log entries that say so.
+    """
 
     name: str
     store: Store
     found: Traces
     reached: Reached
+    before: Mapping[bytes, int] = field(default_factory=dict)
     erased: Erased | None = None
 
 
@@ -54,22 +60,41 @@ def certificate(repo: Repo, paths: Sequence[str], ids: Sequence[bytes], purges: 
         for id, said in one.found.names.items():
             names.setdefault(id, set()).update(said)
     runs = _runs(one.store for one in purges)
-    touched, models = _touched(runs, {*contents, *datasets}, paths)
+    touched = touched_by(runs, contents.keys(), datasets, paths, [one.store for one in purges])
+    labels = {label: title for label, title in versions.items() if not _is_tree(label)}
     return {
         "purged": {"paths": list(paths), "ids": [id.hex() for id in ids]},
         "time": int(time.time()),
         "by": client_name(),
         "repository": repo.store.repository,
         "contents": [
-            {"id": id.hex(), "size": size, "names": sorted(names.get(id, ())), "erased": id not in shared}
+            {
+                "id": id.hex(),
+                "size": size,
+                "names": sorted(names.get(id, ())),
+                "erased": id not in shared,
+                "before": {one.name: one.before[id] for one in purges if id in one.before},
+                "is_new": any(id in one.found.contents and id not in one.before for one in purges),
+            }
             for id, size in sorted(contents.items(), key=lambda pair: (sorted(names.get(pair[0], ())), pair[0]))
         ],
         "stores": [_store(one) for one in purges],
         "shared": [{"id": id.hex(), "used_by": where} for id, where in shared.items()],
-        "versions": [{"id": label, "title": title} for label, title in versions.items()],
-        "runs": [{"name": run.name, "ulid": run.ulid, "did": did} for run, did in touched],
-        "models": [{"path": path, "id": id.hex(), "run": run.name} for run, path, id in models],
-        "remains": list(_remains(repo, paths, names, shared, purges, runs)),
+        "versions": [{"id": label, "title": title} for label, title in labels.items()],
+        "work_trees": sum(_is_tree(label) for label in versions),
+        "runs": [
+            {
+                "name": run.name,
+                "ulid": run.ulid,
+                "started": run.started // 1000,
+                "user": run.user,
+                "command": shlex.join(run.command),
+                "did": did,
+            }
+            for run, did in touched.runs
+        ],
+        "models": [{"path": one.path, "id": one.id.hex(), "run": one.run.name} for one in touched.made],
+        "remains": list(_remains(repo, paths, names, shared, purges, runs, touched)),
     }
 
 
@@ -77,12 +102,19 @@ def text(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a certificate for a person."""
     what = [*record["purged"]["paths"], *(short_id(bytes.fromhex(id)) for id in record["purged"]["ids"])]
     is_done = any(store["entries"] for store in record["stores"])
-    total = sum(one["size"] for one in record["contents"])
+    fresh = [one for one in record["contents"] if one["is_new"] or not one["erased"]]
+    total = sum(one["size"] for one in fresh)
     verb = "Purged" if is_done else "Would purge"
-    yield f"{verb} {', '.join(what)}: {_many(len(record['contents']), 'content')}, {_many(total, 'byte')}"
+    if fresh:
+        yield f"{verb} {', '.join(what)}: {_many(len(fresh), 'content')}, {_many(total, 'byte')}"
+    else:
+        yield f"{', '.join(what)}: purged already, nothing else to erase"
+    yield f"{_moment(record['time'])} by {record['by']}, in repository {record['repository']}"
     for one in record["contents"]:
         stays = "" if one["erased"] else "  STAYS: something else is the same content"
-        yield f"  b3:{one['id'][:16]}  {_many(one['size'], 'byte')}  {', '.join(one['names'])}{stays}"
+        before = ", ".join(f"{name} in entry {n}" for name, n in one["before"].items())
+        said = f"  already purged {before}" if before else ""
+        yield f"  b3:{one['id'][:16]}  {_many(one['size'], 'byte')}  {', '.join(one['names'])}{stays}{said}"
     for store in record["stores"]:
         yield f"{store['name']} ({store['url']}): {_many(len(store['objects']), 'object')}"
         if store["entries"]:
@@ -91,8 +123,12 @@ def text(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"  entries {said} of its log; {deleted}"
     yield f"Versions that had it: {len(record['versions'])}"
     yield from (f"  {one['id'][:12]}  {one['title']}".rstrip() for one in record["versions"])
+    if record["work_trees"]:
+        yield "  and what a work tree tracks now, in xver.lock"
     yield f"Runs that it touches: {len(record['runs'])}"
-    yield from (f"  {one['name']}  {one['did']}" for one in record["runs"])
+    for one in record["runs"]:
+        yield f"  {one['name']}  {_moment(one['started'])}  {one['user']}  {one['command']}"
+        yield f"    {one['did']}"
     yield f"What was made from it: {len(record['models'])}"
     yield from (f"  {one['path']}  b3:{one['id'][:16]}  by {one['run']}" for one in record["models"])
     yield "What remains:"
@@ -115,7 +151,7 @@ def _store(one: Purge) -> dict[str, Any]:
     return {
         "name": one.name,
         "url": one.store.storage.url,
-        "objects": [id.hex() for id in (one.reached.erased if done is None else done.ids)],
+        "objects": [id.hex() for id in (one.reached.erased if done is None else done.ids) if id not in one.before],
         "entries": [] if done is None else list(done.entries),
         "packs": [] if done is None else list(done.packs),
         "deleted": 0 if done is None else done.deleted,
@@ -135,29 +171,6 @@ def _runs(stores: Iterable[Store]) -> list[Run]:
     return sorted(found.values(), key=lambda run: run.started)
 
 
-def _touched(
-    runs: Sequence[Run], ids: set[bytes], paths: Sequence[str]
-) -> tuple[list[tuple[Run, str]], list[tuple[Run, str, bytes]]]:
-    """Return the runs that read or wrote it, or something made from it, and what those that read made, oldest first."""
-    touched: list[tuple[Run, str]] = []
-    models: list[tuple[Run, str, bytes]] = []
-    made: dict[bytes, str] = {}
-    for run in runs:
-        read = [one.path for one in run.inputs if one.id in ids or any(is_below(one.path, path) for path in paths)]
-        derived = [made[one.id] for one in run.inputs if one.id is not None and one.id in made]
-        wrote = [one.path for one in run.outputs if one.id in ids]
-        said = [f"read {', '.join(read)}"] if read else []
-        said += [f"read {', '.join(dict.fromkeys(derived))}, made from it"] if derived else []
-        said += [f"wrote {', '.join(wrote)}"] if wrote else []
-        if said:
-            touched.append((run, "; ".join(said)))
-        if read or derived:
-            for output in run.outputs:
-                made[output.id] = output.path
-                models.append((run, output.path, output.id))
-    return touched, models
-
-
 def _remains(
     repo: Repo,
     paths: Sequence[str],
@@ -165,12 +178,15 @@ def _remains(
     shared: Mapping[bytes, str],
     purges: Sequence[Purge],
     runs: Sequence[Run],
+    touched: Touched,
 ) -> Iterator[str]:
     yield "Paths, sizes, ids and fingerprints of what was purged, in listings, in xver.lock and in records of runs."
     if shared:
         users = sorted({where for where in shared.values() if where})
         more = f" and {len(users) - 10} more" if len(users) > 10 else ""
         yield f"{len(shared)} objects that other content needs too: {', '.join(users[:10])}{more}."
+    if touched.made:
+        yield "What was made from it: xver purge takes that too, by path or id, where it tells too much of it."
     for one in purges:
         if one.found.unread:
             yield f"{one.name}: {one.found.unread} lists that are not in this store were not looked through."
@@ -200,22 +216,32 @@ def _remains(
 
 
 def _versions(one: Purge) -> str:
-    packs = one.erased.packs if one.erased is not None else tuple(one.store.log.live_packs())
-    kept = one.store.storage.old_versions(packs)
+    kept = one.store.storage.old_versions("packs/")
     if kept is None:
         return "whether the bucket keeps old versions of deleted objects could not be told."
+    live = one.store.log.live_packs()
     if one.erased is None:
-        return f"the bucket keeps old versions: {kept} of its packs have some." if kept else "no old versions are kept."
-    return (
-        f"{kept} old versions of deleted packs, which the bucket keeps: delete them there."
-        if kept
-        else "no old versions."
-    )
+        count = sum(key in live for key in kept)
+        return f"the bucket keeps what is deleted: {_many(count, 'pack')}." if count else "no old versions are kept."
+    # Packs that were deleted before this purge may hold it as well.
+    count = sum(key not in live and key not in one.erased.uploads for key in kept)
+    if not count:
+        return "no old versions."
+    return f"{_many(count, 'old version')} of deleted packs, which the bucket keeps: delete them there."
 
 
 def _clients(store: Store) -> list[str]:
     log = store.log
     return sorted({log.entry(n).client for n in range(max(0, log.n - _CLIENTS), log.n)})
+
+
+def _is_tree(label: str) -> bool:
+    """Tell whether it is no version that had it, but what some work tree tracks, or has sent ahead, now."""
+    return label == LOCK_NAME or label.startswith((LOCK, CLONES))
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _many(n: int, word: str) -> str:

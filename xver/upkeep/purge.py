@@ -9,7 +9,7 @@ Metadata stays: listings go on naming paths, ids and sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,6 +87,19 @@ def erase(
     uploads = [stat.key for stat in store.storage.list("packs/") if stat.key not in live]
     late = tuple(name for name in sorted(uploads) if pack_base(name) >= store.log.fence)
     return Erased(store.storage.url, ids, (*entries, store.log.n - 1), packs, deleted, late)
+
+
+def buried(store: Store, ids: Iterable[bytes]) -> dict[bytes, int]:
+    """Return those of some objects that were purged, each with the number of the log entry that says so."""
+    left = {id.hex() for id in ids} & store.log.tombstones
+    found: dict[bytes, int] = {}
+    for n in range(store.log.n - 1, -1, -1):
+        if not left:
+            break
+        said = left.intersection(store.log.entry(n).tombstones)
+        found |= {bytes.fromhex(id): n for id in said}
+        left -= said
+    return found
 
 
 def _bury(store: Store, find: Callable[[], Sequence[bytes]]) -> tuple[tuple[bytes, ...], tuple[int, ...]]:

@@ -17,7 +17,7 @@ from xver.store.kept import Kept
 from xver.store.store import Store
 from xver.upkeep.certificate import Purge, certificate, write
 from xver.upkeep.gc import marks_here, marks_of
-from xver.upkeep.purge import erase
+from xver.upkeep.purge import buried, erase
 from xver.upkeep.traces import Reached, Traces, contents_of, find, reached
 from xver.versioning.versions import entries_at
 
@@ -92,7 +92,11 @@ def purge(
     found = {place.name: look(place) for place in places}
     if wanted.words and not any(traces.contents for traces, _ in found.values()):
         raise NotFound(f"no version has content of {', '.join(wanted.words)}", hint="xver log PATH")
-    purges = [Purge(place.name, place.store, *found[place.name]) for place in places]
+    purges = [
+        Purge(place.name, place.store, traces, there, buried(place.store, {*traces.contents, *there.erased}))
+        for place in places
+        for traces, there in [found[place.name]]
+    ]
     if dry_run:
         return certificate(repo, wanted.paths, wanted.ids, purges), None
     done = []

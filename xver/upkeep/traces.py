@@ -144,14 +144,14 @@ class _Search:
                     if place is not None and target.id not in self._ids:
                         self._beside(Edge(place.kind, target.id, name))
         if repo is not None:
-            for label, text in _locks(repo):
+            for label, title, text in _locks(repo):
                 try:
                     entries = decode_lock(text).entries
                 except (CorruptData, UnsupportedFormat):
                     self.found.unread += 1
                     continue
                 if self.entries(entries):
-                    self.found.versions.setdefault(label, "")
+                    self.found.versions.setdefault(label, title)
         return self.found
 
     def _history(self, id: bytes, commits: Mapping[bytes, str], seen: set[bytes]) -> None:
@@ -282,18 +282,20 @@ def _content_edge(id: bytes, size: int, where: str = "") -> Edge:
     return Edge(content_kind(size), id, where)
 
 
-def _locks(repo: Repo) -> Iterator[tuple[str, bytes]]:
-    """Yield every `xver.lock` that can be reached, by its commit where one changed it."""
+def _locks(repo: Repo) -> Iterator[tuple[str, str, bytes]]:
+    """Yield every `xver.lock` that can be reached, by its commit and the commit's title where one changed it."""
     if repo.git is None:
         if repo.lock_path.exists():
-            yield LOCK, repo.lock_path.read_bytes()
+            yield LOCK, "", repo.lock_path.read_bytes()
         return
+    asked = ("--all", "--reflog", "--full-history", "--encoding=UTF-8", "--format=%H %s", "--", LOCK)
     with CatFile(repo.git) as files:
-        for commit in repo.git.lines("rev-list", "--all", "--reflog", "--full-history", "--", LOCK, check=False):
-            if (data := files.read(f"{commit}:{LOCK}")) is not None:
-                yield commit, data
+        for line in repo.git.lines("rev-list", *asked, check=False):
+            commit, _, title = line.partition(" ")
+            if commit != "commit" and (data := files.read(f"{commit}:{LOCK}")) is not None:
+                yield commit, title, data
     for text in reachable_locks(repo.git):
-        yield LOCK, text
+        yield LOCK, "", text
 
 
 def _gather(store: Store, start: Iterable[Edge], cut: frozenset[bytes], purged: Iterable[bytes]) -> dict[bytes, Edge]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from xver.provenance.executing import exit_status
 from xver.provenance.programs import recover
 from xver.provenance.recording import RunOptions
 from xver.provenance.records import read_runs
-from xver.provenance.sealing import flights
+from xver.provenance.sealing import drop_unbegun, flights
+from xver.provenance.ulids import new_ulid
 from xver.provenance.watch import Observed, Watcher
 from xver.repo import Repo
 
@@ -45,6 +47,20 @@ def test_a_program_ends_as_it_ends(repo: Repo, code: str, status: Status, exit_c
         None,
         shown,
     )
+
+
+def test_what_a_run_stored_that_never_began_goes_after_a_day(repo: Repo) -> None:
+    run = python(repo, "open('data/raw/new.csv', 'w').write('x')")
+    target = repo.store.log.refs[RUNS + run.ulid]
+    killed, lives = new_ulid(), new_ulid()
+    (repo.runs / lives).mkdir(parents=True)
+    repo.store.move("begin", {prefix + one: target for one in (killed, lives, run.ulid) for prefix in (INFLIGHT, KEPT)})
+    assert drop_unbegun(repo) == 0
+    assert drop_unbegun(repo, now=time.time() + 90_000) == 2
+    refs = repo.store.log.refs
+    assert [name for name in (INFLIGHT + killed, KEPT + killed, INFLIGHT + run.ulid) if name in refs] == []
+    # A folder tells of a run that may be sealed yet; what a sealed one keeps is its own.
+    assert [name for name in (INFLIGHT + lives, KEPT + lives, KEPT + run.ulid) if name not in refs] == []
 
 
 @posix

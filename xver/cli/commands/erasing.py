@@ -114,10 +114,11 @@ def forget(
     kind = TargetKind.RUN if runs else TargetKind.SNAPSHOT
     if plan.forget and not dry_run:
         give_up(store, plan, kind, by_rule=not names, takes_evicted=evicted)
+    keepers = {} if store is not repo.store else {one.label: _keepers(repo, one) for one in plan.forget}
     if as_json:
         out.json(
             {
-                "forgotten": [_json(one) for one in plan.forget],
+                "forgotten": [{**_json(one), "kept_by": keepers.get(one.label, [])} for one in plan.forget],
                 "spared": [{**_json(one), "needed_by": _why(one)} for one in plan.spared],
                 "left": plan.left,
                 "done": not dry_run,
@@ -137,6 +138,10 @@ def forget(
     out.note(f"{verb} {plural(len(plan.forget), word)}{where}, {plural(plan.left, word)} kept")
     command = f"xver gc --remote {remote_name}" if remote_name else "xver gc"
     out.note(f"Nothing is deleted by this: {command} takes the data that nothing else needs")
+    for one in plan.forget:
+        for name in keepers.get(one.label, ()):
+            hint = f": git tag -d {name}" if name == one.tag else ""
+            out.warn(f"{one.label[:digits]} keeps its data as long as {name} names it{hint}")
 
 
 def _store(out: Output, repo: Repo, remote_name: str | None) -> tuple[Store, str]:
@@ -197,6 +202,16 @@ def _runs(past: Mapping[str, Past], names: Sequence[str]) -> list[str]:
             raise RunNotFound(f"{name} is {'several runs' if fitting else 'no run'} there", hint="xver runs lists them")
         found += fitting
     return found
+
+
+def _keepers(repo: Repo, one: Past) -> list[str]:
+    """Return what in this repository names a version all the same, so that its data stays."""
+    from xver.format.lockfile import NAME
+
+    if repo.git is None:
+        # A branch or tag of the store says which version it was; only what is tracked now needs the data.
+        return [one.needed] if one.needed in (NAME, "a work tree") else []
+    return [name for name in (one.needed, one.tag) if name]
 
 
 def _why(one: Past) -> str:

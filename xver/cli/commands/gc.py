@@ -39,11 +39,14 @@ def gc(out: Output, remote: str | None, dry_run: bool, now: bool, as_json: bool)
       xver gc --remote origin
     """
     from xver.cli.opening import opened
+    from xver.provenance.sealing import drop_unbegun
     from xver.sync.remotes import choose_remote, open_remote
     from xver.upkeep.gc import LOCAL, NONE, REMOTE, collect, look, marks_here, marks_of
     from xver.upkeep.losing import who_loses
 
     repo = opened(out)
+    if remote is None and not dry_run:
+        drop_unbegun(repo)
     if remote is None:
         store, mark, patience, where = repo.store, marks_here(repo), LOCAL, "here"
         again = "xver gc --now"
