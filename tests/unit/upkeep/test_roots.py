@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repos import reopened, write_tree
+from tests.support.repos import collect_here, reopened, write_tree
 from xver.model.ids import chunk_id
 from xver.repo import Repo, init_repo, open_repo
-from xver.upkeep.gc import NONE, collect_here
+from xver.upkeep.gc import NONE
 from xver.versioning.tracking import add
 
 
