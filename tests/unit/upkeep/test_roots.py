@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,20 @@ from xver.versioning.tracking import add
 
 def noise(seed: int) -> bytes:
     return random.Random(seed).randbytes(200_000)
+
+
+@contextmanager
+def index_in_use(tree: Path) -> Iterator[None]:
+    """Let another command of git have the index of a work tree: an `add` leaves what is staged there as it is."""
+    where = subprocess.run(
+        ["git", "rev-parse", "--git-path", "index.lock"], cwd=tree, check=True, capture_output=True, encoding="utf-8"
+    )
+    lock = tree / where.stdout.strip()
+    lock.touch(exist_ok=False)
+    try:
+        yield
+    finally:
+        lock.unlink()
 
 
 class TestGit:
@@ -106,10 +122,11 @@ class TestGit:
                 write_tree(git_repo.root, {"data/x": noise(3)})
                 add(reopened(git_repo), ["data"])
                 self.git(git_repo, "commit", "-q", "-a", "--amend", "-m", "amended")
-        write_tree(git_repo.root, {"data/x": noise(99)})
-        add(reopened(git_repo), ["data"])
-        write_tree(git_repo.root, {"data/x": noise(1)})
-        add(reopened(git_repo), ["data"])
+        with index_in_use(git_repo.root) if place == "staged" else nullcontext():
+            write_tree(git_repo.root, {"data/x": noise(99)})
+            add(reopened(git_repo), ["data"])
+            write_tree(git_repo.root, {"data/x": noise(1)})
+            add(reopened(git_repo), ["data"])
         after = reopened(git_repo)
         collect_here(after, NONE)
         assert chunk_id(noise(99)) not in after.store
@@ -135,8 +152,9 @@ class TestGit:
                 write_tree(linked, {"data/x": data})
                 add(open_repo(linked), ["data"])
                 subprocess.run(["git", "add", "xver.lock"], cwd=linked, check=True)
-                write_tree(linked, {"data/x": noise(4)})
-                add(open_repo(linked), ["data"])
+                with index_in_use(linked):
+                    write_tree(linked, {"data/x": noise(4)})
+                    add(open_repo(linked), ["data"])
         how = "--soft" if place == "staged away" else "--hard"
         subprocess.run(["git", "reset", "-q", how, "HEAD~1"], cwd=linked, check=True)
         for name in ("ORIG_HEAD", "worktrees/linked/ORIG_HEAD"):
