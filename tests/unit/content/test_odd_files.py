@@ -127,8 +127,8 @@ def test_json_lines(tmp_path: Path, before: str, after: str, expected: tuple[int
         ("t.safetensors", b"\xff" * 20, "no safetensors to be read: its header has no possible length"),
     ],
     ids=[
-        *("zero bytes", "too few cells", "not packed", "pack cut off", "no line of JSON", "nested too deep", "no parquet"),
-        *("empty feather", "old feather", "no arrow", "no npy", "no npz", "no safetensors"),
+        *("zero bytes", "too few cells", "not packed", "pack cut off", "no line of JSON", "nested too deep"),
+        *("no parquet", "empty feather", "old feather", "no arrow", "no npy", "no npz", "no safetensors"),
     ],
 )
 def test_what_is_not_what_its_name_says_is_compared_as_bytes(
