@@ -63,17 +63,27 @@ def reach(
     beside: Sequence[Store] = (),
     kinds: Collection[Kind] = frozenset(Kind),
     bounds: Bounds | None = None,
+    chunks: Callable[[Edge], None] | None = None,
 ) -> dict[bytes, Edge]:
     """Return every object reachable from `start`, by id, in the order of paths within each kind.
 
     Objects for which `skip` holds, and those not of `kinds`, are left out, with what is below them. What `store`
     lacks is read from the stores `beside` it. What cannot be read, is damaged or is not what led there says is handed
     to `missing`, or raised where there is none. What lies behind `bounds` (those of all these stores where none are
-    given) is no part of it: neither returned nor missing.
+    given) is no part of it: neither returned nor missing. `chunks` takes the chunks instead of the result, in the
+    order of paths, one as often as it is met: there may be too many for the memory.
     """
     ends = bounds_of(store, *beside) if bounds is None else bounds
     found: dict[bytes, Edge] = {}
-    waiting = [edge for edge in start if edge.id != EMPTY_ID and edge.id not in ends.purged]
+
+    def sorted_out(edges: Iterable[Edge]) -> Iterator[Edge]:
+        for edge in edges:
+            if edge.kind is not Kind.CHUNK or (chunks is None and (Kind.CHUNK in kinds or edge.id in found)):
+                yield edge
+            elif chunks is not None and not (skip is not None and skip(edge.id)):
+                chunks(edge)
+
+    waiting = list(sorted_out(edge for edge in start if edge.id != EMPTY_ID and edge.id not in ends.purged))
     while waiting:
         fresh: dict[bytes, Edge] = {}
         for edge in waiting:
@@ -86,7 +96,7 @@ def reach(
         below = [edge for edge in fresh.values() if edge.kind is not Kind.CHUNK]
         waiting = []
         for at in range(0, len(below), _BATCH):
-            waiting += _children((store, *beside), below[at : at + _BATCH], missing, ends)
+            waiting += sorted_out(_children((store, *beside), below[at : at + _BATCH], missing, ends))
     return found
 
 

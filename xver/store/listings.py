@@ -39,6 +39,13 @@ def put_listing(packer: Packer | None, rows: Iterable[Row], *, before: Entry | N
 
     `before` is what stood in its place: of a part that changed only the difference is stored.
     """
+    builder = listing_builder(packer, before)
+    builder.add_all(rows)
+    return builder.finish()
+
+
+def listing_builder(packer: Packer | None, before: Entry | None) -> ListingBuilder:
+    """Return what builds a listing into a store; arguments as for `put_listing`."""
     former = None
     if packer is not None and packer.bases is not None and isinstance(before, Dataset):
         former = FormerListing(packer.bases.read, before.id)
@@ -51,9 +58,7 @@ def put_listing(packer: Packer | None, rows: Iterable[Row], *, before: Entry | N
         near = () if former is None else former.near_index(data[0])
         return ListingId(object_id(Kind.LISTING, data) if packer is None else packer.put(Kind.LISTING, data, near=near))
 
-    builder = ListingBuilder(emit_block, emit_index)
-    builder.add_all(rows)
-    return builder.finish()
+    return ListingBuilder(emit_block, emit_index)
 
 
 def read_listing(store: Store, id: ListingId) -> Iterator[Row]:
@@ -126,14 +131,19 @@ def read_block(store: Store, child: Child) -> list[Row]:
 def _read_blocks(store: Store, children: Sequence[Child]) -> Iterator[list[Row]]:
     found = dict(store.get_many(Wanted(Kind.BLOCK, child.id) for child in children))
     for child in children:
-        rows = decode_block(found[child.id])
-        if (
-            rows[0].path.encode() != child.first
-            or len(rows) != child.rows
-            or sum(row.entry.size for row in rows) != child.size
-        ):
-            raise CorruptData(f"listing block b3:{child.id.hex()[:16]} is not what its index says")
-        yield rows
+        yield decode_child(child, found[child.id])
+
+
+def decode_child(child: Child, data: bytes | memoryview) -> list[Row]:
+    """Return the rows of a block; raises `CorruptData` unless it is what the index says of it."""
+    rows = decode_block(data)
+    if (
+        rows[0].path.encode() != child.first
+        or len(rows) != child.rows
+        or sum(row.entry.size for row in rows) != child.size
+    ):
+        raise CorruptData(f"listing block b3:{child.id.hex()[:16]} is not what its index says")
+    return rows
 
 
 def _read_indexes(store: Store, level: int, children: Sequence[Child]) -> Iterator[ListingNode]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from xver.errors import ContentNotFound, RepositoryNotFound, StorageError
+from xver.history.edge_list import EdgeList
 from xver.history.reach import Edge
 from xver.repo import Repo
 from xver.settings import Remote
@@ -66,10 +67,13 @@ def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> Co
 
     def copy_from_all(source: Store, target: Store, edges: Iterable[Edge], transfer: Transfer) -> Copied:
         size = packs = 0
-        here: list[Edge] = []
+        here = EdgeList()
         away: list[Edge] = []
         for edge in edges:
-            (here if edge.id in source or edge.id in target else away).append(edge)
+            if edge.id in source or edge.id in target:
+                here.add(edge)
+            else:
+                away.append(edge)
         for store in others() if away else ():
             there = [edge for edge in away if edge.id in store]
             if there:

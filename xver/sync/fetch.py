@@ -11,6 +11,7 @@ from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
 from xver.history.closed import closed_in
 from xver.history.diff import Entries
+from xver.history.edge_list import EdgeList
 from xver.history.reach import Edge, entry_edges, reach, target_edge
 from xver.model.ids import Kind, ListingId
 from xver.model.paths import TrackedPath, is_below
@@ -29,6 +30,7 @@ from xver.sync.transfer import Transfer, copy_objects
 
 TRACKING = "remotes/"
 _LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
+_METADATA: Final = frozenset(Kind) - {Kind.CHUNK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,24 +198,30 @@ def fetch_data(
         meter.advance(1)
         return False
 
-    meter.start("Looking for what is lacking", None, "objects")
-    try:
-        start = _edges(here, there, entries, list(paths), refuse)
-        found = reach(here, start, skip=count, missing=refuse, beside=[there])
-    finally:
-        meter.finish()
+    lacking = EdgeList()
+
+    def take(edge: Edge) -> None:
+        if edge.id in here:
+            return
+        place = there.index.find(edge.id)
+        if place is None:
+            refuse(edge, ContentNotFound(edge.id))
+        elif place.kind is not Kind.CHUNK or place.raw != edge.size:
+            raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
+        lacking.add(edge)
+
     operation = f"fetch data from {remote.name}"
     with resumed(repo, here) as uploaded:
         with here.index.also(uploaded):
-            lacking = [edge for edge in found.values() if edge.id not in here]
-            for edge in lacking:
-                if edge.kind is not Kind.CHUNK:
-                    continue
-                place = there.index.find(edge.id)
-                if place is None:
-                    refuse(edge, ContentNotFound(edge.id))
-                elif place.kind is not Kind.CHUNK or place.raw != edge.size:
-                    raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
+            meter.start("Looking for what is lacking", None, "objects")
+            try:
+                start = _edges(here, there, entries, list(paths), refuse)
+                found = reach(here, start, skip=count, missing=refuse, beside=[there], chunks=take)
+            finally:
+                meter.finish()
+            for edge in found.values():
+                if edge.id not in here:
+                    lacking.add(edge)
             copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter))
         if uploaded:
             here.move(operation, {}, *uploaded)
@@ -287,14 +295,13 @@ def _metadata(
         meter.advance(1)
         return id not in scope.lifted and closed(id)
 
-    def below(chosen: list[Edge]) -> Iterator[Edge]:
-        yield from reach(first, chosen, skip=skip, bounds=bounds, beside=beside).values()
+    def below(chosen: list[Edge], kinds: Collection[Kind]) -> Iterator[Edge]:
+        yield from reach(first, chosen, skip=skip, bounds=bounds, beside=beside, kinds=kinds).values()
 
     meter.start("Reading history", None, "objects")
     try:
-        found = [*below([one for one in edges if one.kind is not Kind.RUN])]
-        attached = [*below([one for one in edges if one.kind is Kind.RUN])]
+        found = [*below([one for one in edges if one.kind is not Kind.RUN], _METADATA)]
+        attached = [*below([one for one in edges if one.kind is Kind.RUN], frozenset(Kind))]
     finally:
         meter.finish()
-    wanted = [*(edge for edge in found if edge.kind is not Kind.CHUNK), *attached]
-    return [edge for edge in wanted if edge.id not in here]
+    return [edge for edge in (*found, *attached) if edge.id not in here]

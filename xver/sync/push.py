@@ -11,6 +11,7 @@ from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
 from xver.history.bounds import Bounds, bounds_of, forgotten_ref
 from xver.history.closed import closed_in
+from xver.history.edge_list import EdgeList
 from xver.history.reach import Edge, reach, target_edge
 from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import HEADS, LOCK, RUNS, SNAPSHOTS, Target, TargetKind
@@ -82,7 +83,7 @@ def foresee(repo: Repo, remote: Remote, *, runs: bool = True) -> Outlook:
         return Outlook(creates, (), 0, 0, 0, behind, taken)
     heals = bool(lost) or _is_work_tree(there)
     lacking, _ = _lacking(repo, there, to_hold(wish, refs, targets, heals=heals), revived(repo, there, targets))
-    places = [place for id in lacking if (place := repo.store.index.find(id))]
+    places = list(repo.store.index.find_many(edge.id for edge in lacking).values())
     data = sum(place.stored for place in places if place.kind is Kind.CHUNK)
     size = sum(place.stored for place in places)
     packs = -(-data // DATA_PACK_SIZE) + -(-(size - data) // META_PACK_SIZE)
@@ -182,8 +183,8 @@ def _send(
         try:
             with there.index.also(uploaded):
                 lacking, ends = _lacking(repo, there, wanted, revived(repo, there, targets), meter)
-                commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.values())
-                copied = copy(repo.store, there, lacking.values(), Transfer(operation, uploaded, meter))
+                commits = sum(edge.kind is Kind.SNAPSHOT for edge in lacking.others)
+                copied = copy(repo.store, there, lacking, Transfer(operation, uploaded, meter))
             sent = _Sent(sent.size + copied.size, sent.packs + copied.packs, sent.commits + commits)
             behind, tags = _move(repo, there, wish, {**refs, **ends.refs}, uploaded, operation, ends)
         except Collected:
@@ -233,7 +234,7 @@ class _Ends:
 
 def _lacking(
     repo: Repo, there: Store, targets: list[Target], revived: Sequence[str], meter: Meter = SILENT
-) -> tuple[dict[bytes, Edge], _Ends]:
+) -> tuple[EdgeList, _Ends]:
     """Return what the remote has not of everything that the targets reach, and what it will not get.
 
     What its refs reach is there whole, unless something was lost, or the other side is a work tree's own store, which
@@ -251,6 +252,22 @@ def _lacking(
             raise error
         gone[edge.id] = edge
 
+    lacking = EdgeList()
+
+    def take(edge: Edge) -> None:
+        if edge.id in there:
+            return
+        if edge.id in ours.purged:
+            gone[edge.id] = edge
+        elif not here.is_safe(edge.id):
+            raise ContentNotFound(edge.id, hint=f"{edge.where or 'a commit'} was never fetched here: xver pull")
+        elif edge.id in ours.shallow:
+            raise ContentNotFound(
+                edge.id, hint="this clone is shallow, and the remote lacks what came before: push from a whole one"
+            )
+        else:
+            lacking.add(edge)
+
     is_closed = closed_in(there, targets, (here,)) if _is_whole(there) else None
 
     def skip(id: bytes) -> bool:
@@ -259,22 +276,14 @@ def _lacking(
 
     meter.start("Looking for what is lacking", None, "objects")
     try:
-        found = reach(here, map(target_edge, targets), skip=skip, missing=note, bounds=bounds)
+        found = reach(here, map(target_edge, targets), skip=skip, missing=note, bounds=bounds, chunks=take)
     finally:
         meter.finish()
-    lacking = {id: edge for id, edge in found.items() if id not in there and id not in gone}
-    for id, edge in list(lacking.items()):
-        if id in ours.purged:
-            gone[id] = lacking.pop(id)
-        elif not here.is_safe(id):
-            raise ContentNotFound(id, hint=f"{edge.where or 'a commit'} was never fetched here: xver pull")
-    cut = next((edge for edge in lacking.values() if edge.id in ours.shallow), None)
-    if cut is not None:
-        raise ContentNotFound(
-            cut.id, hint="this clone is shallow, and the remote lacks what came before: push from a whole one"
-        )
+    for edge in found.values():
+        if edge.id not in gone:
+            take(edge)
     kinds = {Kind.SNAPSHOT: TargetKind.SNAPSHOT, Kind.RUN: TargetKind.RUN}
-    bare = [Target(kinds[edge.kind], edge.id) for edge in lacking.values() if edge.id in ours.forgotten]
+    bare = [Target(kinds[edge.kind], edge.id) for edge in lacking.others if edge.id in ours.forgotten]
     return lacking, _Ends({forgotten_ref(one): one for one in bare}, tuple(id.hex() for id in gone), revived)
 
 

@@ -6,19 +6,22 @@ gets them in this very copy. Else they go whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from xver.format.codecs import Codec, delta_bases
-from xver.format.indexes import Place
+from xver.format.indexes import Container, Place
 from xver.format.log_entries import LiveIndex
+from xver.format.packs import CODECS, KINDS
 from xver.history.reach import Edge
 from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
 from xver.storage.local import LocalStorage
 from xver.store.batches import batches
-from xver.store.frames import Frames, in_order, stored_size
+from xver.store.frames import Frames, in_order
 from xver.store.log import Change
 from xver.store.packing import Packer
 from xver.store.store import Store
@@ -26,6 +29,9 @@ from xver.store.store import Store
 _BATCH: Final = 64 * 1024 * 1024
 _PART_SIZE: Final = 2 * 1024 * 1024 * 1024
 _PART_OBJECTS: Final = 100_000
+_ROW: Final = struct.Struct(">?IQIIBB32s")
+_STORED: Final = struct.Struct(">I")
+_STORED_AT: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +72,21 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
             is not live need not be sent again: it is in `transfer.uploaded`, also when all went well.
     """
     uploaded, meter = transfer.uploaded, transfer.meter
-    chunks: list[Place] = []
-    metadata: list[Place] = []
+    chunks, metadata = _Places(), _Places()
     for edge in edges:
         if edge.id not in target:
-            (chunks if edge.kind is Kind.CHUNK else metadata).append(source.locate(edge.id))
+            (chunks if edge.kind is Kind.CHUNK else metadata).add(source.locate(edge.id))
     frames = _frames(source, target)
-    meter.start("Copying", sum(place.stored for place in (*chunks, *metadata)), "B")
+    meter.start("Copying", chunks.sort() + metadata.sort(), "B")
     size = packs = 0
     index: LiveIndex | None = None
     try:
-        parts = list(batches(_in_order(chunks), stored_size, _PART_SIZE, most_things=_PART_OBJECTS)) or [[]]
+        parts = list(chunks.parts()) or [[]]
         for number, part in enumerate(parts, 1):
             with target.packer(fetches=True) as packer:
-                size += _copy(frames, packer, part, meter)
+                size += _copy(frames, packer, chunks.read(part), meter)
                 if number == len(parts):
-                    size += _copy(frames, packer, _in_order(metadata), meter)
+                    size += _copy(frames, packer, metadata.read(), meter)
                 index = packer.finish()
             packs += 0 if index is None else len(index.packs)
             uploaded += [] if index is None else [index]
@@ -93,7 +98,8 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
     return Copied(size, packs, index)
 
 
-def _copy(frames: Frames, packer: Packer, places: list[Place], meter: Meter) -> int:
+def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter) -> int:
+    size = 0
     for batch in batches(places, _held, _BATCH):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
         for place, stored, data in frames.verified(in_order(batch)):
@@ -102,7 +108,8 @@ def _copy(frames: Frames, packer: Packer, places: list[Place], meter: Meter) -> 
             else:
                 packer.put(place.kind, data, place.id)
             meter.advance(place.stored)
-    return sum(place.stored for place in places)
+            size += place.stored
+    return size
 
 
 def _frames(source: Store, target: Store) -> Frames:
@@ -125,8 +132,43 @@ class _Held:
         """Keep nothing: what is to be kept is copied."""
 
 
-def _in_order(places: list[Place]) -> list[Place]:
-    return sorted(places, key=lambda place: (place.codec is Codec.DELTA, place.container.name, place.offset))
+class _Places:
+    """Where many objects lie, in the order in which they are read: by container and offset, deltas last.
+
+    A row of bytes each, which sort as they are read: with an object each, memory would grow with what is copied.
+    """
+
+    def __init__(self) -> None:
+        self._containers: dict[Container, int] = {}
+        self._rows: list[bytes] = []
+
+    def add(self, place: Place) -> None:
+        number = self._containers.setdefault(place.container, len(self._containers))
+        is_delta = place.codec is Codec.DELTA
+        _, _, offset, stored, raw, kind, codec = place
+        self._rows.append(_ROW.pack(is_delta, number, offset, stored, raw, kind, codec, place.id))
+
+    def sort(self) -> int:
+        """Put them in order, each once; return the bytes stored."""
+        self._rows.sort()
+        self._rows = [row for row, _ in groupby(self._rows)]
+        return sum(map(_stored, self._rows))
+
+    def parts(self) -> Iterator[list[bytes]]:
+        """Yield rows that go live together."""
+        return batches(self._rows, _stored, _PART_SIZE, most_things=_PART_OBJECTS)
+
+    def read(self, rows: Iterable[bytes] | None = None) -> Iterator[Place]:
+        """Yield what rows say; by default all."""
+        containers = list(self._containers)
+        for row in self._rows if rows is None else rows:
+            _, number, offset, stored, raw, kind, codec, id = _ROW.unpack(row)
+            yield Place(id, containers[number], offset, stored, raw, KINDS[kind], CODECS[codec])
+
+
+def _stored(row: bytes) -> int:
+    stored: int = _STORED.unpack_from(row, _STORED_AT)[0]
+    return stored
 
 
 def _held(place: Place) -> int:

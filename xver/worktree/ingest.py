@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from xver.errors import ContentNotFound, CorruptData, InvalidInput, Purged
 from xver.format.listings import Row
@@ -17,6 +17,7 @@ from xver.model.ids import EMPTY_ID, ID_SIZE
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.progress import SILENT, Meter
 from xver.store.content import Before
+from xver.store.listing_edits import edit_listing
 from xver.store.listings import RowFinder, put_listing
 from xver.store.packing import Packer
 from xver.worktree.compare import directories
@@ -25,6 +26,8 @@ from xver.worktree.reading import Reading, entry_of, is_kind, read_file
 from xver.worktree.scan import Directory
 from xver.worktree.stat_index import NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
 
+_FEW: Final = 4
+"""A listing of which more than every fourth row changes is built anew."""
 _Former: TypeAlias = "Callable[[str], Entry | None]"
 
 
@@ -91,11 +94,55 @@ def ingest(
     elif path in special:
         raise InvalidInput(f"{path} is neither file, link nor folder")
     else:
-        # Directories interleave in the order of paths (`a-b` comes before `a/c`).
-        whole = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
-        rows = (Row(_checked(path, name), entry_of(known)) for name, known in whole)
-        entry = put_listing(packer, rows, before=before)
+        edited = None if rehash else _edited(path, packer, before, record, records)
+        entry = edited or _built(path, packer, before, records)
     return Ingested(entry, TreeRecord(entry_id(entry), records), files, tuple(special))
+
+
+def _built(path: str, packer: Packer | None, before: Entry | None, records: Mapping[str, DirectoryRecord]) -> Dataset:
+    # Directories interleave in the order of paths (`a-b` comes before `a/c`).
+    whole = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
+    rows = (Row(_checked(path, name), entry_of(known)) for name, known in whole)
+    return put_listing(packer, rows, before=before)
+
+
+def _edited(
+    path: str,
+    packer: Packer | None,
+    before: Entry | None,
+    record: TreeRecord | None,
+    records: Mapping[str, DirectoryRecord],
+) -> Dataset | None:
+    """Return the listing made from the one before, if that is what `record` amounts to; None to build it anew.
+
+    Without this, a file that changed among a million costs as much as a million files.
+    """
+    if not isinstance(before, Dataset) or record is None or record.id != before.id:
+        return None
+    changes = {_checked(path, name): entry for name, entry in _changes(record.directories, records)}
+    if not changes:
+        return before
+    if packer is None or packer.bases is None or _FEW * len(changes) > before.files:
+        return None
+    try:
+        return edit_listing(packer, packer.bases.read, before, changes)
+    except (ContentNotFound, CorruptData):
+        # A part of the listing before is not here: what is on the disk tells as much.
+        return None
+
+
+def _changes(
+    recorded: Mapping[str, DirectoryRecord], records: Mapping[str, DirectoryRecord]
+) -> Iterator[tuple[bytes, Entry | None]]:
+    """Yield the files that are other ones in two sets of records; None for what the later set does not have."""
+    for folder in recorded.keys() | records.keys():
+        one, two = recorded.get(folder), records.get(folder)
+        if one is not two:
+            old = {} if one is None else dict(_whole_names(folder, one))
+            new = {} if two is None else dict(_whole_names(folder, two))
+            for name in old.keys() | new.keys():
+                if old.get(name) != new.get(name):
+                    yield name, entry_of(new[name]) if name in new else None
 
 
 def ingest_parts(
