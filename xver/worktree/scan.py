@@ -1,13 +1,15 @@
 """What lies on the disk: directory by directory, in the order of paths, without following links.
 
-One `scandir` a directory and one `lstat` a file, which is most of what `status` costs; names and packed stats of a
+One listing a directory and one look at each file, which is most of what `status` costs; names and packed stats of a
 directory come together, so that a caller can compare all of it with what it knows in one go.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat as stat_
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,53 +51,67 @@ def scan(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
     waiting = [""]
     while waiting:
         folder = waiting.pop()
-        files: list[tuple[bytes, bytes]] = []
+        names: list[bytes] = []
+        stats: list[bytes] = []
         folders: list[str] = []
         special: list[str] = []
         leftovers: list[str] = []
         base = f"{path}/{folder}".strip("/")
         try:
-            entries = os.scandir(os.path.join(top, os.fsencode(folder)) if folder else top)
+            for name, stat in _look(os.path.join(top, os.fsencode(folder)) if folder else top):
+                mode = stat.st_mode
+                if name.startswith(b".xver-") and TEMPORARY.fullmatch(os.fsdecode(name)):
+                    leftovers.append(_below(base, name))
+                elif name in _OWN or (has_rules and ignore(_below(base, name), is_directory=stat_.S_ISDIR(mode))):
+                    continue
+                elif not (name.isascii() or _is_utf8(name)):
+                    special.append(_below(base, name))
+                elif stat_.S_ISREG(mode) or stat_.S_ISLNK(mode):
+                    names.append(name)
+                    stats.append(pack_stat(stat))
+                elif stat_.S_ISDIR(mode) and not leads_elsewhere(stat):  # a junction of Windows leads elsewhere
+                    folders.append(_below(folder, name))
+                else:
+                    special.append(_below(base, name))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:
             raise _unreadable(base) from error
-        with entries:
-            for entry in entries:
-                name = entry.name
-                is_directory = entry.is_dir(follow_symlinks=False)
-                if name in _OWN or (has_rules and ignore(_below(base, name), is_directory=is_directory)):
+        yield Directory(folder, tuple(names), tuple(stats), tuple(special), tuple(leftovers))
+        waiting.extend(reversed(folders))
+
+
+if sys.platform == "win32":
+
+    def _look(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+        """Yield what lies in a folder, in the order of names; stats come with the listing there."""
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=_name_of):
+                with contextlib.suppress(FileNotFoundError):
+                    yield entry.name, entry.stat(follow_symlinks=False)
+
+    def _name_of(entry: os.DirEntry[bytes]) -> bytes:
+        return entry.name
+
+else:
+
+    def _look(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+        """Yield what lies in a folder, in the order of names; what went meanwhile is as if it had never been.
+
+        Files are looked at below an open folder: the system need not walk down to it a million times.
+        """
+        names = os.listdir(folder)
+        names.sort()
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        look = os.stat
+        try:
+            for name in names:
+                try:
+                    yield name, look(name, dir_fd=opened, follow_symlinks=False)
+                except FileNotFoundError:
                     continue
-                if name.startswith(b".xver-") and TEMPORARY.fullmatch(os.fsdecode(name)):
-                    leftovers.append(_below(base, name))
-                elif not (name.isascii() or _is_utf8(name)):
-                    special.append(_below(base, name))
-                elif is_directory and not _leads_elsewhere(entry):
-                    folders.append(_below(folder, name))
-                elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                    try:
-                        files.append((name, pack_stat(entry.stat(follow_symlinks=False))))
-                    except FileNotFoundError:
-                        # It went between the listing and the look: as if it had never been.
-                        continue
-                    except PermissionError as error:
-                        raise _unreadable(base) from error
-                else:
-                    special.append(_below(base, name))
-        files.sort()
-        yield Directory(
-            folder,
-            tuple([name for name, _ in files]),
-            tuple([stat for _, stat in files]),
-            tuple(sorted(special)),
-            tuple(leftovers),
-        )
-        waiting.extend(sorted(folders, reverse=True))
-
-
-def _leads_elsewhere(entry: os.DirEntry[bytes]) -> bool:
-    """Tell whether a folder is a junction of Windows: what lies behind is not below."""
-    return sys.platform == "win32" and leads_elsewhere(entry.stat(follow_symlinks=False))
+        finally:
+            os.close(opened)
 
 
 def _below(folder: str, name: bytes) -> str:

@@ -169,16 +169,21 @@ class TreeRecord:
         return TreeRecord(None, directories)
 
 
-def pack_stat(stat: os.stat_result) -> bytes:
-    """Return what identifies a file's state: size, mtime, ctime, inode and mode.
+if sys.platform == "win32":
 
-    On Windows ctime is the time of creation and inodes are not stable on every file system: both stay zero there.
-    Whether a program is executable is told by its name there, and not by every way to ask: that is left out.
-    """
-    is_windows = sys.platform == "win32"
-    ctime, inode = (0, 0) if is_windows else (stat.st_ctime_ns, stat.st_ino)
-    mode = stat.st_mode & ~0o111 if is_windows else stat.st_mode
-    return _STAT.pack(stat.st_size, stat.st_mtime_ns, ctime, inode, mode)
+    def pack_stat(stat: os.stat_result) -> bytes:
+        """Return what identifies a file's state: size, mtime and kind.
+
+        ctime is the time of creation here and inodes are not stable on every file system: both stay zero. Whether a
+        program is executable is told by its name, and not by every way to ask: that is left out.
+        """
+        return _STAT.pack(stat.st_size, stat.st_mtime_ns, 0, 0, stat.st_mode & ~0o111)
+
+else:
+
+    def pack_stat(stat: os.stat_result) -> bytes:
+        """Return what identifies a file's state: size, mtime, ctime, inode and mode."""
+        return _STAT.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_mode)
 
 
 def leads_elsewhere(stat: os.stat_result) -> bool:
