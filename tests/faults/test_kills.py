@@ -179,13 +179,13 @@ def test_push_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(14_400)
 def test_add_killed_often(tmp_path: Path) -> None:
     assert kill_adds(tmp_path, 100) >= 50
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(14_400)
 def test_push_killed_often(tmp_path: Path) -> None:
     assert kill_pushes(tmp_path, 100) >= 50
 
@@ -196,7 +196,7 @@ def test_gc_killed(tmp_path: Path, at_remote: bool) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(14_400)
 @pytest.mark.parametrize("at_remote", [False, True], ids=["here", "at a remote"])
 def test_gc_killed_often(tmp_path: Path, at_remote: bool) -> None:
     assert kill_collections(tmp_path, 100, at_remote=at_remote) >= 50

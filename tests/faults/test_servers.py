@@ -110,6 +110,7 @@ def kill_pushes(tmp_path: Path, server: Server, seeds: range) -> int:
         place.finish("push", at=place.repo.root)
         place.whole()
         place.client.close()
+        print(f"push {seed}: {killed} killed")
     copy = clone(place.remote.url, tmp_path / "copy", endpoint_url=server.endpoint_url)
     assert read_tree(copy.root) == FILES
     return killed
@@ -120,7 +121,7 @@ def test_a_push_killed_at_seeded_moments(tmp_path: Path, seaweedfs: Server) -> N
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(14_400)
 def test_a_push_killed_often(tmp_path: Path, seaweedfs: Server) -> None:
     assert kill_pushes(tmp_path, seaweedfs, range(100)) >= 50
 
@@ -192,6 +193,7 @@ def kill_collections(tmp_path: Path, server: Server, seeds: range) -> int:
             place.client.close()
             for folder in (place.repo.root, copy.root):
                 shutil.rmtree(folder)
+            print(f"gc {seed}: {killed} killed")
     pristine.client.close()
     return killed
 
@@ -201,7 +203,7 @@ def test_a_collection_killed_at_seeded_moments(tmp_path: Path, seaweedfs: Server
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(14_400)
 def test_a_collection_killed_often(tmp_path: Path, seaweedfs: Server) -> None:
     assert kill_collections(tmp_path, seaweedfs, range(100)) >= 50
 

@@ -356,7 +356,7 @@ def test_nothing_is_lost_whoever_acts_when(seeded: Seeded) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(14_400)
 def test_nothing_is_lost_in_thousands_of_runs(seeded: Seeded) -> None:
     for seed in range(1000, 4000):
         seeded(seed)
