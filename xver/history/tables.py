@@ -22,8 +22,12 @@ _DELIMITERS: Final = ",;\t|"
 _BOM: Final = "\ufeff"
 
 
-class _NotATable(Exception):
-    """The text is no table with this key."""
+class NotATable(Exception):
+    """A text is no table with this key, or has a key twice."""
+
+
+class _Clash(Exception):
+    """Both sides changed one thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,18 @@ class _Table:
 def merge_tables(base: bytes, ours: bytes, theirs: bytes, *, suffix: str, key: Sequence[str]) -> bytes | None:
     """Return the merged table; no bytes are a table without rows. `suffix` tells the form (`.csv`, `.tsv`, `.jsonl`).
 
-    None where that is no such table, where a key stands twice, or where both sides changed one cell, or one changed
-    the row that the other deleted.
+    None where both sides changed one cell, one changed the row that the other deleted, or one dropped the key.
+
+    Raises:
+        NotATable: one of the three is none, or has a key twice.
     """
     read = _read_json if suffix in (".jsonl", ".ndjson") else _read_csv
     try:
         mine = read(ours.decode(), suffix, key)
         other = read(theirs.decode(), suffix, key)
         was = read(base.decode(), suffix, key) if base else _Table(None, {}, "", "", mine.write)
-    except (_NotATable, UnicodeDecodeError, csv.Error, ValueError, RecursionError):
-        return None
+    except (UnicodeDecodeError, csv.Error, ValueError, RecursionError) as error:
+        raise NotATable from error
     columns = _merge_columns(was.columns, mine.columns, other.columns)
     if columns is not None and not set(key) <= set(columns):
         return None
@@ -66,7 +72,7 @@ def merge_tables(base: bytes, ours: bytes, theirs: bytes, *, suffix: str, key: S
     for one in _order(mine.rows, other.rows):
         try:
             row = _merge_rows(was.rows.get(one), mine.rows.get(one), other.rows.get(one))
-        except _NotATable:
+        except _Clash:
             return None
         if row is not None:
             side = mine if row is mine.rows.get(one) else other
@@ -82,12 +88,12 @@ def _merge_rows(was: _Row | None, mine: _Row | None, other: _Row | None) -> _Row
     if here == before:
         return other
     if here is None or there is None:
-        raise _NotATable
+        raise _Clash
     cells: dict[str, str] = {}
     for column in dict.fromkeys((*here, *there)):
         old, one, two = (row.get(column) for row in (before or {}, here, there))
         if one != two and old not in (one, two):
-            raise _NotATable
+            raise _Clash
         value = two if one == old else one
         if value is not None:
             cells[column] = value
@@ -124,14 +130,14 @@ def _read_csv(text: str, suffix: str, key: Sequence[str]) -> _Table:
     mark = _BOM if text.startswith(_BOM) else ""
     lines = list(io.StringIO(text.removeprefix(_BOM), newline=""))
     if not lines:
-        raise _NotATable
+        raise NotATable
     delimiters = "\t" if suffix == ".tsv" else _DELIMITERS
     for delimiter in delimiters:
         columns = next(csv.reader(lines, delimiter=delimiter))
         if set(key) <= set(columns) and len(set(columns)) == len(columns):
             break
     else:
-        raise _NotATable
+        raise NotATable
     end = "\r\n" if lines[0].endswith("\r\n") else "\n"
 
     def write(columns: Sequence[str], cells: dict[str, str]) -> str:
@@ -148,7 +154,7 @@ def _read_csv(text: str, suffix: str, key: Sequence[str]) -> _Table:
         raw = "".join(lines[done : reader.line_num])
         done = reader.line_num
         if len(fields) != len(columns):
-            raise _NotATable
+            raise NotATable
         _put(rows, key, dict(zip(columns, fields, strict=True)), raw if raw.endswith(end) else raw + end)
     head = "".join(lines[:head_lines])
     return _Table(tuple(columns), rows, mark + (head if head.endswith(end) else head + end), delimiter + end, write)
@@ -162,7 +168,7 @@ def _read_json(text: str, suffix: str, key: Sequence[str]) -> _Table:  # noqa: A
     for line in io.StringIO(text, newline=""):
         values = json.loads(line)
         if not isinstance(values, dict):
-            raise _NotATable
+            raise NotATable
         cells = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
         _put(rows, key, cells, line if line.endswith("\n") else line + "\n")
     return _Table(None, rows, "", "", write)
@@ -170,7 +176,7 @@ def _read_json(text: str, suffix: str, key: Sequence[str]) -> _Table:  # noqa: A
 
 def _put(rows: dict[_Key, _Row], key: Sequence[str], cells: dict[str, str], raw: str) -> None:
     if not set(key) <= cells.keys():
-        raise _NotATable
+        raise NotATable
     name = tuple(cells[one] for one in key)
     if rows.setdefault(name, row := _Row(cells, raw)) is not row:
-        raise _NotATable
+        raise NotATable

@@ -10,7 +10,7 @@ from typing import Final
 
 from xver.errors import CommandFailed, ContentNotFound
 from xver.git.command import GitCommand
-from xver.history.tables import merge_tables
+from xver.history.tables import NotATable, merge_tables
 from xver.model.entries import Entry, File
 from xver.repo import Repo
 from xver.store.content import put_bytes, read_all
@@ -44,19 +44,22 @@ class FileMerge:
             )
         except ContentNotFound:
             return None
-        data = self._by_key(path, before, mine, other)
-        if data is None:
-            data = self._by_lines(before, mine, other)
+        data = self._join(path, before, mine, other)
         if data is None:
             return None
         content = put_bytes(self._packer, data, before=lambda: (ours.id, ours.size))
         return File(content.id, content.size, content.fingerprint, content.sha256, executable)
 
-    def _by_key(self, path: str, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
-        for pattern, key in self._repo.settings.merge_keys.items():
-            if fnmatchcase(path, pattern):
+    def _join(self, path: str, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
+        keys = self._repo.settings.merge_keys
+        key = next((key for pattern, key in keys.items() if fnmatchcase(path, pattern)), None)
+        if key is not None:
+            try:
+                # What the key cannot join is nothing for lines: they would give one key two rows.
                 return merge_tables(base, ours, theirs, suffix=PurePosixPath(path).suffix.lower(), key=key)
-        return None
+            except NotATable:
+                pass
+        return self._by_lines(base, ours, theirs)
 
     def _by_lines(self, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
         self._repo.cache.mkdir(parents=True, exist_ok=True)

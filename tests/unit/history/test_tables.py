@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from xver.history.tables import merge_tables
+from xver.history.tables import NotATable, merge_tables
 
 BASE = b"id,label,by\n1,,\n2,,\n3,,\n"
 
@@ -40,6 +40,15 @@ def test_a_side_that_sorted_the_table_anew() -> None:
         (BASE.replace(b"1,,", b"1,cat,"), BASE.replace(b"1,,", b"1,dog,")),
         (BASE.replace(b"1,,", b"1,cat,"), BASE.replace(b"1,,\n", b"")),
         (BASE + b"4,a,\n", BASE + b"4,b,\n"),
+    ],
+)
+def test_what_only_a_person_can_tell(ours: bytes, theirs: bytes) -> None:
+    assert merge(BASE, ours, theirs) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
         (BASE + b"1,again,\n", BASE + b"4,b,\n"),
         (BASE + b"4,too,many,cells\n", BASE + b"5,b,\n"),
         (BASE, b"name,label\n1,\n"),
@@ -48,8 +57,9 @@ def test_a_side_that_sorted_the_table_anew() -> None:
         (BASE, BASE + b'5,"open,\n'),
     ],
 )
-def test_what_only_a_person_can_tell(ours: bytes, theirs: bytes) -> None:
-    assert merge(BASE, ours, theirs) is None
+def test_what_is_no_table_with_this_key(ours: bytes, theirs: bytes) -> None:
+    with pytest.raises(NotATable):
+        merge(BASE, ours, theirs)
 
 
 def test_columns_that_both_sides_added() -> None:
@@ -70,7 +80,8 @@ def test_a_key_of_two_columns_in_tsv() -> None:
     base = b"a\tb\tc\n1\t1\t\n1\t2\t\n"
     ours, theirs = base.replace(b"1\t1\t", b"1\t1\tx"), base.replace(b"1\t2\t", b"1\t2\ty")
     assert merge(base, ours, theirs, ".tsv", ("a", "b")) == b"a\tb\tc\n1\t1\tx\n1\t2\ty\n"
-    assert merge(base, ours, theirs, ".tsv", ("a",)) is None
+    with pytest.raises(NotATable):
+        merge(base, ours, theirs, ".tsv", ("a",))
 
 
 def test_json_lines() -> None:
@@ -84,7 +95,8 @@ def test_json_lines() -> None:
     ]  # fmt: skip
     assert found.splitlines(keepends=True)[1:] == ours.splitlines(keepends=True)[1:]
     assert merge(base, base.replace(b"null", b"1"), base.replace(b"null", b"true"), ".jsonl") is None
-    assert merge(base, b"[]\n", base, ".jsonl") is None
+    with pytest.raises(NotATable):
+        merge(base, b"[]\n", base, ".jsonl")
 
 
 def test_a_table_that_both_sides_made() -> None:
