@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final, NewType
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import Final, Generic, NewType, TypeVar
 
 from xver.errors import InvalidInput
 
 TrackedPath = NewType("TrackedPath", str)
+_Path = TypeVar("_Path", bound=str)
 
 MAX_PATH: Final = 4096
 """The longest path, in bytes of UTF-8."""
@@ -65,6 +69,25 @@ def is_below(path: str, folder: str) -> bool:
 def overlaps(one: str, other: str) -> bool:
     """Tell whether one path is the other or a prefix of it."""
     return is_below(one, other) or is_below(other, one)
+
+
+class PathSet(Generic[_Path]):
+    """Paths, asked for what lies above or below another one without a look at them all."""
+
+    def __init__(self, paths: Iterable[_Path]) -> None:
+        self._known: dict[str, _Path] = {one: one for one in paths}
+        self._ordered = sorted(self._known.values())
+
+    def above(self, path: str) -> _Path | None:
+        """Return the outermost that is `path` or a folder above it."""
+        folders = accumulate(path.split("/"), "{}/{}".format)
+        return next((self._known[one] for one in folders if one in self._known), None)
+
+    def below(self, folder: str) -> list[_Path]:
+        """Return those that are `folder` or lie below it, sorted."""
+        # The sign behind `/` ends what begins with it.
+        first, end = (bisect_left(self._ordered, folder + sign) for sign in "/0")
+        return [*([self._known[folder]] if folder in self._known else []), *self._ordered[first:end]]
 
 
 def is_anchored(path: str) -> bool:

@@ -20,7 +20,7 @@ from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
-from xver.model.paths import TrackedPath, is_below, overlaps, parse_path
+from xver.model.paths import PathSet, TrackedPath, is_below, overlaps, parse_path
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -309,22 +309,20 @@ def _unread(
 def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Entry]) -> dict[TrackedPath, list[str]]:
     """Return the tracked paths to take in; for one that only in parts changes, those parts."""
     wanted: dict[TrackedPath, list[str]] = {}
-    fresh: list[str] = []
+    fresh: list[TrackedPath] = []
+    known = PathSet(entries)
     for text in paths:
         if not text:
             raise InvalidInput("the whole repository cannot be one dataset", hint="xver add data models")
         path = parse_path(text)
         refuse_place(repo, path)
-        above = next((top for top in entries if is_below(path, top)), None)
+        above = known.above(path)
         if above is None:
-            tops = [top for top in entries if is_below(top, path)]
-            if tops:
+            if tops := known.below(path):
                 raise InvalidInput(
                     f"{path} holds {tops[0]}, which is tracked by itself",
                     hint=f"xver add {tops[0]}, or xver rm --cached {tops[0]} first",
                 )
-            if any(is_below(path, one) or is_below(one, path) for one in wanted if one != path):
-                raise InvalidInput(f"{path} overlaps another of the paths given", hint="give the outer one alone")
             fresh.append(path)
             wanted[path] = []
         elif above == path:
@@ -333,6 +331,9 @@ def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Ent
             if not is_there(repo.root, path) and not _was_tracked(repo, above, entries[above], path):
                 raise InvalidInput(f"there is no {path}", hint="give the path of a file or folder that exists")
             wanted.setdefault(above, []).append(path)
+    given = PathSet(fresh)
+    if inner := next((path for path in fresh if given.above(path) != path), None):
+        raise InvalidInput(f"{inner} overlaps another of the paths given", hint="give the outer one alone")
     for top, parts in wanted.items():
         if not parts and not is_there(repo.root, top):
             hint = f"xver checkout {top} brings it back, xver rm {top} stops tracking it"

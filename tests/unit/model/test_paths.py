@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xver.errors import InvalidInput
-from xver.model.paths import MAX_PATH, decode_path, fold, is_anchored, is_below, overlaps, parse_path
+from xver.model.paths import MAX_PATH, PathSet, decode_path, fold, is_anchored, is_below, overlaps, parse_path
+
+NAMES = ("a", "a/b", "a-b", "a/b/c", "a0", "ab", "a/0", "b/c")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +142,13 @@ def test_below_is_by_whole_parts() -> None:
     assert overlaps("a", "a/b")
     assert overlaps("a/b", "a")
     assert not overlaps("a-b", "a")
+
+
+@given(st.sets(st.sampled_from(NAMES)), st.sampled_from(NAMES))
+def test_a_set_of_paths_knows_what_is_above_and_below(paths: set[str], path: str) -> None:
+    found = PathSet(paths)
+    assert found.below(path) == sorted(one for one in paths if is_below(one, path))
+    assert found.above(path) == min((one for one in paths if is_below(path, one)), key=len, default=None)
 
 
 @pytest.mark.parametrize(

@@ -66,12 +66,14 @@ def add(
     else:
         result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
     took = duration(time.monotonic() - start)
+    total = sum(one.new for one in result.added)
+    ratio = total / result.stored if result.stored else 1
     for one in result.added:
         files = f"  {plural(one.entry.files, 'file')}" if isinstance(one.entry, Dataset) else ""
         if one.before == one.entry:
             out.note(f"Unchanged {one.path}{files}  {size(one.entry.size)}")
         else:
-            out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one, result)})  in {took}")
+            out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one, ratio)})  in {took}")
         for special in one.special:
             out.warn(f"{special} is no file, link or folder, and was left out")
 
@@ -100,11 +102,9 @@ def _add_bucket(
     return add_bucket(repo, source, top, to=remote, executor=executor or "threads", meter=out.meter())
 
 
-def _new(one: Any, result: Any) -> str:
+def _new(one: Any, ratio: float) -> str:
     if not one.new or not one.entry.size:
         return "nothing new"
-    total = sum(added.new for added in result.added)
-    ratio = total / result.stored if result.stored else 1
     return f"{size(one.new)} new" + (f", {ratio:.1f}x compressed" if ratio >= 1.05 else "")
 
 
