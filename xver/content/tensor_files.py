@@ -6,6 +6,7 @@ Nothing in them is ever unpickled: an array of Python objects is no tensor.
 from __future__ import annotations
 
 import json
+import lzma
 import math
 import zipfile
 import zlib
@@ -30,6 +31,9 @@ _DTYPES: Final = {
 }  # fmt: skip
 _BYTES: Final = {"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1}
 """Types whose values are only told apart, not subtracted."""
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+_CLOSED: Final = 0b1100001
+"""Flags of members of an archive that are patches, or encrypted in either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,10 @@ def read_npy(source: Source) -> TensorFile:
 def read_npz(source: Source) -> TensorFile:
     """Read the headers of an archive of arrays."""
     tensors = {}
-    with _zip_errors(), source.open() as file, zipfile.ZipFile(file) as archive:
+    with _archive(source) as archive:
         for info in archive.infolist():
             if info.filename.endswith(".npy"):
-                with archive.open(info) as member:
+                with _unpacked(archive, info) as member:
                     tensors[info.filename[:-4]] = _npy(member, partial(_member, source, info.filename))
     return TensorFile("npz", tensors)
 
@@ -160,17 +164,34 @@ def _at(source: Source, offset: int) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _member(source: Source, name: str) -> Iterator[Any]:
-    with _zip_errors(), source.open() as file, zipfile.ZipFile(file) as archive, archive.open(name) as member:
+    with _archive(source) as archive, _unpacked(archive, archive.getinfo(name)) as member:
         yield member
 
 
 @contextmanager
-def _zip_errors() -> Iterator[None]:
+def _archive(source: Source) -> Iterator[zipfile.ZipFile]:
+    with source.open() as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, NotImplementedError) as error:  # NotImplementedError: of a later version of zip
+            raise NotReadable(f"it is no archive that can be read: {error}") from error
+        with archive:
+            yield archive
+
+
+@contextmanager
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[Any]:
+    if info.flag_bits & _CLOSED or info.compress_type not in _METHODS:
+        raise NotReadable(f"{info.filename} in it is encrypted, or packed in a way that is not known here")
     try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        # RuntimeError: it is encrypted.
-        raise NotReadable(f"it is no archive that can be read: {error}") from error
+        with archive.open(info) as member:
+            yield member
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise NotReadable(f"{info.filename} in it is damaged: {error}") from error
+    except OSError as error:
+        if error.errno is not None:  # bz2 says of bytes that it cannot unpack nothing else
+            raise
+        raise NotReadable(f"{info.filename} in it is damaged: {error}") from error
 
 
 def _exactly(file: Any, size: int) -> bytes:
