@@ -14,7 +14,7 @@ def test_a_move(place: Workplace) -> None:
     assert place.ok("mv", "e", "e2", "d") == "Moved e to d/e\nMoved e2 to d/e2\n"
     assert picture(place.root) == {"d/b": b"2", "d/e": b"3", "d/e2": b"1"}
     place.ok("mv", "d", "data/all")
-    assert place.ok("diff") == (
+    assert place.ok("diff", "--staged") == (
         "R d/b -> data/all/b  1 B\nR e -> data/all/e  1 B\nR d/a -> data/all/e2  1 B\n0 added, 3 changed, 0 deleted\n"
     )
     if (place.root / ".git").exists():

@@ -33,7 +33,10 @@ def test_a_first_day(place: Workplace) -> None:
     )
     assert place.ok("add", "raw/*", where="data").startswith("Added data/raw  3 files  11 B")
     assert place.ok("checkout", "model.bin") == "1 file written (1.5 kB), 0 removed\n"
-    assert place.ok("diff") == ("M data/raw/b.csv  6 B -> 6 B\nA data/raw/new  1 B\n1 added, 1 changed, 0 deleted\n")
+    assert place.ok("diff") == "D data/raw/a.csv  4 B\n0 added, 0 changed, 1 deleted\n"
+    assert place.ok("diff", "--staged") == (
+        "M data/raw/b.csv  6 B -> 6 B\nA data/raw/new  1 B\n1 added, 1 changed, 0 deleted\n"
+    )
 
 
 def test_status_as_json(place: Workplace) -> None:
@@ -294,8 +297,37 @@ def test_diff(place: Workplace) -> None:
     assert (found["d/new"]["before"], found["d/gone"]["after"]) == (None, None)
     assert place.fails(3, "diff", "mian")[0].startswith("error: no ")
     place.write(e="2", untracked="!")
+    changed = "M e  1 B -> 1 B\n0 added, 1 changed, 0 deleted\n"
+    assert place.ok("diff") == changed
     place.ok("add", "e")
-    assert place.ok("diff") == "M e  1 B -> 1 B\n0 added, 1 changed, 0 deleted\n"
+    assert place.ok("diff") == "No difference in the data\nWhat xver.lock has otherwise than HEAD: xver diff --staged\n"
+    assert place.ok("diff", "--staged") == place.ok("diff", "HEAD") == place.ok("diff", "--cached", "HEAD") == changed
+    assert place.fails(2, "diff", "--staged", "HEAD~1", "HEAD")[0].startswith("error: --staged compares xver.lock")
+
+
+def test_diff_of_the_disk(place: Workplace) -> None:
+    place.save("one", d__a="1", d__gone="4444", d__moves="content that moves", e="1", f__x="1", g="g", h="h")
+    place.save("two", d__a="22", e="2")
+    (place.root / "d" / "gone").unlink()
+    os.rename(place.root / "d" / "moves", place.root / "d" / "moved")
+    (place.root / "g").unlink()
+    (place.root / "f" / "x").unlink()
+    (place.root / "f").rmdir()
+    (place.root / "h").unlink()
+    place.write(d__a="1", e="333", untracked="!", h__y="y")
+    shown = [
+        "M d/a  2 B -> 1 B", "D d/gone  4 B", "R d/moves -> d/moved  18 B", "M e  1 B -> 3 B", "D f/x  1 B", "D g  1 B",
+        "D h  1 B", "A h/y  1 B", "1 added, 3 changed, 4 deleted",
+    ]  # fmt: skip
+    assert place.ok("diff").splitlines() == shown
+    assert place.ok("diff", "HEAD~1", "d").splitlines() == [*shown[1:3], "0 added, 1 changed, 1 deleted"]
+    assert place.ok("diff", "--stat").splitlines()[:-1] == [
+        "~ d  -1 file  -5 B", "~ e  +2 B", "- f  1 file  1 B", "- g  1 B", "~ h  +0 B",
+    ]  # fmt: skip
+    assert "| `f` | 0 | 0 | 1 | not tracked | -1 B |" in place.ok("diff", "--md").splitlines()
+    assert place.ok("diff", "--staged") == "No difference in the data\n"
+    place.ok("restore", "--force", ".")
+    assert place.ok("diff") == "A d/moved  18 B\n1 added, 0 changed, 0 deleted\n"
 
 
 def test_a_second_command_waits_for_the_first(alone: Workplace) -> None:

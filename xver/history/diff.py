@@ -31,14 +31,14 @@ class Change:
 
 def diff_entries(store: Store, before: Entries, after: Entries) -> list[Change]:
     """Return the files that differ between two versions of everything tracked, sorted by path, renames joined."""
-    return _join_renames(list(changed_files(store, before, after)))
+    return join_renames(list(changed_files(store, before, after)))
 
 
 def changed_files(store: Store, before: Entries, after: Entries) -> Iterator[Change]:
     """Yield the files that differ between two versions of everything tracked, sorted by path, each by itself."""
     for path in sorted({*before, *after}, key=str.encode):
         old, new = before.get(path), after.get(path)
-        if not _same(old, new):
+        if not same_entry(old, new):
             yield from _expand(store, path, old, new)
 
 
@@ -51,7 +51,7 @@ def diff_listings(store: Store, before: ListingId | None, after: ListingId | Non
     rows_after = {row.path: row.entry for child in new for row in read_block(store, child)}
     for path in sorted({*rows_before, *rows_after}, key=str.encode):
         one, two = rows_before.get(path), rows_after.get(path)
-        if not _same(one, two):
+        if not same_entry(one, two):
             yield Change(path, one, two)
 
 
@@ -94,13 +94,15 @@ def _descend(store: Store, parts: list[tuple[int, Child]], level: int) -> list[t
     return found
 
 
-def _same(one: Entry | None, two: Entry | None) -> bool:
+def same_entry(one: Entry | None, two: Entry | None) -> bool:
+    """Tell whether two entries are of one kind and content."""
     if one is None or two is None or one == two:
         return one == two
     return kind_of(one) is kind_of(two) and entry_id(one) == entry_id(two) and entry_id(one) is not None
 
 
-def _join_renames(changes: list[Change]) -> list[Change]:
+def join_renames(changes: list[Change]) -> list[Change]:
+    """Return changes in which what was deleted in one place and added in another is one."""
     deleted: dict[tuple[EntryKind, bytes], list[Change]] = {}
     for change in changes:
         if change.after is None and isinstance(change.before, File) and change.before.size:

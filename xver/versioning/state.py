@@ -68,7 +68,12 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
     entries = repo.lock.entries
     head = head_entries(repo)
     require_tracked({**head, **entries}, paths)
-    staged = [one for one in changes_to(head, entries) if _chosen(one.path, paths)]
+    staged = tuple(one for one in changes_to(head, entries) if _chosen(one.path, paths))
+    return replace(against_disk(repo, entries, paths, meter=meter), staged=staged)
+
+
+def against_disk(repo: Repo, entries: Entries, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> Status:
+    """Return how the disk stands to what `xver.lock` names, all or at and below `paths`; nothing is staged in it."""
     changed: dict[TrackedPath, Comparison] = {}
     absent: list[str] = []
     unknown: list[str] = []
@@ -101,7 +106,7 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
         if not comparison.is_clean:
             changed[path] = comparison
     repo.keep_stats()
-    return Status(tuple(staged), changed, tuple(absent), tuple(unknown), tuple(special), away)
+    return Status((), changed, tuple(absent), tuple(unknown), tuple(special), away)
 
 
 def _was_never_here(one: Difference, record: TreeRecord | None) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 @click.command(cls=RevisionsCommand, exits=(NotFound, RevisionNotFound, ContentNotFound, Conflict))
 @click.argument("args", nargs=-1, metavar="[REV [REV]] [PATH...]")
+@click.option(
+    "--staged", "--cached", "staged", is_flag=True, help="Compare xver.lock, and not the disk, with HEAD or REV."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--stat", "only_totals", is_flag=True, help="Print the totals of each tracked path, or named file, only.")
 @click.option("--key", default="", metavar="COL[,COL]", help="The columns that tell one row of a table from another.")
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 def diff(
     out: Output,
     args: tuple[str, ...],
+    staged: bool,
     as_json: bool,
     only_totals: bool,
     key: str,
@@ -43,18 +47,19 @@ def diff(
 ) -> None:
     """Show what changed in the data between two versions.
 
-    Without a revision: what xver.lock has otherwise than HEAD. One revision: it against xver.lock. Two: the first
-    against the second. ONE...OTHER: what OTHER changed since both were one. Files that moved are recognised by their
-    content.
+    Without a revision: what the disk has otherwise than xver.lock, which is what xver add would take in. With --staged:
+    what xver.lock has otherwise than HEAD, which is what a commit would record. One revision: it against the disk, or,
+    with --staged, against xver.lock. Two: the first against the second. ONE...OTHER: what OTHER changed since both were
+    one. Files that moved are recognised by their content.
 
-    Of a file that is named by itself it tells what changed inside, and takes it from the disk where no second
-    revision is given. CSV, TSV, JSONL, Parquet and Arrow (Feather): schema, rows, and a summary of each column that
-    changed. safetensors, npy and npz: tensors and the norm of their change. Any other file: how many bytes stand in
-    chunks that both have. Rows are found by --key, by a column that identifies them, or else by all they hold.
-    Nothing is checked out, and memory does not grow with the file.
+    Of a file that is named by itself it tells what changed inside. CSV, TSV, JSONL, Parquet and Arrow (Feather):
+    schema, rows, and a summary of each column that changed. safetensors, npy and npz: tensors and the norm of their
+    change. Any other file: how many bytes stand in chunks that both have. Rows are found by --key, by a column that
+    identifies them, or else by all they hold. Nothing is checked out, and memory does not grow with the file.
 
     Examples:
       xver diff
+      xver diff --staged
       xver diff main~2 main data/raw
       xver diff HEAD -- data/labels.csv --key id
       xver diff --md origin/main...HEAD
@@ -62,25 +67,29 @@ def diff(
     """
     from xver.history.diff import diff_entries
     from xver.model.paths import is_below, overlaps
+    from xver.versioning.disk import diff_with, disk_changes, entries_with
     from xver.versioning.state import changes_to
     from xver.versioning.versions import entries_at, head_entries
 
     repo = reading(out)
     revs, paths = split_revisions(repo, _since_common(repo, args), most=2)
-    before = entries_at(repo, revs[0]) if revs else head_entries(repo)
-    after = entries_at(repo, revs[1]) if len(revs) > 1 else repo.lock.entries
-    changes = diff_entries(repo.store, before, after)
+    if staged and len(revs) > 1:
+        raise InvalidInput("--staged compares xver.lock with one version", hint="xver diff -h")
+    on_disk = not staged and len(revs) < 2
+    lock = repo.lock.entries
+    before = entries_at(repo, revs[0]) if revs else head_entries(repo) if staged else lock
+    after = entries_at(repo, revs[1]) if len(revs) > 1 else lock
+    disk = disk_changes(repo, paths, meter=out.meter()) if on_disk else []
+    changes = diff_with(repo, before, disk) if on_disk else diff_entries(repo.store, before, after)
     if paths:
         changes = [one for one in changes if any(is_below(name, path) for path in paths for name in _names(one))]
-        if len(revs) < 2:
-            changes = _with_disk(out, repo, before, changes, paths)
     named = [one for one in changes if any(path in _names(one) for path in paths) and _are_files(one)]
     if (key or page) and not named and not _is_any_file(repo, before, after, paths):
         raise InvalidInput("--key and --html are for files that are named", hint="xver diff HEAD -- data/labels.csv")
     columns = tuple(filter(None, key.split(",")))
-    contents = {one.path: _look_into(out, repo, one, columns, on_disk=len(revs) < 2) for one in named}
+    contents = {one.path: _look_into(out, repo, one, columns, on_disk=on_disk) for one in named}
     if as_markdown:
-        _print_markdown(out, repo, changes_to(before, after), changes)
+        _print_markdown(out, repo, changes_to(before, entries_with(repo, after, disk)), changes, on_disk=on_disk)
         return
     if page is not None:
         _write_page(out, page, [(one, contents[one.path]) for one in named])
@@ -89,13 +98,15 @@ def diff(
         out.json([_json(one, contents) for one in changes])
         return
     if only_totals and not contents:
-        for total in changes_to(before, after):
+        for total in changes_to(before, entries_with(repo, after, disk)):
             if not paths or any(overlaps(total.path, path) for path in paths):
                 out.line(*staged_line(total))
     else:
         for one in changes:
             _print(out, one, contents.get(one.path), only_totals=only_totals)
     _tell_totals(out, changes)
+    if on_disk and not revs and not changes and changes_to(head_entries(repo), lock):
+        out.note("What xver.lock has otherwise than HEAD: xver diff --staged")
 
 
 def _since_common(repo: Repo, args: tuple[str, ...]) -> tuple[str, ...]:
@@ -109,13 +120,13 @@ def _since_common(repo: Repo, args: tuple[str, ...]) -> tuple[str, ...]:
     return (common_ancestor(repo, one or "HEAD", other), other, *args[1:])
 
 
-def _print_markdown(out: Output, repo: Repo, totals: list[Staged], changes: list[Change]) -> None:
+def _print_markdown(out: Output, repo: Repo, totals: list[Staged], changes: list[Change], *, on_disk: bool) -> None:
     from xver.cli.views.content import content_totals
     from xver.cli.views.summary import summary
 
     def look(change: Change) -> str:
         try:
-            words = content_totals(_look_into(out, repo, change, (), on_disk=False))
+            words = content_totals(_look_into(out, repo, change, (), on_disk=on_disk))
         except (InvalidInput, NotFound) as error:
             return error.message
         return "".join(one if isinstance(one, str) else one.text for one in words)
@@ -177,31 +188,6 @@ def _look_into(out: Output, repo: Repo, change: Change, key: tuple[str, ...], *,
         after = DiskFile(str(path))
     folder = repo.cache / "diff"
     return compare(change.path, stored(change.before), after, folder=folder, key=key, meter=out.meter())
-
-
-def _with_disk(out: Output, repo: Repo, before: Entries, changes: list[Change], paths: list[str]) -> list[Change]:
-    """Return the changes with what the named files are on the disk, where they are tracked and there."""
-    from xver.versioning.versions import find_entry
-    from xver.worktree.reading import entry_of, read_file
-
-    found = {one.path: one for one in changes}
-    for path in dict.fromkeys(paths):
-        tracked = find_entry(repo.store, repo.lock.entries, path)
-        if not isinstance(tracked, File):
-            continue
-        place = repo.root / path
-        if not place.is_file() or place.is_symlink():
-            out.warn(f"{path} is not on the disk: compared as xver.lock has it")
-            continue
-        entry = entry_of(read_file(os.fspath(place), None).known)
-        change = found.get(path)
-        old = find_entry(repo.store, before, path) if change is None else change.before
-        if old is not None and isinstance(old, File) and isinstance(entry, File) and old.id == entry.id:
-            if old.executable == entry.executable and (change is None or change.source is None):
-                found.pop(path, None)
-            continue
-        found[path] = Change(path, old, entry, None if change is None else change.source)
-    return sorted(found.values(), key=lambda one: one.path.encode())
 
 
 def _are_files(change: Change) -> bool:
