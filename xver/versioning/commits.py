@@ -25,6 +25,7 @@ from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.log import Change
 from xver.versioning.operations import noted
+from xver.versioning.pending import end, pending
 from xver.versioning.state import Staged, changes_to
 from xver.versioning.versions import head_entries, head_id, put_root, read_head, write_head
 
@@ -62,7 +63,9 @@ def commit(repo: Repo, message: str | None, *, author: Author | None = None) -> 
         changes = tuple(changes_to(head_entries(repo), repo.lock.entries))
         if message is None or not message.strip():
             raise InvalidInput("a commit needs a message", hint='xver commit -m "what changed"')
-        return _snapshot(repo, message.strip(), changes, author=author, parents=None)
+        theirs, head = pending(repo), head_id(repo)
+        parents = None if theirs is None or head is None else (head, theirs)
+        return _snapshot(repo, message.strip(), changes, author=author, parents=parents)
 
 
 def stage_companions(repo: Repo) -> list[str]:
@@ -145,6 +148,7 @@ def _snapshot(
     added = () if index is None else (index,)
     repo.store.commit(Change("commit", refs={ref: (expected, snapshot_target(id))}, add_index=added))
     write_head(repo, word if on_branch else id.hex())
+    end(repo)
     return Committed(id.hex(), word.removeprefix(HEADS) if on_branch else None, snapshot.title, changes)
 
 

@@ -18,6 +18,7 @@ from xver.model.entries import File
 from xver.repo import Repo
 from xver.store.content import is_here, read_content
 from xver.versioning.versions import find_entry
+from xver.worktree.folders import refusals
 
 _MOST: Final = 200
 """Conflicts laid out: nobody looks at more."""
@@ -27,6 +28,9 @@ def lay_out(repo: Repo, paths: Sequence[str], sides: Mapping[str, Entries]) -> P
     """Write the versions of each path that are files and here; return the folder, None where there was none to write.
 
     It lies with what is xver's own, so no `add` or `status` sees it; what an earlier merge laid out there goes.
+
+    Raises:
+        StorageError: the disk refuses.
     """
     clear(repo)
     folder = _folder(repo)
@@ -39,9 +43,10 @@ def lay_out(repo: Repo, paths: Sequence[str], sides: Mapping[str, Entries]) -> P
                 continue
             if isinstance(entry, File) and is_here(repo.store, entry.id, entry.size):
                 place = folder / name.with_name(f"{name.stem}.{side}{name.suffix}")
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with place.open("wb") as file:
-                    file.writelines(read_content(repo.store, entry.id, entry.size))
+                with refusals(str(place)):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    with place.open("wb") as file:
+                        file.writelines(read_content(repo.store, entry.id, entry.size))
     return folder if folder.exists() else None
 
 

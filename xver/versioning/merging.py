@@ -27,6 +27,7 @@ from xver.versioning.commits import Committed, commit_merge
 from xver.versioning.conflicts import clear, lay_out
 from xver.versioning.merging_files import FileMerge
 from xver.versioning.operations import noted
+from xver.versioning.pending import begin, end
 from xver.versioning.restoring import Restored, checkout, switch_to
 from xver.versioning.state import require_committed
 from xver.versioning.tracking import write_tracked
@@ -92,9 +93,14 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
         raise InvalidInput("the two histories meet before what is here of them", hint="xver fetch --unshallow")
     common = {} if base is None else root_entries(store, read_snapshot(store, base).root)
     hint = f"xver merge {label} --ours, or --theirs, takes one side's"
-    switch_to(repo, three_way(repo, common, before, there, prefer, hint=hint), meter=meter)
-    parents = (ours, SnapshotId(theirs))
-    return Merged("merge", commit_merge(repo, f"Merge {label}", parents))
+    merged = three_way(repo, common, before, there, prefer, hint=hint)
+    begin(repo, ours, theirs)
+    try:
+        switch_to(repo, merged, meter=meter)
+    except BaseException:
+        end(repo)
+        raise
+    return Merged("merge", commit_merge(repo, f"Merge {label}", (ours, theirs)))
 
 
 def _is_version(repo: Repo, id: SnapshotId) -> bool:

@@ -19,7 +19,7 @@ from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
 from xver.versioning.operations import noted
-from xver.versioning.tracking import refuse_place, write_tracked
+from xver.versioning.tracking import move_lock, refuse_place, write_tracked
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import is_there
 from xver.worktree.stat_index import Known, TreeRecord
@@ -80,6 +80,7 @@ def move(repo: Repo, sources: Sequence[str], target: str) -> list[tuple[str, str
             rename_all(repo.root, moving.moves)
         except BaseException:
             write_tracked(repo, lock)
+            move_lock(repo, dict(lock.entries))
             note.moves.clear()
             raise
         return done

@@ -22,7 +22,9 @@ from xver.model.ids import digest_hex
 from xver.model.refs import HEADS
 from xver.patience import replace
 from xver.repo import Repo
+from xver.versioning.pending import settle
 from xver.versioning.versions import read_head
+from xver.worktree.folders import refusals
 
 _WORDS: Final = 200
 _KEPT: Final = 100
@@ -72,6 +74,9 @@ def noted(repo: Repo, words: str, *, paths: Sequence[str] | None = None, refs: S
     """Note an operation that goes on inside, by one who holds the work tree; what it is part of is noted already.
 
     `refs` are those that it moves, besides the branch we are on.
+
+    Raises:
+        StorageError: the disk refuses to note it.
     """
     if repo.noting:
         yield Note()
@@ -79,6 +84,8 @@ def noted(repo: Repo, words: str, *, paths: Sequence[str] | None = None, refs: S
     names = {*refs}
     if repo.git is None and (word := read_head(repo)).startswith(HEADS):
         names.add(word)
+    if repo.git is None:
+        settle(repo)
     folder = _folder(repo)
     operation = Operation(
         number=max(_numbers(folder), default=0) + 1,
@@ -121,8 +128,12 @@ def drop(repo: Repo, operation: Operation) -> None:
 
 def state_of(repo: Repo, refs: Iterable[str]) -> State:
     """Return how things stand now."""
-    lock = digest_hex(_lock_text(repo).encode("utf-8", "surrogateescape"))
     head = read_head(repo) if repo.git is None else git_history.head(repo.git)
+    return _state(repo, head, refs)
+
+
+def _state(repo: Repo, head: str | None, refs: Iterable[str]) -> State:
+    lock = digest_hex(_lock_text(repo).encode("utf-8", "surrogateescape"))
     targets = {name: repo.store.log.refs.get(name) for name in sorted(refs)}
     return State(lock, head, {name: None if one is None else str(one) for name, one in targets.items()})
 
@@ -135,7 +146,9 @@ def _lock_text(repo: Repo) -> str:
 
 
 def _settle(repo: Repo, folder: Path, operation: Operation, note: Note, names: set[str], *, has_ended: bool) -> None:
-    after = state_of(repo, names)
+    # git's HEAD is never moved by what is noted; who commits meanwhile ends what can be undone.
+    head = read_head(repo) if repo.git is None else operation.before.head
+    after = _state(repo, head, names)
     if after == operation.before and not note.moves:
         _path(folder, operation.number).unlink(missing_ok=True)
         return
@@ -155,11 +168,12 @@ def _write(folder: Path, one: Operation, note: Note) -> None:
         "paths": one.paths,
         "moves": note.moves,
     }
-    folder.mkdir(parents=True, exist_ok=True)
     path = _path(folder, one.number)
     beside = path.with_suffix(".tmp")
-    beside.write_bytes(json.dumps(record).encode())
-    replace(beside, path)
+    with refusals(str(path)):
+        folder.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(json.dumps(record).encode())
+        replace(beside, path)
 
 
 def _record(state: State) -> dict[str, Any]:

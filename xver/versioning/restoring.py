@@ -27,7 +27,7 @@ from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import entries_at, put_local_root, root_entries
 from xver.worktree.checkout import NOTHING, Plan, execute_checkout, plan_checkout, plan_removal
-from xver.worktree.compare import compare, is_there
+from xver.worktree.compare import compare, is_there, was_last
 from xver.worktree.reading import known_of
 from xver.worktree.scan import TEMPORARY
 from xver.worktree.stat_index import NO_STAT, TreeRecord
@@ -66,7 +66,11 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
 
 
 def follow(repo: Repo) -> tuple[Restored, Left]:
-    """Make the disk hold what `xver.lock` names as far as that is local and overwrites nothing; tell what was left."""
+    """Make the disk hold what `xver.lock` names as far as that is local and overwrites nothing; tell what was left.
+
+    Nothing is looked at of what the disk was brought to before, or has been seen to be: what the user did to it since
+    is no business of a hook.
+    """
     left = Left()
     with repo.held():
         return _checkout(repo, (), force=False, meter=SILENT, left=left), left
@@ -76,7 +80,10 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter, le
     """Check out; with `left`, what cannot be brought is put there instead of ending all of it."""
     lock = repo.lock
     chosen = {
-        top: entry for top, entry in lock.entries.items() if not paths or any(overlaps(top, path) for path in paths)
+        top: entry
+        for top, entry in lock.entries.items()
+        if (not paths or any(overlaps(top, path) for path in paths))
+        and (left is None or not was_last(repo.stat_index.tree(top), entry))
     }
     if repo.git is not None and (tracked := git_tracks_any(repo.git, chosen)):
         raise InvalidInput(
@@ -146,6 +153,8 @@ def switch_to(
             return _checkout(repo, paths, force=force, meter=meter)
         except BaseException:
             write_tracked(repo, lock)
+            # What a command let the store keep for a version that did not come is not what was here.
+            move_lock(repo, dict(lock.entries))
             raise
 
 
@@ -324,7 +333,9 @@ def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -
 
 
 def _last_entries(repo: Repo) -> Entries:
-    """Return what this work tree held when xver last worked in it: what the store keeps for it."""
+    """Return what the store keeps for this work tree, where the stat index, which knows what was here, is lost."""
+    if repo.stat_index.paths():
+        return {}
     target = repo.store.log.refs.get(repo.lock_ref)
     if target is None:
         return {}

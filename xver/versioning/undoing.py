@@ -7,16 +7,19 @@ import os
 from xver.errors import Conflict, InvalidInput
 from xver.format.lockfile import decode_lock
 from xver.history.diff import Entries
+from xver.history.graph import read_snapshot
+from xver.model.ids import SnapshotId
 from xver.model.refs import parse_target
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.log import Change
 from xver.versioning.moving import rename_all
 from xver.versioning.operations import Operation, State, drop, operations, state_of
+from xver.versioning.pending import begin, settle
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import changes_to
 from xver.versioning.unstaging import write_lock_only
-from xver.versioning.versions import write_head
+from xver.versioning.versions import head_id, write_head
 
 
 def undo(repo: Repo, *, meter: Meter = SILENT) -> Operation:
@@ -37,11 +40,22 @@ def undo(repo: Repo, *, meter: Meter = SILENT) -> Operation:
         entries = decode_lock(last.lock.encode("utf-8", "surrogateescape")).entries if last.lock else {}
         if last.before.lock != now.lock:
             _put_back(repo, last, entries, meter)
+        left = None if repo.git is not None else head_id(repo)
         _move_refs(repo, last, now)
-        if repo.git is None and last.before.head is not None and now.head != last.before.head:
-            write_head(repo, last.before.head)
+        if repo.git is None:
+            if last.before.head is not None and now.head != last.before.head:
+                write_head(repo, last.before.head)
+            _take_up(repo, left)
         drop(repo, last)
         return last
+
+
+def _take_up(repo: Repo, left: SnapshotId | None) -> None:
+    """Know of a merge again whose commit, `left` by HEAD, was undone; and no longer of one that was undone itself."""
+    parents = () if left is None else read_snapshot(repo.store, left).parents
+    if len(parents) == 2 and parents[0] == head_id(repo):
+        begin(repo, *parents)
+    settle(repo)
 
 
 def last_operation(repo: Repo) -> Operation:
@@ -86,14 +100,15 @@ def _move_refs(repo: Repo, last: Operation, now: State) -> None:
 
 def _require_untouched(repo: Repo, last: Operation, now: State) -> None:
     """Refuse if what the operation left is not what is there; an undo that was killed half way may go on."""
-    if last.after is None:
-        return
     hint = "xver restore --source REV brings paths of any version"
-    if repo.git is not None and now.head != last.after.head:
+    known = last.before if last.after is None else last.after
+    if repo.git is not None and now.head != known.head:
         raise Conflict(
             f"git's HEAD moved since {last.words}, which cannot be undone any more",
             hint="git reset --soft HEAD~1 undoes a commit",
         )
+    if last.after is None:
+        return
     if now.lock not in (last.after.lock, last.before.lock):
         raise Conflict(f"xver.lock was changed by something else since {last.words}", hint=hint)
     if now.head not in (last.after.head, last.before.head):

@@ -75,7 +75,7 @@ def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
 def head_entries(repo: Repo) -> Entries:
     """Return what HEAD tracks; nothing where there is no commit yet."""
     if repo.git is not None:
-        return {} if git_history.head(repo.git) is None else entries_at(repo, "HEAD")
+        return entries_at(repo, "HEAD")
     head = head_id(repo)
     return {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
 
@@ -209,8 +209,12 @@ def read_head(repo: Repo) -> str:
 
 def write_head(repo: Repo, word: str) -> None:
     """Point HEAD, outside git, to a branch (`heads/NAME`) or a snapshot (64 hex digits)."""
-    path = _head_path(repo)
-    beside = path.with_name("HEAD.tmp")
+    write_word(_head_path(repo), word)
+
+
+def write_word(path: Path, word: str) -> None:
+    """Replace a file of one line, written beside and renamed."""
+    beside = path.with_name(f"{path.name}.tmp")
     with beside.open("wb") as file:
         file.write(f"{word}\n".encode())
         file.flush()

@@ -13,6 +13,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -316,6 +317,15 @@ def long_path(path: str) -> str:
 
 def _no_folder(folder: str) -> CorruptData:
     return CorruptData(f"{folder!r} is no folder but something else: refused to write below it")
+
+
+@contextmanager
+def refusals(path: str) -> Iterator[None]:
+    """Turn what the disk refuses about a file into `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise _refused(path, error) from error
 
 
 def _refused(path: str, error: OSError) -> StorageError:

@@ -15,6 +15,7 @@ from xver.format.lockfile import Lock
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.upkeep.fsck import check
+from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout, restore, switch_to
 from xver.versioning.state import status
 from xver.versioning.tracking import add
@@ -97,6 +98,20 @@ def test_work_that_was_never_added_is_never_lost(two: tuple[Repo, str, str], uns
     checkout(repo, force=True)
     assert picture(repo.root) == ONE
     del second
+
+
+def test_a_restore_that_was_refused_leaves_the_user_s_files_to_the_user(repo: Repo) -> None:
+    save(repo, {"old/a": b"1", "old/b": b"2", "keep": b"k"})
+    remove(repo, ["old"])
+    save(repo, {"keep": b"k2"})
+    mine = {"old/a": b"1", "old/b": b"mine", "keep": b"k2"}
+    before = repo.store.log.refs[repo.lock_ref]
+    write_tree(repo.root, mine)
+    with pytest.raises(DirtyWorktree):
+        restore(repo, ["old"], rev="HEAD~1")
+    assert repo.store.log.refs[repo.lock_ref] == before
+    checkout(reopened(repo))
+    assert picture(repo.root) == mine
 
 
 def test_work_that_was_added_once_may_go(two: tuple[Repo, str, str]) -> None:

@@ -11,7 +11,9 @@ from tests.support.repos import SOMEBODY, new_repo, reopened, save, write_tree
 from tests.support.trees import picture
 from tests.unit.git.repository import Repository
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict
+from xver.history.graph import read_snapshot
 from xver.history.merge import Side
+from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo, init_repo
 from xver.upkeep.fsck import check
@@ -27,7 +29,8 @@ from xver.versioning.state import status
 from xver.versioning.tracking import add
 from xver.versioning.undoing import undo
 from xver.versioning.unstaging import unstage
-from xver.versioning.versions import head_id, read_head
+from xver.versioning.versions import head_entries, head_id, read_head
+from xver.worktree.stat_index import StatIndex
 
 FILES = {"d/a": b"a", "d/s/x": b"x", "e/b": b"b", "f": b"f"}
 
@@ -208,6 +211,23 @@ def test_beside_git_a_commit_is_git_s(tmp_path: Path) -> None:
     assert picture(repo.root)["d/a"] == b"1"
 
 
+def test_beside_git_what_never_ended_is_not_undone_behind_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = Repository(tmp_path / "work")
+    git.save("code", code="1")
+    repo, _ = init_repo(tmp_path / "work")
+    write_tree(repo.root, {"d/a": b"1"})
+    with monkeypatch.context() as patch:
+        patch.setattr(StatIndex, "write", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add(repo, ["d"])
+    git.save("data")
+    with pytest.raises(Conflict, match="git's HEAD moved since add d"):
+        undo(reopened(repo))
+    assert [*reopened(repo).lock.entries] == ["d"]
+
+
 def test_unstaging_leaves_the_disk(rich: Repo) -> None:
     head = rich.lock
     write_tree(rich.root, {"d/new": b"new", "d/s/x": b"changed", "g": b"g"})
@@ -252,3 +272,23 @@ def test_what_cannot_be_reverted(rich: Repo, tmp_path: Path) -> None:
     revert(one, "HEAD")
     assert picture(one.root) == {}
     assert one.lock.entries == {}
+
+
+def test_a_merge_that_was_cut_off_is_ended_by_a_commit_or_taken_back(
+    rich: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("xver.versioning.merging.commit_merge", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            merge_snapshot(rich, "side")
+    ours, theirs = head_id(rich), branches.names(rich, HEADS)["side"]
+    for _ in range(2):
+        made = commit(reopened(rich), "both", author=SOMEBODY)
+        assert read_snapshot(reopened(rich).store, SnapshotId(bytes.fromhex(made.id))).parents == (ours, theirs)
+        rich = reopened(rich)
+        assert merge_snapshot(rich, "side").kind == "up to date"
+        undo(reopened(rich))
+    undo(reopened(rich))
+    assert reopened(rich).lock.entries == head_entries(reopened(rich))
+    one = save(reopened(rich), {"d/a": b"more"})
+    assert read_snapshot(reopened(rich).store, SnapshotId(bytes.fromhex(one))).parents == (ours,)
