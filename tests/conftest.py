@@ -26,6 +26,13 @@ settings.register_profile(
 settings.load_profile("deterministic")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_rules_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the person who runs the tests leaves out of all repositories must not be left out of theirs."""
+    nowhere = str(tmp_path_factory.mktemp("configuration"))
+    os.environ["APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME"] = nowhere
+
+
 @pytest.fixture(scope="session")
 def running_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """SeaweedFS, one for each process of the tests."""

@@ -355,7 +355,7 @@ def refuse_place(repo: Repo, path: TrackedPath) -> None:
     for length in range(1, len(parts) + 1):
         part = "/".join(parts[:length])
         if repo.ignore(part, is_directory=length < len(parts) or (repo.root / part).is_dir()):
-            raise InvalidInput(f"{IGNORE_NAME} leaves {part} out", hint=f"take the rule out of {IGNORE_NAME}")
+            raise InvalidInput(f"a rule leaves {part} out", hint=f"take the rule out of {repo.ignore.files}")
 
 
 def _refuse_never_here(repo: Repo, top: str, parts: Sequence[str], before: Dataset, now: TreeRecord) -> None:

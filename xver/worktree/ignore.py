@@ -1,11 +1,15 @@
-"""What is never versioned: git's and xver's own places, and what `.xverignore` at the root says.
+"""What is never versioned: git's and xver's own places, and what `.xverignore` at the root and the user's own file say.
 
-`.xverignore` has the patterns of gitignore(5); a directory that matches is not entered.
+Both have the patterns of gitignore(5); a directory that matches is not entered. What the repository says comes after
+what the user says, and so may take it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,16 +24,17 @@ class Ignore:
 
     def __init__(self, root: Path) -> None:
         self._match: Callable[[str], Any] | None = None
-        try:
-            text = (root / NAME).read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
+        own = user_rules(os.environ, sys.platform)
+        rules = {os.fspath(own): _rules(own), NAME: _rules(root / NAME)}
+        files = [name for name, lines in rules.items() if lines]
+        self.files = " or ".join(files) or NAME
+        """The files that have rules, or the one that could, as a person reads them."""
+        if not files:
             return
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"{NAME} is not UTF-8") from error
         # Costs 45 ms of start-up, so only where somebody wrote rules.
         from pathspec import GitIgnoreSpec
 
-        self._match = GitIgnoreSpec.from_lines(text.splitlines()).match_file
+        self._match = GitIgnoreSpec.from_lines(chain.from_iterable(rules.values())).match_file
 
     @property
     def is_plain(self) -> bool:
@@ -41,3 +46,21 @@ class Ignore:
         if path.rpartition("/")[2] in OWN:
             return True
         return self._match is not None and bool(self._match(path + "/" if is_directory else path))
+
+
+def user_rules(environ: Mapping[str, str], platform: str) -> Path:
+    """Return the file with the rules of the user for all repositories; it need not be there."""
+    if platform == "win32":
+        return Path(environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")) / "xver" / "ignore"
+    base = environ.get("XDG_CONFIG_HOME", "")
+    # The XDG Base Directory Specification: what is not absolute is to be passed over.
+    return Path(base if base.startswith("/") else os.path.expanduser("~/.config")) / "xver" / "ignore"
+
+
+def _rules(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path.name if path.name == NAME else path} is not UTF-8") from error

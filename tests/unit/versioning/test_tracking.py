@@ -208,8 +208,8 @@ def test_a_file_becomes_a_folder_and_back_part_by_part(repo: Repo) -> None:
         ("../x", "not relative"),
         ("link/x", "lies behind the link link"),
         ("d/inner/x", "lies behind the link d/inner"),
-        ("skipped/x", ".xverignore leaves skipped out"),
-        ("d/x.log", ".xverignore leaves d/x.log out"),
+        ("skipped/x", "a rule leaves skipped out"),
+        ("d/x.log", "a rule leaves d/x.log out"),
         ("caf\udce9", "not UTF-8"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from tests.support.repos import write_tree
 from tests.support.trees import not_root, posix
 from xver.errors import InvalidInput
-from xver.worktree.ignore import Ignore
+from xver.worktree.ignore import Ignore, user_rules
 from xver.worktree.scan import Directory, scan
 
 
@@ -106,6 +106,43 @@ def test_ignore_rules_have_the_patterns_of_gitignore(tmp_path: Path) -> None:
     names = ["d/a.log", "d/keep.log", "d/build/x", "d/sub/build/x", "d/sub/cache/x", "d/cache", "d/x"]
     write_tree(tmp_path, dict.fromkeys(names, b""))
     assert found(tmp_path) == ["keep.log", "x", "sub/build/x"]
+
+
+def rules_of_the_user(monkeypatch: pytest.MonkeyPatch, folder: Path, rules: bytes) -> None:
+    monkeypatch.setenv("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME", str(folder))
+    write_tree(folder, {"xver/ignore": rules})
+
+
+def test_rules_of_the_user_hold_in_every_repository_unless_it_takes_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules_of_the_user(monkeypatch, tmp_path / "own", b"*.swp\n.DS_Store\n")
+    root = tmp_path / "work"
+    write_tree(root, {"d/a.swp": b"", "d/sub/.DS_Store": b"", "d/x": b""})
+    assert found(root) == ["x"]
+    write_tree(root, {".xverignore": b"!a.swp\n"})
+    assert found(root) == ["a.swp", "x"]
+
+
+def test_rules_of_the_user_that_are_not_utf_8_are_refused_by_their_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules_of_the_user(monkeypatch, tmp_path, b"caf\xe9")
+    with pytest.raises(InvalidInput, match=r"xver.ignore is not UTF-8"):
+        Ignore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "expected"),
+    [
+        ({"XDG_CONFIG_HOME": "/c"}, "linux", "/c/xver/ignore"),
+        ({"XDG_CONFIG_HOME": "not/absolute"}, "linux", "~/.config/xver/ignore"),
+        ({}, "darwin", "~/.config/xver/ignore"),
+        ({"APPDATA": "/roaming"}, "win32", "/roaming/xver/ignore"),
+    ],
+)
+def test_where_the_rules_of_the_user_are(environ: dict[str, str], platform: str, expected: str) -> None:
+    assert user_rules(environ, platform) == Path(expected).expanduser()
 
 
 def test_rules_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
