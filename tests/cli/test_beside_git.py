@@ -161,6 +161,20 @@ def test_the_disk_follows_checkout_merge_cherry_pick_rebase_and_revert(hooked: W
     assert hooked.ok("status") == "Nothing has changed\n"
 
 
+def test_what_the_user_removed_does_not_come_back_by_a_commit(hooked: Workplace) -> None:
+    hooked.save("base", d__a="1", d__b="1", e="1", f="1")
+    (hooked.root / "d" / "a").unlink()
+    (hooked.root / "f").unlink()
+    hooked.write(e="2")
+    hooked.ok("add", "e")
+    hooked.git("commit", "-qm", "e alone")
+    assert picture(hooked.root) == {"d/b": b"1", "e": b"2"}
+    hooked.git("switch", "-q", "--detach", "HEAD~1")
+    assert picture(hooked.root) == {"d/b": b"1", "e": b"1"}
+    hooked.ok("checkout")
+    assert picture(hooked.root) == {"d/a": b"1", "d/b": b"1", "e": b"1", "f": b"1"}
+
+
 def test_what_cannot_follow_is_told_and_ends_nothing(hooked: Workplace, tmp_path: Path) -> None:
     first = hooked.save("one", d__a="1", e__a="1")
     hooked.save("two", d__a="2", e__a="2")
@@ -212,6 +226,10 @@ def test_a_push_of_commits_whose_data_is_nowhere_is_refused(hooked: Workplace, t
     assert push(hooked, "origin", "main") == (0, "")
     hooked.git("commit", "-q", "--allow-empty", "-m", "code only")
     assert push(hooked, "origin", "main") == (0, "")
+    hooked.git("switch", "-qc", "side")
+    hooked.save("aside", d__a="aside")
+    hooked.git("switch", "-q", "main")
+    assert push(hooked, "origin", "side")[1].splitlines()[1] == "hint: xver push on that branch, then git push again"
     hooked.save("three", d__a="3")
     (data / "xver.json").rename(tmp_path / "away")
     assert push(hooked, "origin", "main")[0] == 1

@@ -118,7 +118,7 @@ class Packer:
         self._slots = slots
         self._pending: deque[Future[None]] = deque()
         self.added = 0
-        """Bytes of the objects that were new, before compression."""
+        """Bytes of content that were new, before compression; what describes it does not count."""
 
     def __enter__(self) -> Self:
         return self
@@ -206,8 +206,9 @@ class Packer:
         if self._refuse is not None:
             self._refuse(one.id)
         self._new.add(one.id)
-        self.added += one.raw
         family = "data" if one.kind is Kind.CHUNK else "meta"
+        if family == "data":
+            self.added += one.raw
         batch = self._batches[family]
         batch.objects.append(one)
         batch.size += len(one.data) + (0 if one.against is None else len(one.against.dictionary))

@@ -23,7 +23,6 @@ from xver.worktree.ignore import Ignore
 from xver.worktree.reading import is_kind, kind_of_stat, known_of, read_file, read_fingerprint
 from xver.worktree.scan import Directory, scan
 from xver.worktree.stat_index import (
-    NO_STAT,
     DirectoryRecord,
     Known,
     RecordBuilder,
@@ -111,12 +110,11 @@ def directories(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
 
 def was_last(record: TreeRecord | None, entry: Entry) -> bool:
     """Tell whether a record says that the disk held this version of a path when it was last looked at."""
-    if record is None or isinstance(entry, External):
+    if record is None or isinstance(entry, External) or record.id != entry.id:
         return False
-    if isinstance(entry, Dataset):
-        return record.id == entry.id
     found = record.find("")
-    return found is not None and found[0] != NO_STAT and found[1] == known_of(entry)
+    # The id of a file does not say whether it is executable.
+    return isinstance(entry, Dataset) or (found is not None and found[1] == known_of(entry))
 
 
 def compare(

@@ -72,10 +72,11 @@ def test_what_is_known_is_not_stored_again(store: Store) -> None:
         packer.put(Kind.CHUNK, b"two")
         packer.put(Kind.CHUNK, b"two")
         assert chunk_id(b"two") in packer
+        packer.put(Kind.RUN, b"metadata")
         assert packer.added == 3
         index = packer.finish()
     assert index is not None
-    assert store.index.open(index).count == 1
+    assert store.index.open(index).count == 2
 
 
 def test_nothing_new_makes_no_pack(store: Store, storage: MemoryStorage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.repos import reopened, save
-from xver.errors import MergeConflict
+from xver.errors import MergeConflict, StorageError
 from xver.repo import Repo
 from xver.versioning import branches
 from xver.versioning.merging import merge_snapshot
@@ -38,3 +38,11 @@ def test_what_is_no_table_is_joined_by_lines(repo: Repo) -> None:
     repo = sides(repo, b"no key\n" + TABLE, TABLE + b"21,x\n")
     merge_snapshot(repo, "side")
     assert (repo.root / "d/t.csv").read_bytes() == b"no key\n" + TABLE + b"21,x\n"
+
+
+def test_conflicts_that_cannot_be_laid_out_are_told_in_one_line(repo: Repo) -> None:
+    repo = sides(repo, b"ours\n", b"theirs\n")
+    (repo.places.own / "conflicts").write_bytes(b"in the way")
+    with pytest.raises(StorageError, match="cannot be written: "):
+        merge_snapshot(repo, "side")
+    assert (repo.root / "d/t.csv").read_bytes() == b"ours\n"

@@ -10,7 +10,7 @@ import pytest
 from tests.support.repos import SOMEBODY, new_repo, reopened, save, write_tree
 from tests.support.trees import picture
 from tests.unit.git.repository import Repository
-from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict
+from xver.errors import Conflict, DirtyWorktree, InvalidInput, MergeConflict, StorageError
 from xver.history.graph import read_snapshot
 from xver.history.merge import Side
 from xver.model.ids import SnapshotId
@@ -292,3 +292,13 @@ def test_a_merge_that_was_cut_off_is_ended_by_a_commit_or_taken_back(
     assert reopened(rich).lock.entries == head_entries(reopened(rich))
     one = save(reopened(rich), {"d/a": b"more"})
     assert read_snapshot(reopened(rich).store, SnapshotId(bytes.fromhex(one))).parents == (ours,)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full needs /dev/full")
+def test_what_cannot_be_noted_is_not_begun(rich: Repo) -> None:
+    before = rich.lock
+    (rich.places.own / "operations" / f"{operations(rich)[0].number + 1:010d}.tmp").symlink_to("/dev/full")
+    write_tree(rich.root, {"g": b"g"})
+    with pytest.raises(StorageError, match="cannot be written: no space left on device"):
+        add(rich, ["g"])
+    assert rich.lock == before

@@ -235,7 +235,9 @@ def pre_push(out: Output, words: tuple[str, ...]) -> None:  # noqa: ARG001 - git
             hint="git push --no-verify pushes all the same",
         ) from error
     if lacking:
+        # xver pushes what HEAD descends from, git any branch.
+        is_ours = repo.git.ok("merge-base", "--is-ancestor", lacking[0].id, "HEAD")
         raise NotFound(
             f"{remote.name} has not been given the data of {lacking[0].id[:7]} {lacking[0].title}",
-            hint="xver push, then git push again",
+            hint="xver push, then git push again" if is_ours else "xver push on that branch, then git push again",
         )
