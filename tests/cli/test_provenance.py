@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.recorded import clean_environment, git, linux, posix, project
 from tests.support.repos import write_tree
-from xver.provenance.records import read_runs
 from xver.repo import Repo, open_repo
+from xver.versioning.runs import read_runs
 
 XVER = [sys.executable, "-m", "xver"]
 

@@ -12,10 +12,10 @@ import pytest
 from tests.cli.test_provenance import Shell, shape
 from tests.support.recorded import linux, project, python, stored
 from xver.model.runs import Run
+from xver.model.ulids import new_ulid
 from xver.provenance.programs import begin_program
 from xver.provenance.recording import RunOptions
 from xver.provenance.sealing import flights
-from xver.provenance.ulids import new_ulid
 from xver.repo import Repo
 from xver.versioning.tracking import add
 

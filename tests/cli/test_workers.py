@@ -53,7 +53,7 @@ def test_processes_add_and_push(ready: Workplace, tmp_path: Path) -> None:
         (("add", "data", "--executor", "ray"), 2, "no executor: 'ray'", "--executor threads[:N], processes[:N]"),
         (("add", "data", "--to", "nowhere"), 3, "there is no remote nowhere", "xver remote list"),
         (("add", "s3://bucket/raw"), 2, "the objects of one bucket become one dataset", "--as data/raw"),
-        (("add", "data", "--as", "x"), 2, "data is no bucket", "xver add PATH"),
+        (("add", "file:///data", "--as", "x"), 2, "is no bucket", "xver add PATH"),
         (("add", "s3://bucket/raw", "--as", "../x"), 2, "lies outside of the repository", ""),
     ],
 )

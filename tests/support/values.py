@@ -11,7 +11,7 @@ from xver.model.entries import CHUNK_MAX, Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId, fingerprint
 from xver.model.paths import TrackedPath, parse_path
 from xver.model.refs import Target, TargetKind
-from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, State, Status
+from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, Source, State, Status
 from xver.model.snapshots import Author, Snapshot
 
 BIG = 1 << 53
@@ -186,6 +186,18 @@ runs = st.builds(
             written=_counts,
             members=st.one_of(st.none(), _attachments),
             before=st.one_of(st.none(), ids),
+        ),
+        max_size=2,
+    ).map(tuple),
+    sources=st.lists(
+        st.builds(
+            Source,
+            path=paths,
+            uri=_words,
+            version=texts,
+            modified=texts,
+            endpoint_url=st.one_of(st.none(), _words),
+            members=st.one_of(st.none(), _attachments),
         ),
         max_size=2,
     ).map(tuple),

@@ -56,6 +56,11 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "revert": Lazy("commands.undoing:revert", "Undo what one version did to the data, in a new version"),
         "undo": Lazy("commands.undoing:undo", "Undo the last operation here"),
     },
+    "Take in": {
+        "import": Lazy("commands.intake:import_", "Bring data from elsewhere, and record where it came from"),
+        "update": Lazy("commands.intake:update", "Ask where data was imported from for a newer version, and take it"),
+        "get": Lazy("commands.intake:get", "Get a path at a version, to anywhere; no repository is needed"),
+    },
     "History": {
         "log": Lazy("commands.history:log", "List the versions of the data"),
         "show": Lazy("commands.history:show", "Show one version and what it changed, or a file of it"),

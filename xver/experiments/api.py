@@ -26,12 +26,12 @@ from typing import Any, Final, Protocol, Self
 
 from xver.errors import Conflict, InvalidInput, RepositoryNotFound, RunNotFound, XverError
 from xver.model.runs import Scalar, Status
+from xver.model.ulids import is_ulid, run_name
 from xver.provenance.declaring import identify
 from xver.provenance.events import EventWriter
 from xver.provenance.flight import Flight
 from xver.provenance.parameters import flatten
 from xver.provenance.programs import begin_program, finish_program
-from xver.provenance.ulids import is_ulid, run_name
 from xver.repo import Repo, open_repo
 
 _active: list[ActiveRun] = []

@@ -99,15 +99,7 @@ class RemoteSource:
 
     def resolve(self, rev: str | None) -> SnapshotId:
         """Return the snapshot that a version is; raises `RevisionNotFound`."""
-        store = self.store
-        head = default_branch(store)
-        if rev is None and head is None:
-            names = sorted(store.log.refs_under(HEADS))
-            raise RevisionNotFound(
-                f"which version of {self._url}? " + (f"There are {', '.join(names)}" if names else "It has no branch"),
-                hint="name one behind an @, as in //data/labels.csv@v1.0",
-            )
-        return resolve_snapshot(store, "HEAD" if rev is None else rev, head=head)
+        return resolve_at(self.store, rev, self._url)
 
     @property
     def store(self) -> ReadingStore:
@@ -129,6 +121,18 @@ class RemoteSource:
         storage = ReadingStorage(inner, LocalStorage(cache / "remotes" / name))
         storage.catch_up()
         return open_reading(storage, client=client_name(), remembered=Remembered(cache))
+
+
+def resolve_at(store: Store, rev: str | None, url: str) -> SnapshotId:
+    """Return the snapshot that a version of the store at `url` is, None the default one; raises `RevisionNotFound`."""
+    head = default_branch(store)
+    if rev is None and head is None:
+        names = sorted(store.log.refs_under(HEADS))
+        raise RevisionNotFound(
+            f"which version of {url}? " + (f"There are {', '.join(names)}" if names else "It has no branch"),
+            hint="name one behind an @, as in //data/labels.csv@v1.0",
+        )
+    return resolve_snapshot(store, "HEAD" if rev is None else rev, head=head)
 
 
 def default_branch(store: Store) -> SnapshotId | None:

@@ -25,7 +25,7 @@ from xver.format.fields import (
     word,
 )
 from xver.model.paths import parse_path
-from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, Scalar, State, Status
+from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, Scalar, Source, State, Status
 
 _FORMAT: Final = 1
 _ULID: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -63,6 +63,7 @@ def encode_run(run: Run) -> bytes:
         "parent": run.parent,
         "series": _attachment(run.series),
         "signal": run.signal,
+        "sources": [_source(one) for one in run.sources],
         "started": run.started,
         "status": str(run.status),
         "tags": list[Json](run.tags),
@@ -102,6 +103,7 @@ def decode_run(data: bytes) -> Run:
             note=text(record.get("note", "")),
             inputs=tuple(_read_input(table(one)) for one in array(record.get("inputs", []))),
             outputs=tuple(_read_output(table(one)) for one in array(record.get("outputs", []))),
+            sources=tuple(_read_source(table(one)) for one in array(record.get("sources", []))),
             capture=_texts(record, "capture"),
             notes=_texts(record, "notes"),
         )
@@ -184,6 +186,30 @@ def _read_output(record: dict[str, Any]) -> Output:
         written=optional(natural, record.get("written")),
         members=optional(_read_attachment, record.get("members")),
         before=optional(id_bytes, record.get("before")),
+    )
+
+
+def _source(one: Source) -> Json:
+    return _pruned(
+        {
+            "endpoint_url": one.endpoint_url,
+            "members": _attachment(one.members),
+            "modified": one.modified,
+            "path": one.path,
+            "uri": one.uri,
+            "version": one.version,
+        }
+    )
+
+
+def _read_source(record: dict[str, Any]) -> Source:
+    return Source(
+        path=parse_path(text(record["path"])),
+        uri=text(record["uri"]),
+        version=text(record.get("version", "")),
+        modified=text(record.get("modified", "")),
+        endpoint_url=optional(text, record.get("endpoint_url")),
+        members=optional(_read_attachment, record.get("members")),
     )
 
 

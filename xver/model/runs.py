@@ -90,6 +90,23 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """`hadPrimarySource`: where the output `path` came from, outside of this repository.
+
+    `uri` is its address without secrets, `endpoint_url` the server where that is not the provider's own. `version` is
+    what the server calls these bytes (an ETag, a generation, a time of change), of another repository the id of the
+    version; `modified` is when it says that they last changed. Of a folder, `members` lists the objects.
+    """
+
+    path: str
+    uri: str
+    version: str = ""
+    modified: str = ""
+    endpoint_url: str | None = None
+    members: Attachment | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """The code that ran: git commit and branch, the patch of a dirty tree, and the tracked code files it read.
 
@@ -147,6 +164,7 @@ class Run:
     note: str = ""
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
+    sources: tuple[Source, ...] = ()
     capture: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -154,4 +172,5 @@ class Run:
         """Return everything the run stored for itself: its strong edges."""
         found = [self.code.patch, self.series, *self.code.files.values()]
         found += [used.members for used in self.inputs] + [made.members for made in self.outputs]
+        found += [one.members for one in self.sources]
         return [attachment for attachment in found if attachment is not None]

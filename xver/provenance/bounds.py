@@ -47,6 +47,7 @@ def within_bounds(run: Run) -> Run:
         packages=some("packages", {_text(name): _text(one) for name, one in run.packages.items()}),
         inputs=few("inputs", run.inputs, lambda one: _length(one.path) + _ROW),
         outputs=few("outputs", run.outputs, lambda one: _length(one.path) + _ROW),
+        sources=few("sources", run.sources, lambda one: _length(one.path) + _length(one.uri) + _ROW),
         code=replace(
             run.code,
             branch=None if run.code.branch is None else _text(run.code.branch),

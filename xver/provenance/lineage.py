@@ -21,9 +21,9 @@ from xver.model.runs import Input, Run
 from xver.model.snapshots import Version
 from xver.provenance.holders import Holders
 from xver.provenance.makers import Makers, Making
-from xver.provenance.records import find_run, fitting_runs
 from xver.repo import Repo
 from xver.store.listings import read_listing
+from xver.versioning.runs import find_run, fitting_runs
 from xver.versioning.state import compare_path
 from xver.versioning.versions import find_entry
 from xver.worktree.ignore import Ignore

@@ -6,16 +6,18 @@ content is looked for that is no output by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from xver.errors import ContentNotFound, CorruptData
-from xver.model.ids import EMPTY_ID
-from xver.model.runs import Output, Run
+from xver.model.entries import File, Link
+from xver.model.ids import EMPTY_ID, ListingId
+from xver.model.runs import Evidence, Output, Run
 from xver.provenance.members import Member, decode_members
-from xver.provenance.records import read_attachment, read_runs
 from xver.repo import Repo
+from xver.store.listings import read_listing
+from xver.versioning.runs import read_attachment, read_runs
 
 
 class Making(NamedTuple):
@@ -63,13 +65,20 @@ class Makers:
         return sorted(counts.values(), key=lambda pair: -pair[1])
 
     def _listed(self, output: Output) -> list[Member]:
-        if output.members is None:
-            return []
         try:
+            if output.members is None:
+                return [*self._imported(output)]
             return decode_members(read_attachment(self._repo, output.members))
         except (CorruptData, ContentNotFound):
             # Somebody else's record, or not all of it: what it wrote in parts is not known.
             return []
+
+    def _imported(self, output: Output) -> Iterator[Member]:
+        """Yield what a dataset held that was imported: all of it, so its listing says so."""
+        if output.evidence is Evidence.IMPORTED and output.files is not None:
+            for row in read_listing(self._repo.store, ListingId(output.id)):
+                if isinstance(row.entry, File | Link):
+                    yield Member(row.entry.id, row.entry.size, row.path)
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -17,13 +17,13 @@ from xver.errors import XverError
 from xver.git.state import tracked_files
 from xver.model.paths import parse_path
 from xver.model.runs import Attachment, Run, Status
+from xver.model.ulids import is_ulid, new_ulid, run_name
 from xver.provenance.code import code_state
 from xver.provenance.declaring import declared_inputs, declared_outputs
 from xver.provenance.environment import machine, own_interpreter
 from xver.provenance.flight import Flight
 from xver.provenance.sealing import begin, begun, flights, merge_events, seal
 from xver.provenance.secrets import mask, mask_arguments
-from xver.provenance.ulids import is_ulid, new_ulid, run_name
 from xver.repo import Repo
 from xver.store.packing import Packer
 from xver.worktree.reading import read_file

@@ -24,13 +24,13 @@ from xver.model.ids import Kind, RunId
 from xver.model.paths import MAX_PATH, TrackedPath
 from xver.model.refs import INFLIGHT, KEPT, RUNS, Target, TargetKind
 from xver.model.runs import Attachment, Run
+from xver.model.ulids import begun_at, is_ulid
 from xver.provenance.bounds import within_bounds
 from xver.provenance.events import FlightRecord
 from xver.provenance.flight import Flight
 from xver.provenance.metrics import encode_series, summarize
 from xver.provenance.parameters import mask_parameters
 from xver.provenance.secrets import mask
-from xver.provenance.ulids import begun_at, is_ulid
 from xver.repo import Repo
 from xver.store.content import put_bytes
 from xver.store.listings import put_listing

@@ -61,3 +61,11 @@ def mask_bytes(data: bytes) -> bytes:
 
 _BYTES_FORMS: Final = re.compile(_FORMS.pattern.encode())
 _BYTES_ADDRESS: Final = re.compile(_ADDRESS.pattern.encode())
+
+
+def mask_address(uri: str) -> str:
+    """Return an address without its secrets, also those by which a server has signed it for whoever holds it."""
+    return mask(_SIGNED.sub(rf"\1{MASK}", uri))
+
+
+_SIGNED: Final = re.compile(r"(?i)([?&;](?:sig|[\w-]{0,64}signature|[\w-]{0,64}credential)=)[^&;#\s]+")

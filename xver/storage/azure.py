@@ -99,8 +99,7 @@ class AzureClient(Client):
     def read(self, path: str, start: int | None, end: int | None) -> bytes:
         if start is not None and start < 0:
             # It knows no ranges from the end.
-            size = self.size(path)
-            assert size is not None
+            size = self.look(path).size
             start = max(0, size + start)
             if size == 0:
                 return b""
@@ -110,12 +109,14 @@ class AzureClient(Client):
         mode = "create" if is_new else "overwrite"
         self._files.pipe_file(f"{self._container}/{path}", body, mode=mode)
 
-    def size(self, path: str) -> int | None:
-        async def ask() -> int:
+    def look(self, path: str) -> Stat:
+        async def ask() -> Stat:
             async with self._service.get_blob_client(self._container, path) as blob:
-                return int((await blob.get_blob_properties()).size)
+                found = await blob.get_blob_properties()
+                return Stat(path, int(found.size), str(found.etag or ""))
 
-        return int(self._sync(ask))
+        found: Stat = self._sync(ask)
+        return found
 
     def find(self, prefix: str) -> Iterator[Stat]:
         async def ask() -> tuple[list[Stat], str | None]:

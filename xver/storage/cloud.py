@@ -57,8 +57,8 @@ class Client(ABC):
         """Store an object whole, in one step that nobody sees half of; with `is_new` only if there is none yet."""
 
     @abstractmethod
-    def size(self, path: str) -> int | None:
-        """Return the size of an object, None for what is none; raises what the library raises for a missing one."""
+    def look(self, path: str) -> Stat | None:
+        """Return what is known of an object, None for what is none; a missing one raises what the library raises."""
 
     @abstractmethod
     def find(self, prefix: str) -> Iterator[Stat]:
@@ -173,10 +173,10 @@ class CloudStorage(Storage):
     def stat(self, key: str) -> Stat | None:
         try:
             with self._translated(key):
-                size = self.client.size(self._root + key)
+                found = self.client.look(self._root + key)
         except NotFound:
             return None
-        return None if size is None else Stat(key, size)
+        return None if found is None else replace(found, key=key)
 
     def list(self, prefix: str) -> Iterator[Stat]:
         # The pages are asked for one after the other, so what fails half way has to be caught here.

@@ -80,10 +80,10 @@ class GcsClient(Client):
         with self._worded(found_all=True):
             self._files.pipe_file(f"{self._bucket}/{path}", body.getvalue(), mode=mode, chunksize=_ONE_REQUEST)
 
-    def size(self, path: str) -> int | None:
+    def look(self, path: str) -> Stat | None:
         with self._worded():
-            found = self._files.call("GET", "b/{}/o/{}", self._bucket, path, json_out=True, fields="size")
-        return int(found["size"])
+            found = self._files.call("GET", "b/{}/o/{}", self._bucket, path, json_out=True, fields="size,generation")
+        return Stat(path, int(found["size"]), str(found.get("generation", "")))
 
     def find(self, prefix: str) -> Iterator[Stat]:
         page = self._page(prefix)

@@ -82,9 +82,9 @@ class S3Client(Client):
         mode = "create" if is_new else "overwrite"
         self._files.pipe_file(f"{self._bucket}/{path}", body, mode=mode, chunksize=_ONE_REQUEST)
 
-    def size(self, path: str) -> int | None:
+    def look(self, path: str) -> Stat | None:
         found = self._files.info(f"{self._bucket}/{path}")
-        return int(found["size"]) if found["type"] == "file" else None
+        return Stat(path, int(found["size"]), str(found.get("ETag", ""))) if found["type"] == "file" else None
 
     def find(self, prefix: str) -> Iterator[Stat]:
         # Asked below the bucket with a prefix, an empty answer costs no second request.

@@ -120,10 +120,10 @@ class SftpClient(Client):
 
         self._ask(ask)
 
-    def size(self, path: str) -> int | None:
-        async def ask(sftp: Any) -> int | None:
+    def look(self, path: str) -> Stat | None:
+        async def ask(sftp: Any) -> Stat | None:
             found = await sftp.stat(self._start + path)
-            return int(found.size) if _is_file(found) else None
+            return Stat(path, int(found.size), str(found.mtime or "")) if _is_file(found) else None
 
         return self._ask(ask)
 

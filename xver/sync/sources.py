@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from xver.errors import InvalidInput
 from xver.model.entries import EntryKind
+from xver.model.paths import TrackedPath, parse_path
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.locate import locate
 from xver.store.content import put_stream
@@ -81,6 +82,29 @@ Source: TypeAlias = Folder | Bucket
 def item_of(path: str, stat: bytes) -> Item:
     """Return a file of a folder as a task has it."""
     return Item(path, unpack_stat(stat).size, stat)
+
+
+def paths_of(url: str, keys: Collection[str]) -> dict[TrackedPath, str]:
+    """Return the keys of objects below an address by the paths they become, in the order of a listing.
+
+    Raises:
+        InvalidInput: a key that no path can be, an object that is also a folder of others, or no key at all.
+    """
+    names = {}
+    for key in sorted(keys, key=str.encode):
+        try:
+            names[parse_path(key)] = key
+        except InvalidInput as error:
+            raise InvalidInput(f"{url}/{key} cannot be tracked: {error.message}") from error
+    for path in names:
+        above = path.rpartition("/")[0]
+        while above:
+            if above in names:
+                raise InvalidInput(f"{url}/{above} is an object, and a folder of {path}: a path is one of both")
+            above = above.rpartition("/")[0]
+    if not names:
+        raise InvalidInput(f"there is nothing below {url}", hint="check the address, and who may list it")
+    return names
 
 
 def _parts(size: int) -> Iterator[Part]:

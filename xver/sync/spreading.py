@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Executor
 from typing import Final
 
-from xver.errors import Collected, Conflict, CorruptData, InvalidInput
+from xver.errors import Collected, Conflict, CorruptData
 from xver.format.listings import Row
 from xver.model.entries import CHUNK_MAX, Entry
 from xver.model.ids import NodeId
-from xver.model.paths import TrackedPath, parse_path
+from xver.model.paths import TrackedPath
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
@@ -32,7 +32,7 @@ from xver.sync.arrivals import Arrivals, bring_nodes
 from xver.sync.clones import Keeper
 from xver.sync.executors import Crew, crew
 from xver.sync.remotes import open_or_create_remote
-from xver.sync.sources import Bucket, Folder, Item, Source, item_of
+from xver.sync.sources import Bucket, Folder, Item, Source, item_of, paths_of
 from xver.sync.tasks import Take, Taken, local_address, remote_address, split, take, this_process
 from xver.versioning.tracking import AddResult, add_rows
 from xver.versioning.tracking import add as add_here
@@ -89,7 +89,7 @@ def add_bucket(
 
     def track(reader: _Spread) -> AddResult:
         found = source.list()
-        names = _paths(source, found)
+        names = paths_of(source.url, found)
         items = [Item(key, found[key].size) for key in names.values()]
         meter.start("Adding", len(items), "files")
 
@@ -126,25 +126,6 @@ def _persistently(
                 reader.close()
             return AddResult(result.added, result.stored + reader.arrivals.size)
     raise Conflict("the remote is cleaned up faster than this add", hint="xver add again")
-
-
-def _paths(source: Bucket, keys: Collection[str]) -> dict[TrackedPath, str]:
-    """Return the keys by the paths they become, in the order of a listing."""
-    names = {}
-    for key in sorted(keys, key=str.encode):
-        try:
-            names[parse_path(key)] = key
-        except InvalidInput as error:
-            raise InvalidInput(f"{source.url}/{key} cannot be tracked: {error.message}") from error
-    for path in names:
-        above = path.rpartition("/")[0]
-        while above:
-            if above in names:
-                raise InvalidInput(f"{source.url}/{above} is an object, and a folder of {path}: a path is one of both")
-            above = above.rpartition("/")[0]
-    if not names:
-        raise InvalidInput(f"there is nothing below {source.url}", hint="check the address, and who may list it")
-    return names
 
 
 def _refuse_changed(source: Bucket, before: Mapping[str, StorageStat]) -> None:

@@ -12,7 +12,7 @@ from xver.versioning.keeping import naming
 from xver.versioning.operations import noted
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
-from xver.versioning.versions import head_id, keep_snapshot, read_head, resolve_id, root_entries, write_head
+from xver.versioning.versions import go_to, head_id, keep_snapshot, read_head, resolve_id, root_entries, without_former
 
 
 def names(repo: Repo, prefix: str) -> dict[str, SnapshotId]:
@@ -79,10 +79,11 @@ def _switch_to_new(repo: Repo, name: str) -> None:
     if head_id(repo) is not None or HEADS + name in repo.store.log.refs:
         create(repo, HEADS, name)
     parse_ref(name)
-    write_head(repo, HEADS + name)
+    go_to(repo, HEADS + name)
 
 
 def _switch(repo: Repo, name: str, *, force: bool, meter: Meter) -> None:
+    name = without_former(repo, name)
     head = head_id(repo)
     # A branch comes before a tag of the same name: it is what one can be on.
     branch = repo.store.log.refs.get(HEADS + name)
@@ -92,7 +93,7 @@ def _switch(repo: Repo, name: str, *, force: bool, meter: Meter) -> None:
         require_committed(before, repo.lock.entries, hint='xver commit -m "…", or xver switch --force')
     switch_to(repo, root_entries(repo.store, read_snapshot(repo.store, found).root), force=force, meter=meter)
     if branch is not None:
-        write_head(repo, HEADS + name)
+        go_to(repo, HEADS + name)
     else:
         keep_snapshot(repo, found)
-        write_head(repo, found.hex())
+        go_to(repo, found.hex())

@@ -16,7 +16,8 @@ from xver.model.paths import is_below
 from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.store.store import Store
-from xver.versioning.versions import find_entry, head_id, many_entries, resolve_id, version_of
+from xver.versioning.made import PREFIX as MADE
+from xver.versioning.versions import commit_id, find_entry, head_id, many_entries, resolve_id, version_of
 
 _Found: TypeAlias = tuple[tuple[str, Entry], ...] | None
 
@@ -30,7 +31,7 @@ def log(repo: Repo, rev: str = "HEAD") -> list[Version]:
     if repo.git is not None:
         if rev == "HEAD" and git_history.head(repo.git) is None:
             return []
-        return git_history.lock_commits(repo.git, rev)
+        return git_history.lock_commits(repo.git, commit_id(repo, rev) if rev.startswith(MADE) else rev)
     if head_id(repo) is None and rev == "HEAD":
         return []
     bounds = bounds_of(repo.store)

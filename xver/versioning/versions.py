@@ -18,12 +18,13 @@ from xver.git import history as git_history
 from xver.git.command import CatFile
 from xver.history.bounds import Bounds, bounds_of
 from xver.history.diff import Entries
-from xver.history.graph import merge_base, read_snapshot
+from xver.history.graph import history, merge_base, read_snapshot
 from xver.history.revisions import resolve_snapshot
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import HEADS, SNAPSHOTS, TargetKind
+from xver.model.runs import Run
 from xver.model.snapshots import Snapshot, Version
 from xver.patience import replace
 from xver.repo import Repo
@@ -31,9 +32,14 @@ from xver.store.listings import find_row, put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.store import Store
 from xver.versioning.keeping import naming
+from xver.versioning.made import PREFIX as MADE
+from xver.versioning.made import commit_of, laid_over, made_by
+from xver.versioning.runs import find_run
 
 DEFAULT_BRANCH: Final = "main"
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
+_FORMER: Final = re.compile(r"@\{-([0-9]{1,9})\}")
+_FORMER_KEPT: Final = 20
 
 
 def entries_at(repo: Repo, rev: str) -> Entries:
@@ -43,6 +49,16 @@ def entries_at(repo: Repo, rev: str) -> Entries:
         RevisionNotFound: `rev` names no commit.
         ContentNotFound: its data was forgotten, or never came here (outside git).
     """
+    if rev.startswith(MADE):
+        run = find_run(repo, rev.removeprefix(MADE))
+        made = made_by(repo, run)
+        try:
+            base = entries_at(repo, _commit_of(repo, run))
+        except RevisionNotFound:
+            if not made:
+                raise
+            base = {}  # nothing was committed yet
+        return laid_over(base, made)
     if repo.git is not None:
         data = git_history.lock_at(repo.git, rev)
         return {} if data is None else decode_lock(data).entries
@@ -161,14 +177,30 @@ def resolve_id(repo: Repo, rev: str) -> SnapshotId:
     Raises:
         RevisionNotFound: it names none.
     """
-    word = read_head(repo)
+    if rev.startswith(MADE):
+        return SnapshotId(bytes.fromhex(_commit_of(repo, find_run(repo, rev.removeprefix(MADE)))))
+    word, rev = read_head(repo), without_former(repo, rev)
     return resolve_snapshot(repo.store, rev, head=head_id(repo), on=word if word.startswith(HEADS) else None)
+
+
+def commit_id(repo: Repo, rev: str) -> str:
+    """Return the id of the commit that a revision names: git's, or outside git that of our snapshot.
+
+    Raises:
+        RevisionNotFound: it names none.
+    """
+    if repo.git is None:
+        return resolve_id(repo, rev).hex()
+    if rev.startswith(MADE):
+        run = find_run(repo, rev.removeprefix(MADE))
+        return _commit_of(repo, run)
+    return git_history.resolve(repo.git, rev)
 
 
 def resolve(repo: Repo, rev: str) -> Version:
     """Return the commit that a revision names, whether or not it changed data."""
     if repo.git is not None:
-        return git_history.commits_of(repo.git, git_history.resolve(repo.git, rev), 1)[0]
+        return git_history.commits_of(repo.git, commit_id(repo, rev), 1)[0]
     id = resolve_id(repo, rev)
     return version_of(id, read_snapshot(repo.store, id), bounds_of(repo.store))
 
@@ -176,15 +208,29 @@ def resolve(repo: Repo, rev: str) -> Version:
 def common_ancestor(repo: Repo, one: str, other: str) -> str:
     """Return the id of the best common ancestor of two revisions; raises `RevisionNotFound` if they have none."""
     if repo.git is not None:
-        ids = [git_history.resolve(repo.git, rev) for rev in (one, other)]
+        ids = [commit_id(repo, rev) for rev in (one, other)]
         found = repo.git.text("merge-base", *ids, check=False).strip()
     else:
-        head = head_id(repo)
-        base = merge_base(repo.store, *(resolve_snapshot(repo.store, rev, head=head) for rev in (one, other)))
+        base = merge_base(repo.store, *(resolve_id(repo, rev) for rev in (one, other)))
         found = "" if base is None else base.hex()
     if not found:
         raise RevisionNotFound(f"{one} and {other} have no common ancestor", hint=f"xver diff {one} {other}")
     return found
+
+
+def _commit_of(repo: Repo, run: Run) -> str:
+    versions = _history(repo)
+    with many_entries(repo) as at:
+        return commit_of(run, made_by(repo, run), versions, at)
+
+
+def _history(repo: Repo) -> Iterator[Version]:
+    """Yield the versions up to HEAD that changed what is tracked, newest first."""
+    if repo.git is not None:
+        yield from [] if git_history.head(repo.git) is None else git_history.lock_commits(repo.git)
+    elif (head := head_id(repo)) is not None:
+        bounds = bounds_of(repo.store)
+        yield from (version_of(id, one, bounds) for id, one in history(repo.store, head))
 
 
 def head_id(repo: Repo) -> SnapshotId | None:
@@ -222,6 +268,28 @@ def write_word(path: Path, word: str) -> None:
     replace(beside, path)
 
 
+def go_to(repo: Repo, word: str) -> None:
+    """Point HEAD, outside git, elsewhere, and remember where it was: `@{-1}`."""
+    before = [read_head(repo), *_former(repo)][:_FORMER_KEPT]
+    write_head(repo, word)
+    _former_path(repo).write_text("".join(f"{one}\n" for one in before), encoding="utf-8", newline="\n")
+
+
+def without_former(repo: Repo, rev: str) -> str:
+    """Return a revision with `@{-N}`, or `-` for the last, replaced by the branch or version it names, outside git.
+
+    Raises:
+        RevisionNotFound: HEAD was not at so many places.
+    """
+    named = _FORMER.match("@{-1}" if rev == "-" else rev)
+    if named is None:
+        return rev
+    former = _former(repo)
+    if not 1 <= int(named[1]) <= len(former):
+        raise RevisionNotFound(f"{rev} is where you were before, and there was no such place", hint="xver branch")
+    return former[int(named[1]) - 1].removeprefix(HEADS) + rev[named.end() if rev != "-" else 1 :]
+
+
 def keep_snapshot(repo: Repo, id: SnapshotId) -> None:
     """Let a ref keep a snapshot that a detached HEAD is to name: HEAD alone is no root."""
     repo.store.move("detach HEAD", naming(repo.store, SNAPSHOTS + id.hex(), id))
@@ -244,6 +312,17 @@ def version_of(id: SnapshotId, one: Snapshot, bounds: Bounds) -> Version:
 def _is_here(packer: Packer, entry: Entry) -> bool:
     id = entry_id(entry)
     return id is None or id == EMPTY_ID or id in packer
+
+
+def _former(repo: Repo) -> list[str]:
+    try:
+        return _former_path(repo).read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []
+
+
+def _former_path(repo: Repo) -> Path:
+    return repo.places.own / "HEAD-before"
 
 
 def _head_path(repo: Repo) -> Path:

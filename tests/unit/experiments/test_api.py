@@ -18,9 +18,9 @@ from xver.model.ids import chunk_id
 from xver.model.runs import Run, State, Status
 from xver.provenance.metrics import decode_series
 from xver.provenance.programs import recover
-from xver.provenance.records import read_attachment, read_runs
 from xver.provenance.sealing import flights
 from xver.repo import Repo, open_repo
+from xver.versioning.runs import read_attachment, read_runs
 
 
 @pytest.fixture

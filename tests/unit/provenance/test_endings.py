@@ -17,15 +17,15 @@ from xver.errors import NotFound, StorageError
 from xver.format.runs import encode_run
 from xver.model.refs import INFLIGHT, KEPT, RUNS
 from xver.model.runs import Evidence, Status
+from xver.model.ulids import new_ulid
 from xver.provenance import recording
 from xver.provenance.executing import exit_status
 from xver.provenance.programs import recover
 from xver.provenance.recording import RunOptions
-from xver.provenance.records import read_runs
 from xver.provenance.sealing import drop_unbegun, flights
-from xver.provenance.ulids import new_ulid
 from xver.provenance.watch import Observed, Watcher
 from xver.repo import Repo
+from xver.versioning.runs import read_runs
 
 RAW = {f"data/raw/{name}.csv": f"x,{name}\n".encode() for name in "abc"}
 

@@ -14,14 +14,14 @@ from tests.support.recorded import linux, project, stored
 from xver.errors import AlreadyExists, InvalidInput, StorageError
 from xver.model.refs import RUNS
 from xver.model.runs import Status
+from xver.model.ulids import new_ulid, run_name
 from xver.provenance import programs
 from xver.provenance.events import EventWriter, read_events
 from xver.provenance.flight import Flight
 from xver.provenance.programs import begin_program, recover
-from xver.provenance.records import find_run, read_runs
 from xver.provenance.sealing import flights, seal
-from xver.provenance.ulids import new_ulid, run_name
 from xver.repo import Repo
+from xver.versioning.runs import find_run, read_runs
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from xver.model.refs import KEPT
 from xver.model.runs import Evidence, State, Status
 from xver.provenance.members import decode_members
 from xver.provenance.recording import RunOptions
-from xver.provenance.records import read_attachment
 from xver.repo import Repo, open_repo
+from xver.versioning.runs import read_attachment
 
 RAW = {f"data/raw/{name}.csv": f"x,{name}\n".encode() for name in "abc"}
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from xver.model.ids import Kind
 from xver.model.refs import RUNS, Target, TargetKind
 from xver.provenance.recording import RunOptions, record_command
-from xver.provenance.records import read_runs
 from xver.repo import Repo, init_repo
 from xver.settings import Remote, add_remote
 from xver.sync.fetch import fetch
 from xver.sync.push import push
 from xver.sync.remotes import open_remote
 from xver.versioning.commits import commit
+from xver.versioning.runs import read_runs
 from xver.versioning.tracking import add
 
 

@@ -14,7 +14,7 @@ from xver.history.bounds import bounds_of
 from xver.model.ids import Kind, chunk_id
 from xver.model.refs import HEADS, RUNS, TAGS, Target, TargetKind
 from xver.model.runs import Run, Status
-from xver.provenance.ulids import run_name
+from xver.model.ulids import run_name
 from xver.repo import Repo
 from xver.sync.fetch import fetch
 from xver.sync.pull import clone, pull

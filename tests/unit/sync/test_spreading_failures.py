@@ -20,7 +20,7 @@ from xver.repo import Repo
 from xver.storage.base import Stat
 from xver.store import content
 from xver.sync import spreading, tasks
-from xver.sync.sources import Bucket
+from xver.sync.sources import Bucket, paths_of
 from xver.versioning.state import status
 from xver.versioning.tracking import add
 
@@ -173,10 +173,10 @@ class TestBuckets:
     )
     def test_keys_that_no_dataset_can_have(self, keys: list[str], message: str) -> None:
         with pytest.raises(InvalidInput, match=re.escape(message)):
-            spreading._paths(self.SOURCE, keys)
+            paths_of(self.SOURCE.url, keys)
 
     def test_keys_come_in_the_order_of_a_listing(self) -> None:
-        assert list(spreading._paths(self.SOURCE, ["b", "é", "a/c", "a-b"])) == ["a-b", "a/c", "b", "é"]
+        assert list(paths_of(self.SOURCE.url, ["b", "é", "a/c", "a-b"])) == ["a-b", "a/c", "b", "é"]
 
     @pytest.mark.parametrize("url", ["data/raw", "file:///data/raw", "FILE:///x", "/data"])
     def test_a_folder_is_no_bucket(self, repo: Repo, url: str) -> None:

@@ -53,8 +53,8 @@ def list_runs(out: Output, most: int, as_json: bool) -> None:
     from xver.cli.human import plural
     from xver.cli.views.run_json import run_json
     from xver.cli.views.run_table import print_runs
-    from xver.provenance.records import read_runs
     from xver.provenance.sealing import begun, flights
+    from xver.versioning.runs import read_runs
 
     repo = open_repo()
     known = sorted(repo.store.log.refs_under(RUNS), reverse=True)
@@ -88,7 +88,7 @@ def show(out: Output, name: str, as_json: bool) -> None:
     from xver.cli.views.run_json import run_json
     from xver.cli.views.run_table import print_run
     from xver.provenance.metrics import decode_series
-    from xver.provenance.records import find_run, read_attachment
+    from xver.versioning.runs import find_run, read_attachment
 
     repo = open_repo()
     run = find_run(repo, name)
@@ -115,7 +115,7 @@ def diff(out: Output, before: str, after: str, as_json: bool) -> None:
     """
     from xver.cli.views.run_table import comparison_json, print_comparison
     from xver.experiments.comparison import compare
-    from xver.provenance.records import find_run
+    from xver.versioning.runs import find_run
 
     repo = open_repo()
     one, other = find_run(repo, before), find_run(repo, after)
@@ -137,7 +137,7 @@ def export(out: Output, as_csv: bool, as_json: bool) -> None:
       xver runs export --csv > runs.csv
     """
     from xver.experiments.export import table_of, to_csv
-    from xver.provenance.records import read_runs
+    from xver.versioning.runs import read_runs
 
     if as_csv == as_json:
         raise InvalidInput("one form is needed", hint="xver runs export --csv > runs.csv")

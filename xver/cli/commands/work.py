@@ -12,7 +12,7 @@ from xver.cli.command import Command
 from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import opened, tell_purged
 from xver.cli.output import Output, Styled, pass_output
-from xver.cli.views.entries import entry_json, staged_line
+from xver.cli.views.entries import amount, entry_json, staged_line
 from xver.errors import Conflict, DirtyWorktree, InvalidInput, NotFound, WorkersFailed
 from xver.model.entries import Dataset
 from xver.repo import Repo
@@ -23,7 +23,9 @@ from xver.repo import Repo
 @click.option("--rehash", is_flag=True, help="Read every file, also those whose size and times have not changed.")
 @click.option("--to", "to", default=None, metavar="REMOTE", help="Send the content straight there, and keep none here.")
 @click.option("--executor", default=None, metavar="SPEC", help="threads[:N], processes[:N] or dask://HOST:PORT.")
-@click.option("--as", "as_path", default=None, metavar="PATH", help="Track the objects of a bucket as this dataset.")
+@click.option(
+    "--as", "as_path", default=None, metavar="PATH", help="Track what lies elsewhere, or in a bucket, as PATH."
+)
 @click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket to take in.")
 @pass_output
 def add(
@@ -40,6 +42,8 @@ def add(
     Content goes into the store cut into chunks, each stored once. xver.lock names what belongs here, and .gitignore
     keeps git's hands off it. Adding a path inside a tracked folder updates that part alone.
 
+    With --as what lies elsewhere on this machine is taken in, and written to PATH. Again, it takes in what changed.
+
     With --to the content goes straight to a remote, which keeps it for you. Workers do the heavy part: threads or
     processes of this machine, or those of a Dask cluster that sees the same files.
 
@@ -48,12 +52,16 @@ def add(
       xver add "data/*.parquet"
       xver add data/raw --to origin --executor dask://scheduler:8786
       xver add s3://bucket/raw --as data/raw --to origin
+      xver add /scratch/raw --as data/raw
     """
     from xver.versioning.tracking import add as add_paths
     from xver.versioning.tracking import expand
 
     repo = opened(out)
     start = time.monotonic()
+    if as_path is not None and endpoint_url is None and not any("://" in path for path in paths):
+        _add_from(out, repo, paths, as_path, is_spread=to is not None or executor is not None)
+        return
     if as_path is not None or endpoint_url is not None or any("://" in path for path in paths):
         result = _add_bucket(out, repo, paths, endpoint_url, as_path, to=to, executor=executor)
     elif to is not None or executor is not None:
@@ -100,6 +108,32 @@ def _add_bucket(
     top = repo.relative(path, start=Path.cwd())
     source = Bucket(urls[0], endpoint_url)
     return add_bucket(repo, source, top, to=remote, executor=executor or "threads", meter=out.meter())
+
+
+def _add_from(out: Output, repo: Repo, paths: tuple[str, ...], as_path: str, *, is_spread: bool) -> None:
+    from xver.intake.folders import FolderOrigin
+    from xver.intake.importing import add_from
+
+    if len(paths) != 1:
+        raise InvalidInput(
+            "one folder or bucket becomes one dataset",
+            hint="xver add /other/disk/raw --as data/raw, or s3://bucket/raw --as data/raw",
+        )
+    if is_spread:
+        raise InvalidInput(
+            "what is added from elsewhere on this machine comes into its own store first",
+            hint=f"xver add {paths[0]} --as {as_path}, then xver push",
+        )
+    start = time.monotonic()
+    origin = FolderOrigin(Path.cwd() / Path(paths[0]).expanduser())
+    done = add_from(repo, origin, repo.relative(as_path, start=Path.cwd()), meter=out.meter())
+    for special in done.special:
+        out.warn(f"{special} is no file, link or folder, and was left out")
+    if done.before == done.entry:
+        out.note(f"Unchanged {done.path}  {amount(done.entry)}")
+    else:
+        stored = f"{size(done.stored)} stored" if done.stored else "nothing new"
+        out.note(f"Added {done.path}  {amount(done.entry)}  ({stored})  in {duration(time.monotonic() - start)}")
 
 
 def _new(one: Any, ratio: float) -> str:

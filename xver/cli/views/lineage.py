@@ -11,7 +11,7 @@ from xver.cli.views.entries import version_json
 from xver.cli.views.run_json import input_json, output_json, run_json
 from xver.cli.views.run_report import code_words, ending, names, results, title
 from xver.model.ids import short_id
-from xver.model.runs import Input, State, Status
+from xver.model.runs import Input, Source, State, Status
 from xver.provenance.lineage import Activity, Entity, Node
 
 _Line: TypeAlias = list[Text]
@@ -102,6 +102,7 @@ def _activity(activity: Activity, name: str = "") -> Iterator[_Line]:
         return
     yield line
     branches = [list(_node(use.source, use.input)) for use in activity.uses]
+    branches += [[source_line(one)] for one in run.sources]
     if activity.earlier is not None:
         lines = list(_node(activity.earlier))
         lines[0] = ["the rest from ", *lines[0]]
@@ -111,6 +112,18 @@ def _activity(activity: Activity, name: str = "") -> Iterator[_Line]:
         branches.append([[names(sorted(run.code.files)) + where]])
     branches += [[[Styled("? ", "bad"), note]] for note in run.notes]
     yield from _indented(branches)
+
+
+def source_line(source: Source) -> _Line:
+    """Return where something came from, and which version it was there."""
+    line: _Line = [Styled(source.uri, "strong")]
+    if source.uri.startswith("xver"):
+        line += ["  version ", Styled(source.version[:7], "id")]
+    elif source.version and source.members is None:
+        line.append(f"  version {shorten(source.version, _TITLE)}")
+    if source.modified:
+        line.append(f"  {source.modified}")
+    return line
 
 
 def _indented(branches: list[list[_Line]]) -> Iterator[_Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xver.model.runs import Attachment, Input, Metric, Output, Run
+from xver.model.runs import Attachment, Input, Metric, Output, Run, Source
 
 
 def run_json(run: Run) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "environment": dict(run.environment),
         "inputs": [input_json(one) for one in run.inputs],
         "outputs": [output_json(one) for one in run.outputs],
+        "sources": [source_json(one) for one in run.sources],
         "capture": list(run.capture),
         "notes": list(run.notes),
     }
@@ -68,6 +69,17 @@ def output_json(made: Output) -> dict[str, Any]:
         "before": None if made.before is None else made.before.hex(),
         "evidence": str(made.evidence),
         "kept": made.kept,
+    }
+
+
+def source_json(one: Source) -> dict[str, Any]:
+    """Return where an output came from."""
+    return {
+        "path": one.path,
+        "uri": one.uri,
+        "endpoint_url": one.endpoint_url,
+        "version": one.version,
+        "modified": one.modified,
     }
 
 

@@ -14,8 +14,8 @@ from xver.model.runs import Input, Metric, Run, Scalar, State, Status
 from xver.model.runs import Output as Made
 from xver.provenance.members import decode_members
 from xver.provenance.metrics import FILE as METRICS
-from xver.provenance.records import read_attachment
 from xver.repo import Repo
+from xver.versioning.runs import read_attachment
 
 _NAMED = 3
 _DIGITS = 4

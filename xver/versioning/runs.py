@@ -11,7 +11,7 @@ from xver.format.runs import decode_run
 from xver.model.ids import Kind
 from xver.model.refs import RUNS
 from xver.model.runs import Attachment, Run
-from xver.provenance.ulids import is_ulid, run_name
+from xver.model.ulids import is_ulid, run_name
 from xver.repo import Repo
 from xver.store.content import read_all
 from xver.store.store import Wanted

@@ -1,0 +1,12 @@
+"""Data that comes from elsewhere: where it came from is recorded, and asked again.
+
+    importing    `import` and `update`: content brought, tracked, and its origin sealed as a run
+    choosing     what an address means: an `origin`, which is a file of a web server, objects of a bucket, a folder of
+                 this machine, or a path of another repository
+    getting      `get`: a path of a version to anywhere, no repository needed
+
+    address ─► origin ─► content in the store ─► xver.lock, the disk, and a run whose source is the address
+
+Nothing is tracked before all of its content is here, and nothing is asked for twice that its server says is unchanged.
+Knows stores, remotes, runs and addresses; may not know of the command line.
+"""
