@@ -17,7 +17,8 @@ import pytest
 from tests.support import samples
 from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import PackIndex
-from xver.format.listings import ListingBuilder, Row, decode_block, decode_index
+from xver.format.listing_builder import ListingBuilder
+from xver.format.listings import Row, decode_block, decode_index
 from xver.format.lockfile import decode_lock
 from xver.format.log_entries import decode_checkpoint, decode_entry, encode_checkpoint, encode_entry
 from xver.format.nodes import decode_node, encode_node

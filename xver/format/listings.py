@@ -14,7 +14,7 @@ index without children.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import AnyStr, Final, NamedTuple
@@ -28,9 +28,7 @@ from xver.model.ids import (
     ID_SIZE,
     NO_FINGERPRINT,
     SHA256_SIZE,
-    BlockId,
     ListingId,
-    path_hash,
 )
 from xver.model.paths import MAX_PATH, TrackedPath, decode_path
 
@@ -42,8 +40,6 @@ MAX_TEXT: Final = 4 * 1024 * 1024
 """Closes a part whatever its rows or children: with the longest names it stays below the largest object."""
 MAX_ADDRESS: Final = 4096
 """The longest address of an external file, in bytes, and the longest version its server calls it."""
-_CLOSES: Final = (1 << 7) - 1
-"""Parts are small, so that finding one row of millions costs kilobytes: docs/decisions/022."""
 
 _COUNT: Final = struct.Struct("<I")
 _INDEX: Final = struct.Struct("<BI")
@@ -233,109 +229,7 @@ def decode_path_safely(encoded: bytes) -> TrackedPath:
         raise CorruptData(f"unsafe path in a listing: {error.message}") from error
 
 
-class ListingBuilder:
-    """Builds the listing of rows added in the order of their path bytes.
-
-    `emit_block` and `emit_index` store the bytes of a part and return its id; of a block they are told its first and
-    its last path. Keeps one open part a level.
-    """
-
-    def __init__(
-        self, emit_block: Callable[[bytes, bytes, bytes], BlockId], emit_index: Callable[[bytes], ListingId]
-    ) -> None:
-        self._emit_block = emit_block
-        self._emit_index = emit_index
-        self._rows: list[Row] = []
-        self._text = 0
-        self._last = b""
-        self._above: list[bytes] = []
-        self._open: list[list[Child]] = [[]]
-        self._texts = [0]
-
-    def add(self, path: TrackedPath, entry: Entry) -> None:
-        """Append a row; raises `InvalidInput` unless its path comes after the last one and lies below none."""
-        encoded = path.encode()
-        if encoded <= self._last:
-            raise InvalidInput(f"listing rows are sorted by path: {path!r}")
-        self._last = encoded
-        _climb(self._above, encoded, b"/")
-        self._rows.append(Row(path, entry))
-        self._text += len(encoded)
-        if isinstance(entry, External):
-            self._text += len(entry.uri.encode()) + len(entry.etag.encode())
-        if _is_full(len(self._rows), MAX_ROWS, self._text, encoded, 0):
-            self._close_block()
-
-    def add_all(self, rows: Iterable[Row]) -> None:
-        """Append rows in order."""
-        for row in rows:
-            self.add(row.path, row.entry)
-
-    @property
-    def is_between_blocks(self) -> bool:
-        """Tell whether the next row begins a block."""
-        return not self._rows
-
-    def add_block(self, block: Child) -> None:
-        """Append a whole block of another listing; for who is between blocks, and knows what comes before and after.
-
-        The last block of a listing is one of all rows from its first on, were they too few to close it: nothing may
-        follow it here. Raises `CorruptData` for a block that does not come after what was added.
-        """
-        if self._rows or block.first <= self._last:
-            raise CorruptData("listing block that is not the next one")
-        self._last = block.first
-        self._above.clear()
-        self._append(0, block)
-
-    def finish(self) -> Dataset:
-        """Close what is open; return the listing's id with its bytes and rows."""
-        if self._rows:
-            self._close_block()
-        level = 0
-        while True:
-            pending = self._open[level]
-            is_top = level + 1 == len(self._open)
-            if is_top and level > 0 and len(pending) == 1:
-                root = pending[0]
-                return Dataset(ListingId(root.id), root.size, root.rows)
-            if pending or is_top:
-                self._close_index(level)
-            level += 1
-
-    def _close_block(self) -> None:
-        rows, self._rows, self._text = self._rows, [], 0
-        size = sum(row.entry.size for row in rows)
-        first = rows[0].path.encode()
-        id = self._emit_block(encode_block(rows), first, rows[-1].path.encode())
-        self._append(0, Child(first, len(rows), size, id))
-
-    def _append(self, level: int, child: Child) -> None:
-        pending = self._open[level]
-        pending.append(child)
-        self._texts[level] += len(child.first)
-        if _is_full(len(pending), MAX_CHILDREN, self._texts[level], child.first, level + 1):
-            self._close_index(level)
-
-    def _close_index(self, level: int) -> None:
-        children = self._open[level]
-        id = self._emit_index(encode_index(level + 1, children))
-        first = children[0].first if children else b""
-        parent = Child(first, sum(child.rows for child in children), sum(child.size for child in children), id)
-        self._open[level], self._texts[level] = [], 0
-        if level + 1 == len(self._open):
-            self._open.append([])
-            self._texts.append(0)
-        self._append(level + 1, parent)
-
-
-def _is_full(count: int, maximum: int, text: int, path: bytes, seed: int) -> bool:
-    if text >= MAX_TEXT or count == maximum:
-        return True
-    return count >= MIN_ROWS and not path_hash(path, seed) & _CLOSES
-
-
-def _climb(above: list[AnyStr], path: AnyStr, slash: AnyStr) -> None:
+def climb(above: list[AnyStr], path: AnyStr, slash: AnyStr) -> None:
     """Make `above` the paths before this one that it starts with, and itself; refuse it below one of them."""
     # What sorts between `a` and `a/c` starts with `a` (`a-b`): so only what the present one starts with may still turn
     # out to be a folder. Each of those starts with the one before it, so only the last can be this one's.
@@ -367,7 +261,7 @@ def check_prefix_free(rows: Iterable[Row]) -> Iterator[Row]:
             raise CorruptData(f"listing out of order at {row.path!r}")
         last = row.path
         try:
-            _climb(above, last, "/")
+            climb(above, last, "/")
         except InvalidInput as error:
             raise CorruptData(error.message) from error
         yield row

@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import Final, TypeVar
 
 from xver.errors import CorruptData
+from xver.format.listing_builder import ListingBuilder
 from xver.format.listings import (
     Child,
-    ListingBuilder,
     ListingNode,
     Row,
     check_prefix_free,

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.support.values import rows
 from xver.errors import CorruptData, InvalidInput
+from xver.format.listing_builder import ListingBuilder
 from xver.format.listings import (
     MAX_CHILDREN,
     MAX_ROWS,
     MAX_TEXT,
     MIN_ROWS,
     Child,
-    ListingBuilder,
     ListingNode,
     Row,
     check_prefix_free,

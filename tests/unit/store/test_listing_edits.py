@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xver.errors import ContentNotFound, CorruptData
-from xver.format.listings import Child, ListingBuilder, Row
+from xver.format.listing_builder import ListingBuilder
+from xver.format.listings import Child, Row
 from xver.model.entries import Dataset, Entry, File
 from xver.model.ids import EMPTY_ID, BlockId, Kind, ListingId, chunk_id
 from xver.model.paths import TrackedPath
