@@ -66,6 +66,8 @@ def test_a_file_of_a_web_server_is_tracked_and_on_the_disk_and_its_lineage_ends_
         "path": "data/labels.csv", "uri": url, "endpoint_url": None, "version": '"1"', "modified": TIME,
     }  # fmt: skip
     assert answer["runs"][0]["outputs"][0]["evidence"] == "imported"
+    shown = place.ok("runs", "show", answer["runs"][0]["name"]).splitlines()
+    assert f'from        {url}  version "1"  {TIME}' in shown
 
 
 def test_update_takes_what_is_new_and_nothing_else_travels(place: Workplace, server: WebServer) -> None:
@@ -177,6 +179,7 @@ def test_what_was_imported_is_updated_in_a_clone(place: Workplace, server: WebSe
     assert place.ok("update", where="../clone").startswith("Updated labels.csv")
     assert (place.root.parent / "clone" / "labels.csv").read_bytes() == b"new"
     assert f"{server.url}/labels.csv" in place.ok("lineage", "labels.csv", where="../clone")
+    assert "all whole" in place.ok("fsck", "--data", where="../clone")
 
 
 def test_update_where_nothing_was_imported(place: Workplace) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from tests.support.repos import new_repo, read_tree
+from tests.support.repos import collect_here, new_repo, read_tree, reopened
 from tests.support.servers import BUCKET, LossyProxy, Server, s3_client
 from xver.errors import Conflict, InvalidInput, NotFound
 from xver.intake.importing import Brought, import_data, imports, update
@@ -18,6 +18,8 @@ from xver.intake.origin import Origin
 from xver.progress import SILENT
 from xver.repo import Repo
 from xver.storage.base import Stat
+from xver.upkeep.gc import NONE
+from xver.versioning.runs import read_attachment
 
 FILES = {"a.csv": b"a", "deep/b.bin": bytes(range(256)) * 40_000, "deep/c": b""}
 
@@ -98,6 +100,15 @@ def test_what_only_fsspec_knows(repo: Repo, memory: Any) -> None:
     memory.pipe_file("/raw/a.csv", b"longer")
     assert again(repo, one, "one.csv") is not None
     assert (repo.root / "one.csv").read_bytes() == b"longer"
+
+
+def test_a_collection_keeps_what_an_update_relies_on(repo: Repo, memory: Any) -> None:
+    origin = ObjectsOrigin("memory://raw", None)
+    bring(repo, origin)
+    collect_here(repo, NONE)
+    [one] = imports(reopened(repo)).values()
+    assert one.source.members is not None
+    assert set(decode_objects(read_attachment(reopened(repo), one.source.members))) == set(FILES)
 
 
 def test_an_object_that_changes_while_it_is_read_is_refused(repo: Repo, memory: Any, monkeypatch: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from xver.cli.human import count, duration, safe, shorten, when
 from xver.cli.output import Output, Styled, Text
+from xver.cli.views.lineage import source_line
 from xver.cli.views.run_report import code_words, ending, input_words, names, output_words, shown, title
 from xver.experiments.comparison import Comparison, Differs
 from xver.model.ids import short_id
@@ -82,6 +83,8 @@ def print_run(out: Output, repo: Repo, run: Run, *, now: float) -> None:
         out.line("read        ", input_words(used), "  ", Styled(data_version(used, holders), "id"))
     for made in run.outputs:
         out.line("wrote       ", output_words(repo, made), "  ", Styled(short_id(made.id), "id"))
+    for source in run.sources:
+        out.line("from        ", *source_line(source))
     if run.tags:
         out.line(f"tags        {', '.join(run.tags)}")
     for line in run.note.splitlines():
