@@ -63,22 +63,20 @@ class ListingBuilder:
         for row in rows:
             self.add(row.path, row.entry)
 
-    @property
-    def is_between_blocks(self) -> bool:
-        """Tell whether the next row begins a block."""
-        return not self._rows
+    def add_block(self, block: Child) -> bool:
+        """Append a whole block of another listing, unless one is open; tell whether it was.
 
-    def add_block(self, block: Child) -> None:
-        """Append a whole block of another listing; for who is between blocks, and knows what comes before and after.
-
-        The last block of a listing is one of all rows from its first on, were they too few to close it: nothing may
-        follow it here. Raises `CorruptData` for a block that does not come after what was added.
+        After the last block of that listing, which need not be full, nothing may follow. Raises `CorruptData` for one
+        that does not come after what was added.
         """
-        if self._rows or block.first <= self._last:
-            raise CorruptData("listing block that is not the next one")
+        if self._rows:
+            return False
+        if block.first <= self._last:
+            raise CorruptData("listing block out of order")
         self._last = block.first
         self._above.clear()
         self._append(0, block)
+        return True
 
     def finish(self) -> Dataset:
         """Close what is open; return the listing's id with its bytes and rows."""

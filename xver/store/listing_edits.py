@@ -42,8 +42,7 @@ def edit_listing(packer: Packer, read: _Read, before: Dataset, changes: Mapping[
     for number, block in enumerate(blocks):
         is_last = number + 1 == len(blocks)
         end = len(ordered) if is_last else bisect_left(ordered, (blocks[number + 1].first, ""), done)
-        if end == done and builder.is_between_blocks:
-            builder.add_block(block)
+        if end == done and builder.add_block(block):
             continue
         rows = decode_child(block, read(Kind.BLOCK, block.id))
         builder.add_all(_merged(rows, [path for _, path in ordered[done:end]], changes))

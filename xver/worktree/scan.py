@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import stat as stat_
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,37 +80,37 @@ def scan(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
         waiting.extend(reversed(folders))
 
 
-if sys.platform == "win32":
+def _look(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Yield what lies in a folder, in the order of names; what went meanwhile is as if it had never been."""
+    return _look_below(folder) if os.stat in os.supports_dir_fd else _look_along(folder)
 
-    def _look(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-        """Yield what lies in a folder, in the order of names; stats come with the listing there."""
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=_name_of):
-                with contextlib.suppress(FileNotFoundError):
-                    yield entry.name, entry.stat(follow_symlinks=False)
 
-    def _name_of(entry: os.DirEntry[bytes]) -> bytes:
-        return entry.name
+def _look_below(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    # Below an open folder: the system need not walk down to it a million times.
+    names = os.listdir(folder)
+    names.sort()
+    opened = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    look = os.stat
+    try:
+        for name in names:
+            try:
+                yield name, look(name, dir_fd=opened, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+    finally:
+        os.close(opened)
 
-else:
 
-    def _look(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-        """Yield what lies in a folder, in the order of names; what went meanwhile is as if it had never been.
+def _look_along(folder: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    # Windows gives the stats with the listing.
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=_name):
+            with contextlib.suppress(FileNotFoundError):
+                yield entry.name, entry.stat(follow_symlinks=False)
 
-        Files are looked at below an open folder: the system need not walk down to it a million times.
-        """
-        names = os.listdir(folder)
-        names.sort()
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        look = os.stat
-        try:
-            for name in names:
-                try:
-                    yield name, look(name, dir_fd=opened, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-        finally:
-            os.close(opened)
+
+def _name(entry: os.DirEntry[bytes]) -> bytes:
+    return entry.name
 
 
 def _below(folder: str, name: bytes) -> str:

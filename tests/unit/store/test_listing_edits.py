@@ -117,12 +117,18 @@ def test_a_part_that_is_not_here_is_told(filled: Filled) -> None:
         filled.edit(Dataset(ListingId(chunk_id(b"gone")), 1, 1), {TrackedPath("a"): a_file(1)})
 
 
-def test_a_block_comes_whole_and_in_order() -> None:
-    builder = ListingBuilder(lambda *_: BlockId(EMPTY_ID), lambda _: ListingId(EMPTY_ID))
+def a_builder() -> ListingBuilder:
+    return ListingBuilder(lambda *_: BlockId(EMPTY_ID), lambda _: ListingId(EMPTY_ID))
+
+
+def test_no_block_comes_into_an_open_one() -> None:
+    builder = a_builder()
     builder.add(TrackedPath("b"), a_file(1))
-    with pytest.raises(CorruptData, match="next one"):
+    assert not builder.add_block(Child(b"c", 40, 40, EMPTY_ID))
+
+
+def test_blocks_come_in_order() -> None:
+    builder = a_builder()
+    assert builder.add_block(Child(b"c", 40, 40, EMPTY_ID))
+    with pytest.raises(CorruptData, match="out of order"):
         builder.add_block(Child(b"c", 40, 40, EMPTY_ID))
-    other = ListingBuilder(lambda *_: BlockId(EMPTY_ID), lambda _: ListingId(EMPTY_ID))
-    other.add_block(Child(b"c", 40, 40, EMPTY_ID))
-    with pytest.raises(CorruptData, match="next one"):
-        other.add_block(Child(b"c", 40, 40, EMPTY_ID))
