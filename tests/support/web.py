@@ -29,6 +29,7 @@ class WebServer:
         self.seen: list[tuple[str, str, int]] = []
         self.sent = 0
         self.has_head = True
+        self.has_conditions = True
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,8 +63,8 @@ class WebServer:
             asked = request.headers
             headers |= {"ETag": file.etag} if file.etag else {}
             headers |= {"Last-Modified": file.modified} if file.modified else {}
-            is_known = asked.get("If-None-Match") == file.etag if file.etag else False
-            if is_known or (file.modified and asked.get("If-Modified-Since") == file.modified):
+            is_known = self.has_conditions and asked.get("If-None-Match") == file.etag if file.etag else False
+            if is_known or (self.has_conditions and file.modified and asked.get("If-Modified-Since") == file.modified):
                 status = 304
             elif "Range" in asked and file.has_ranges and asked.get("If-Range") == file.etag:
                 start = int(asked["Range"].removeprefix("bytes=").rstrip("-"))

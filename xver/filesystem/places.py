@@ -10,6 +10,7 @@ is written twice.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,6 +115,8 @@ def find_below(
 
 
 def _local(text: str, start: Path) -> Place | None:
+    if os.path.lexists(start / text):
+        return None  # a file may have a colon in its name
     drive = _DRIVE.match(text)
     store, rev, path = _split(text, 0 if drive is None else drive.end())
     if path is None:
@@ -121,7 +124,6 @@ def _local(text: str, start: Path) -> Place | None:
     folder = start / Path(store or ".").expanduser()
     if (folder / MARKER).is_file():
         return Place(folder.resolve().as_uri(), "", rev, path)
-    # A file may have a colon in its name: only a repository has versions.
     return Place(None, str(folder), rev, path) if folder.is_dir() and find_places(folder) is not None else None
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.repos import new_repo
 from tests.unit.filesystem.conftest import Home
 from xver.errors import InvalidInput
 from xver.filesystem.places import Place, parse_place
@@ -53,6 +55,16 @@ def test_folders(home: Home, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["data.csv", "a:b", "http://host:80/a", "nothing@v1:data", "https://host/a@b:c"])
 def test_what_names_no_place(text: str, tmp_path: Path) -> None:
     assert parse_place(text, start=tmp_path) is None
+
+
+def test_a_file_with_a_colon_in_its_name_is_that_file(home: Home, tmp_path: Path) -> None:
+    if os.name == "nt":
+        pytest.skip("no name has a colon there")
+    repo = new_repo(tmp_path / "mine")
+    (repo.root / "data:x").write_bytes(b"")
+    (repo.root / "data").mkdir()
+    assert parse_place("data:x", start=repo.root) is None
+    assert parse_place("data:y", start=repo.root) == Place(None, str(repo.root / "data"), None, "y")
 
 
 def test_an_address_of_a_bucket_is_one_of_objects_where_those_are_meant(tmp_path: Path) -> None:
