@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.faulty import FaultyStorage
-from tests.support.repos import new_repo, read_tree, reopened, save, write_tree
+from tests.support.repos import collect_here, new_repo, read_tree, reopened, save, write_tree
 from xver.errors import TransientStorageError
 from xver.intake.folders import FolderOrigin
 from xver.intake.importing import import_data, imports, update
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.upkeep.fsck import check
+from xver.upkeep.gc import NONE
+from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout
+from xver.versioning.tracking import add
 
 FIRST = {"a": b"1", "deep/b": bytes(range(256)) * 2_000}
 SECOND = {"a": b"2", "deep/b": FIRST["deep/b"], "c": b"new"}
@@ -61,3 +64,25 @@ def test_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loses_answe
         assert set(after.lock.entries) == {"ds", "other"}
         assert TOP in imports(after)
     assert n > 5
+
+
+def test_a_collection_that_takes_what_an_import_relies_on(tmp_path: Path) -> None:
+    write_tree(tmp_path / "source", FIRST)
+    repo = new_repo(tmp_path / "repo")
+    save(repo, {"other": b"1"})
+    write_tree(repo.root / "gone", FIRST)
+    add(repo, ["gone"])
+    remove(repo, ["gone"])
+    repo, collected = reopened(repo), []
+
+    def collect_once(method: str, key: str) -> None:
+        if method == "create" and key.startswith("log/") and not collected:
+            collected.append(collect_here(reopened(repo), NONE))
+
+    repo.storage = FaultyStorage(repo.storage, before=collect_once)  # type: ignore[assignment]
+    bring(repo, tmp_path / "source")
+    assert collected
+    assert collected[0].deleted > 0
+    after = reopened(repo)
+    assert check(after).problems == ()
+    assert read_tree(after.root / "ds") == FIRST

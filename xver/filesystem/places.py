@@ -79,9 +79,10 @@ def parse_place(text: str, *, start: Path, plain: bool = True) -> Place | None:
     if "//" in below:
         address = parse_address(below, is_remote=True)
         return Place(f"{scheme[2]}://{address.store}", "", address.rev, address.path)
-    # `user@host:port` is no version and no path.
-    authority = below.find("/") if scheme[2] == "sftp" else 0
-    store, rev, path = _split(below, max(authority, 0))
+    # `user@host:port` is no version and no path, nor is what stands before the colon of a drive.
+    drive = _DRIVE.match(below, 1) if scheme[2] == "file" else None
+    behind = below.find("/") if scheme[2] == "sftp" else 0 if drive is None else drive.end()
+    store, rev, path = _split(below, max(behind, 0))
     if path is None:
         raise InvalidInput(f"{text} names no path of that store", hint=SHAPES)
     return Place(f"{scheme[2]}://{store}", "", rev, path)

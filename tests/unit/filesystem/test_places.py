@@ -32,6 +32,7 @@ revs = st.none() | st.text(
         ("sftp://ada@host:2222/srv/x@v1:a:b", ("sftp://ada@host:2222/srv/x", "v1", "a:b")),
         ("sftp://ada@host/srv/x:a", ("sftp://ada@host/srv/x", None, "a")),
         ("file:///mnt/x@v1:a", ("file:///mnt/x", "v1", "a")),
+        ("xver+file:///C:/mnt/x@v1:a", ("file:///C:/mnt/x", "v1", "a")),
         ("file:///mnt/x//a", ("file:///mnt/x", None, "a")),
         ("az://container/x:", ("az://container/x", None, "")),
     ],
