@@ -133,6 +133,20 @@ def test_a_folder_of_another_disk_is_taken_in_and_again_when_it_changed(place: W
     assert read_tree(place.root / "data/ds") == {"deep/b": b"2", "run": b"#!/bin/sh\n"}
 
 
+def test_what_is_missing_or_beside_it_is_no_hindrance(place: Workplace, tmp_path: Path) -> None:
+    write_tree(tmp_path / "ds", {"a": b"1", "b": b"2"})
+    place.ok("import", "../ds", "ds")
+    (place.root / "ds" / "a").unlink()
+    place.write(ds__mine="mine", ds__c="own")
+    write_tree(tmp_path / "ds", {"c": b"3"})
+    before = place.read("xver.lock")
+    assert place.fails(9, "update")[:2] == ["error: 1 changed file would be lost", "  ds/c"]
+    assert (place.read("xver.lock"), place.read("ds/c")) == (before, b"own")
+    (place.root / "ds" / "c").unlink()
+    assert place.ok("update").splitlines()[1:] == ["  A ds/c  1 B"]
+    assert read_tree(place.root / "ds") == {"a": b"1", "b": b"2", "c": b"3", "mine": b"mine"}
+
+
 @posix
 def test_links_and_executables_of_a_folder_stay_what_they_are(place: Workplace, tmp_path: Path) -> None:
     write_tree(tmp_path / "ds", {"a": b"1"})

@@ -21,7 +21,7 @@ from xver.versioning.restoring import Restored, checkout
 from xver.versioning.state import compare_path
 from xver.versioning.tracking import refuse_place, write_tracked
 from xver.versioning.versions import put_local_root
-from xver.worktree.compare import is_there
+from xver.worktree.compare import Differs, is_there
 
 
 def require_free(repo: Repo, path: str) -> TrackedPath:
@@ -40,7 +40,9 @@ def require_free(repo: Repo, path: str) -> TrackedPath:
 
 
 def require_own(repo: Repo, path: str) -> TrackedPath:
-    """Return a path (relative to the root) that is free, or tracked and on the disk as `xver.lock` says.
+    """Return a path (relative to the root) that is free, or tracked, and none of its files changed on the disk.
+
+    What is missing there, or beside it, is no hindrance: it cannot be lost.
 
     Raises:
         DirtyWorktree: what lies there was changed, and would be lost.
@@ -50,7 +52,8 @@ def require_own(repo: Repo, path: str) -> TrackedPath:
     entry = repo.lock.entries.get(top)
     if entry is None:
         return require_free(repo, path)
-    if is_there(repo.root, top) and (changed := compare_path(repo, top, entry).differences):
+    differences = compare_path(repo, top, entry).differences if is_there(repo.root, top) else ()
+    if changed := [one for one in differences if one.differs is Differs.MODIFIED]:
         raise DirtyWorktree(
             f"{top} has changes that are not added",
             [f"{top}/{one.path}".rstrip("/") for one in changed],
