@@ -1,7 +1,7 @@
 """A repository: where its parts are, opened when first asked for. Holds no algorithm.
 
 in git        <git common dir>/xver/   store/ runs/ cache/       shared by linked worktrees
-<git dir>/xver/          stat-index lock worktree  of this worktree
+<git dir>/xver/          stat-index lock worktree sparse  of this worktree
 outside git   .xver/                   all of it
 """
 
@@ -26,12 +26,14 @@ from xver.git.locate import GitPlaces, find_git
 from xver.history.reach import reached
 from xver.model.paths import is_anchored
 from xver.model.refs import LOCK
+from xver.model.scopes import Scope
 from xver.patience import replace
 from xver.settings import NAME as SETTINGS_NAME
 from xver.settings import Settings, create_settings, read_settings
 from xver.storage.local import LocalStorage
 from xver.store.store import Store, create_store, open_store
 from xver.worktree.ignore import Ignore
+from xver.worktree.profile import read_profile
 from xver.worktree.stat_index import StatIndex
 
 OWN_FOLDER: Final = ".xver"
@@ -116,6 +118,16 @@ class Repo:
     def ignore(self) -> Ignore:
         """What is not versioned."""
         return Ignore(self.root)
+
+    @property
+    def sparse_path(self) -> Path:
+        """The sparse profile."""
+        return self.places.own / "sparse"
+
+    @cached_property
+    def sparse(self) -> Scope:
+        """What this work tree wants on the disk. Outside of it, what is not on the disk was not removed."""
+        return read_profile(self.sparse_path)
 
     @property
     def runs(self) -> Path:
@@ -205,7 +217,7 @@ class Repo:
         self._holds = 1
         try:
             holder.write_text(f"pid {os.getpid()} on {platform.node()}\n", encoding="utf-8")
-            for name in ("stat_index", "ignore", "settings"):
+            for name in ("stat_index", "ignore", "settings", "sparse"):
                 self.__dict__.pop(name, None)
             if "store" in self.__dict__:
                 self.store.refresh()

@@ -52,6 +52,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "diff": Lazy("commands.differences:diff", "Show what changed in the data between two versions"),
         "commit": Lazy("commands.work:commit", "Record the tracked data and the staged code as one commit"),
         "checkout": Lazy("commands.work:checkout", "Bring the disk to what xver.lock says"),
+        "sparse": Lazy("commands.sparse:sparse", "Have only some paths on this disk"),
         "merge": Lazy("commands.merging:merge", "Join another line of history into this one"),
         "revert": Lazy("commands.undoing:revert", "Undo what one version did to the data, in a new version"),
         "undo": Lazy("commands.undoing:undo", "Undo the last operation here"),
@@ -72,6 +73,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
     "Look inside": {
         "ls": Lazy("commands.look:ls", "List tracked files at any version"),
         "cat": Lazy("commands.look:cat", "Print the content of a file at any version"),
+        "view": Lazy("commands.look:view", "Print a read-only folder with tracked files of any version"),
         "du": Lazy("commands.origins:du", "Show what tracked data costs"),
     },
     "Share": {

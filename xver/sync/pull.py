@@ -14,8 +14,8 @@ from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.history.revisions import snapshot_target
 from xver.model.ids import SnapshotId
-from xver.model.paths import overlaps
 from xver.model.refs import HEADS
+from xver.model.scopes import EVERYTHING, Scope
 from xver.progress import SILENT, Meter
 from xver.repo import OWN_FOLDER, Repo, client_name, places_outside
 from xver.settings import Remote, add_remote
@@ -31,6 +31,7 @@ from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import DEFAULT_BRANCH, branch_name, head_id, root_entries, write_head
 from xver.worktree.compare import Differs
+from xver.worktree.profile import write_profile
 
 _PARTS_MAX: Final = 1_000
 """Files of a dataset that are fetched one by one at most; beyond, the dataset comes whole."""
@@ -51,8 +52,8 @@ def pull(
 ) -> Pulled:
     """Bring the data that `xver.lock` names and check it out.
 
-    Beside git that is all: history is git's to pull. Outside git the remote's branch is merged first. With `paths`
-    only what lies at or below them is brought, and no history.
+    Beside git that is all: history is git's to pull. Outside git the remote's branch is merged first. Without `paths`
+    the data is what the sparse profile wants; with them only what lies at or below them is brought, and no history.
 
     Raises:
         NotFound: a path that is not tracked.
@@ -70,10 +71,12 @@ def pull(
         if target is not None:
             root = root_entries(repo.store, read_snapshot(repo.store, SnapshotId(target.id)).root)
             fresh = {top: entry for top, entry in root.items() if repo.lock.entries.get(top) != entry}
-            size += fetch_data(repo, remote, fresh, there=there, meter=meter)
+            size += fetch_data(repo, remote, fresh, repo.sparse.paths or (), there=there, meter=meter)
             merged = merge_snapshot(repo, name, label=f"{remote.name}/{branch_name(repo)}", meter=meter).kind
     entries = repo.lock.entries
-    wanted = _off_the_disk(repo, entries, paths) if checks_out and repo.store.promises.remotes() else paths
+    scope = repo.sparse.named(paths)
+    away = checks_out and repo.store.promises.remotes()
+    wanted = _off_the_disk(repo, entries, scope) if away else scope.paths or ()
     if wanted is not None:
         size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter)
     move_lock(repo, dict(repo.lock.entries))
@@ -81,24 +84,23 @@ def pull(
     return Pulled(fetched, size, restored, merged)
 
 
-def _off_the_disk(repo: Repo, entries: Entries, paths: Sequence[str]) -> list[str] | None:
+def _off_the_disk(repo: Repo, entries: Entries, scope: Scope) -> list[str] | None:
     """Return the paths whose content a checkout needs, None if it needs none: content was given up here on purpose.
 
     What lies on the disk as it belongs there would be fetched only to be given up again.
     """
-    meant = {top: entry for top, entry in entries.items() if not paths or any(overlaps(top, one) for one in paths)}
+    meant = {top: entry for top, entry in entries.items() if scope.meets(top)}
     found: list[str] = []
     for top, entry in meant.items():
         try:
-            differences = compare_path(repo, top, entry).differences
+            differences = compare_path(repo, top, entry, wanted=scope).differences
         except ContentNotFound:
-            return list(paths) or list(entries)
+            return list(scope.paths or entries)
         if len(differences) > _PARTS_MAX:
-            found.append(top)
+            found += scope.within([top]).paths or ()
             continue
         found += [f"{top}/{one.path}".rstrip("/") for one in differences if one.differs is not Differs.ADDED]
-    wanted = [one for one in found if not paths or any(overlaps(one, path) for path in paths)]
-    return wanted or None
+    return [one for one in found if scope.meets(one)] or None
 
 
 def clone(
@@ -117,8 +119,8 @@ def clone(
     What was begun is removed when it fails, unless the history is there and data was on its way: then it is a
     repository, and `pull` goes on.
 
-    With `paths` only the data at or below them is brought and checked out. With `depth` only that many versions of the
-    branch come, and no other branch.
+    With `paths` only the data at or below them is brought and checked out, and they become the sparse profile. With
+    `depth` only that many versions of the branch come, and no other branch.
 
     Raises:
         NotFound: the remote has no such branch, or the branch no such path.
@@ -151,17 +153,19 @@ def clone(
         assert head is not None
         entries = root_entries(repo.store, read_snapshot(repo.store, head).root)
         require_tracked(entries, paths)
+        if paths:
+            write_profile(repo.sparse_path, EVERYTHING.joined(paths))
         if checks_out:
             # From here on `xver pull` goes on: it brings what the lock names.
             write_tracked(repo, Lock(repository, dict(entries)))
             has_history = True
             fetch_data(repo, remote, entries, paths, there=there, meter=meter)
-            switch_to(repo, entries, paths=paths, meter=meter)
+            switch_to(repo, entries, meter=meter)
         return repo
     except BaseException as error:
         if has_history and isinstance(error, TransientStorageError | KeyboardInterrupt):
             if isinstance(error, TransientStorageError):
-                error.hint = f"what arrived is kept: xver -C {' '.join(map(str, (folder, 'pull', *paths)))} goes on"
+                error.hint = f"what arrived is kept: xver -C {folder} pull goes on"
             raise
         for one in list(folder.iterdir()):
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()

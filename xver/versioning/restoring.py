@@ -16,12 +16,14 @@ from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.model.refs import Target, TargetKind
+from xver.model.scopes import EVERYTHING, Scope
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.store.content import is_here, read_rows
+from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.versioning.operations import noted
+from xver.versioning.partly import is_local
 from xver.versioning.purged import without_purged
 from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
@@ -53,8 +55,9 @@ class Left:
 def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, meter: Meter = SILENT) -> Restored:
     """Make the disk hold what `xver.lock` names, at `paths` or everywhere.
 
-    Nothing is written before everything was checked. Clean files of paths that were tracked here before, and are no
-    longer, are removed. Files whose content was purged are left out.
+    Of everything only what the sparse profile wants comes, and `paths` also where they lie outside of it. Nothing is
+    written before everything was checked. Clean files of paths that were tracked here before, and are no longer, are
+    removed. Files whose content was purged are left out.
 
     Raises:
         DirtyWorktree: changes that are not in the store would be lost.
@@ -62,7 +65,7 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
     """
     with repo.held():
         require_tracked(repo.lock.entries, paths)
-        return _checkout(repo, paths, force=force, meter=meter)
+        return _checkout(repo, paths, repo.sparse.named(paths), force=force, meter=meter)
 
 
 def follow(repo: Repo) -> tuple[Restored, Left]:
@@ -73,11 +76,16 @@ def follow(repo: Repo) -> tuple[Restored, Left]:
     """
     left = Left()
     with repo.held():
-        return _checkout(repo, (), force=False, meter=SILENT, left=left), left
+        return _checkout(repo, (), repo.sparse, force=False, meter=SILENT, left=left), left
 
 
-def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter, left: Left | None = None) -> Restored:
-    """Check out; with `left`, what cannot be brought is put there instead of ending all of it."""
+def _checkout(
+    repo: Repo, paths: Sequence[str], wanted: Scope, *, force: bool, meter: Meter, left: Left | None = None
+) -> Restored:
+    """Check out; with `left`, what cannot be brought is put there instead of ending all of it.
+
+    Of what lies at or below `paths` only what is `wanted` comes to the disk.
+    """
     lock = repo.lock
     chosen = {
         top: entry
@@ -92,7 +100,7 @@ def _checkout(repo: Repo, paths: Sequence[str], *, force: bool, meter: Meter, le
     before = _last_entries(repo)
     removals = _plan_removals(repo, paths, before, lock.entries, left)
     freed = {f"{plan.path}/{one}" if one else str(plan.path) for plan in removals for one in plan.remove}
-    plans = _plan_writes(repo, chosen, paths, before, freed, left, force=force)
+    plans = _plan_writes(repo, chosen, paths, wanted, before, freed, left, force=force)
     if left is None:
         _require_content(repo, plans)
     else:
@@ -143,14 +151,24 @@ def restore(repo: Repo, paths: Sequence[str], *, rev: str, force: bool = False, 
 
 
 def switch_to(
-    repo: Repo, entries: Entries, *, paths: Sequence[str] = (), force: bool = False, meter: Meter = SILENT
+    repo: Repo,
+    entries: Entries,
+    *,
+    paths: Sequence[str] = (),
+    wanted: Scope | None = None,
+    force: bool = False,
+    meter: Meter = SILENT,
 ) -> Restored:
-    """Make `xver.lock` and the disk hold another version; on refusal both stay as they are."""
+    """Make `xver.lock` and the disk hold another version; on refusal both stay as they are.
+
+    On the disk it changes `paths`, or everything, and brings of that what is `wanted` (default: as `checkout`).
+    """
     with repo.held():
         lock = repo.lock
         write_tracked(repo, Lock(lock.repository, dict(entries)))
         try:
-            return _checkout(repo, paths, force=force, meter=meter)
+            scope = repo.sparse.named(paths) if wanted is None else wanted
+            return _checkout(repo, paths, scope, force=force, meter=meter)
         except BaseException:
             write_tracked(repo, lock)
             # What a command let the store keep for a version that did not come is not what was here.
@@ -207,6 +225,7 @@ def _plan_writes(
     repo: Repo,
     chosen: Entries,
     paths: Sequence[str],
+    wanted: Scope,
     before: Entries,
     freed: Collection[str],
     left: Left | None,
@@ -216,7 +235,7 @@ def _plan_writes(
     plans: list[Plan] = []
     for top, entry in chosen.items():
         try:
-            plan = _plan(repo, top, entry, paths, before, freed, force=force)
+            plan = _plan(repo, top, entry, paths, wanted, before, freed, force=force)
         except (ContentNotFound, DirtyWorktree) as error:
             if left is None:
                 raise
@@ -234,19 +253,21 @@ def _plan(
     top: TrackedPath,
     entry: Entry,
     paths: Sequence[str],
+    wanted: Scope,
     before: Entries,
     freed: Collection[str],
     *,
     force: bool,
 ) -> Plan | None:
-    if isinstance(entry, External):
+    is_wanted = wanted.meets(top)
+    if isinstance(entry, External) or not (is_wanted or is_there(repo.root, top)):
         return None
     _require_way(repo, top, freed)
     record = _record(repo, top, before)
     inner = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
     is_whole = not inner or any(is_below(top, path) for path in paths)
     try:
-        comparison = compare_path(repo, top, entry)
+        comparison = compare_path(repo, top, entry, wanted=EVERYTHING)
         plan = plan_checkout(
             repo.root,
             top,
@@ -256,17 +277,21 @@ def _plan(
             record=record,
             in_store=repo.store.is_safe,
             chosen=lambda name: is_whole or any(is_below(name, one) for one in inner),
+            wanted=lambda name: wanted.holds(f"{top}/{name}" if name else top),
             force=force,
         )
     except ContentNotFound as error:
+        if not is_wanted:
+            return None  # nobody asked for its listing; `status` says that it is not here
         raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
     for leftover in comparison.leftovers:
         # A checkout that was killed left it, and we hold the work tree: nobody writes it now.
         (repo.root / leftover).unlink(missing_ok=True)
     if not isinstance(entry, Dataset):
         _sweep((repo.root / top).parent)
-    is_missing = isinstance(entry, Dataset) and not (repo.root / top).is_dir()
-    return plan if plan.write or plan.remove or is_missing else None
+    is_missing = isinstance(entry, Dataset) and wanted.holds(top) and not (repo.root / top).is_dir()
+    is_news = bool(plan.away) and comparison.record.id is None
+    return plan if plan.write or plan.remove or is_missing or is_news else None
 
 
 def _sweep(folder: Path) -> None:
@@ -361,15 +386,11 @@ def _record(repo: Repo, top: str, before: Entries) -> TreeRecord | None:
 
 def _local_part(repo: Repo, plan: Plan, left: Left) -> Plan:
     """Return a plan that writes what of a version is here."""
-    here = tuple(row for row in plan.write if _is_local(repo, row))
+    here = tuple(row for row in plan.write if is_local(repo, row.entry))
     if len(here) == len(plan.write):
         return plan
     left.lacking[plan.path] = plan.size - sum(row.entry.size for row in here)
     return replace(plan, write=here, around=None)
-
-
-def _is_local(repo: Repo, row: Row) -> bool:
-    return not isinstance(row.entry, File | Link) or is_here(repo.store, row.entry.id, row.entry.size)
 
 
 def _require_content(repo: Repo, plans: list[Plan]) -> None:
@@ -377,7 +398,7 @@ def _require_content(repo: Repo, plans: list[Plan]) -> None:
     lacking, size = 0, 0
     for plan in plans:
         for row in plan.write:
-            if not _is_local(repo, row):
+            if not is_local(repo, row.entry):
                 lacking += 1
                 size += row.entry.size
     if lacking:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from xver.errors import ContentNotFound, DirtyWorktree, NotFound
@@ -12,6 +13,7 @@ from xver.history.diff import Entries
 from xver.model.entries import Dataset, Entry
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
+from xver.model.scopes import Scope
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.listings import read_listing
@@ -84,9 +86,10 @@ def against_disk(repo: Repo, entries: Entries, paths: Sequence[str] = (), *, met
             continue
         record = repo.stat_index.known_at(path)
         if not is_there(repo.root, path):
-            if record is None:
-                away[path] = Away(entry.files if isinstance(entry, Dataset) else 1, entry.size)
-            else:
+            lacking = _lacking(repo, path, entry)
+            if lacking is not None and (record is None or record.is_away):
+                away[path] = lacking
+            elif lacking is not None:
                 absent.append(path)
             continue
         try:
@@ -109,12 +112,27 @@ def against_disk(repo: Repo, entries: Entries, paths: Sequence[str] = (), *, met
     return Status((), changed, tuple(absent), tuple(unknown), tuple(special), away)
 
 
+def _lacking(repo: Repo, path: TrackedPath, entry: Entry) -> Away | None:
+    """Return how much of a tracked path, of which nothing is there, is wanted on the disk; None: nothing."""
+    if not repo.sparse.meets(path):
+        return None
+    if isinstance(entry, Dataset) and not repo.sparse.holds(path):
+        with suppress(ContentNotFound):
+            sizes = [row.entry.size for row in _rows(repo, entry.id) if repo.sparse.holds(f"{path}/{row.path}")]
+            return Away(len(sizes), sum(sizes)) if sizes else None
+    return Away(entry.files if isinstance(entry, Dataset) else 1, entry.size)
+
+
 def _was_never_here(one: Difference, record: TreeRecord | None) -> bool:
-    return one.differs is Differs.DELETED and (record is None or record.find(one.path) is None)
+    return one.differs is Differs.DELETED and (record is None or not record.was_here(one.path))
 
 
-def compare_path(repo: Repo, path: TrackedPath, entry: Entry, *, meter: Meter = SILENT) -> Comparison:
+def compare_path(
+    repo: Repo, path: TrackedPath, entry: Entry, *, wanted: Scope | None = None, meter: Meter = SILENT
+) -> Comparison:
     """Compare the disk at a tracked path with an entry, and let the stat index learn from it.
+
+    What is not on the disk and not `wanted` there (default: by the sparse profile) is no difference.
 
     Raises:
         ContentNotFound: the entry's listing is not in the store.
@@ -125,7 +143,15 @@ def compare_path(repo: Repo, path: TrackedPath, entry: Entry, *, meter: Meter = 
     )
     if comparison.record.id is not None or record is None:
         repo.stat_index.set(path, comparison.record)
-    return comparison
+    scope = repo.sparse if wanted is None else wanted
+    if scope.holds(path):
+        return comparison
+    seen = [
+        one
+        for one in comparison.differences
+        if one.differs is not Differs.DELETED or scope.holds(f"{path}/{one.path}" if one.path else path)
+    ]
+    return replace(comparison, differences=tuple(seen))
 
 
 def require_tracked(entries: Entries, paths: Sequence[str]) -> None:

@@ -6,11 +6,10 @@ import glob
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
-from xver.errors import Collected, Conflict, ContentNotFound, DirtyWorktree, InvalidInput, NotFound
+from xver.errors import Collected, Conflict, ContentNotFound, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
@@ -19,16 +18,17 @@ from xver.git.commit import stage_if_free
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.ignore_block import write_block
 from xver.git.tracked_conflict import git_tracks_any
-from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
+from xver.model.entries import CHUNK_MAX, Dataset, Entry
 from xver.model.paths import PathSet, TrackedPath, is_below, overlaps, parse_path
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
-from xver.store.content import Before, is_here
+from xver.store.content import Before
 from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
 from xver.versioning.operations import noted
+from xver.versioning.partly import refuse_never_here, refuse_outside, rows_away
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import find_link_above, is_there
 from xver.worktree.ignore import NAME as IGNORE_NAME
@@ -146,7 +146,7 @@ def _add_once(
             new = packer.added
             taken = _ingest(repo, top, parts, before, packer, rehash=rehash, read=reader.read, meter=meter)
             if isinstance(before, Dataset):
-                _refuse_never_here(repo, top, parts, before, taken.record)
+                refuse_never_here(repo, top, parts, before, taken)
             entries[top] = taken.entry
             records[top] = taken.record
             added.append(Added(top, before, taken.entry, packer.added - new, taken.special))
@@ -263,6 +263,7 @@ def _ingest(
     meter: Meter,
 ) -> Ingested:
     record = repo.stat_index.known_at(top)
+    away = rows_away(repo, top, before)
     if not parts or not isinstance(before, Dataset):
         return ingest(
             repo.root,
@@ -271,6 +272,7 @@ def _ingest(
             record=record,
             ignore=repo.ignore,
             before=before,
+            away=away,
             rehash=rehash,
             read=read,
             meter=meter,
@@ -283,6 +285,7 @@ def _ingest(
         old=_rows(repo, top, before),
         record=record,
         before=before,
+        away=away,
         ignore=repo.ignore,
         rehash=rehash,
         read=read,
@@ -330,6 +333,7 @@ def _targets(repo: Repo, paths: Sequence[str], entries: Mapping[TrackedPath, Ent
         elif above not in wanted or wanted[above]:
             if not is_there(repo.root, path) and not _was_tracked(repo, above, entries[above], path):
                 raise InvalidInput(f"there is no {path}", hint="give the path of a file or folder that exists")
+            refuse_outside(repo, path)
             wanted.setdefault(above, []).append(path)
     given = PathSet(fresh)
     if inner := next((path for path in fresh if given.above(path) != path), None):
@@ -356,35 +360,6 @@ def refuse_place(repo: Repo, path: TrackedPath) -> None:
         part = "/".join(parts[:length])
         if repo.ignore(part, is_directory=length < len(parts) or (repo.root / part).is_dir()):
             raise InvalidInput(f"a rule leaves {part} out", hint=f"take the rule out of {repo.ignore.files}")
-
-
-def _refuse_never_here(repo: Repo, top: str, parts: Sequence[str], before: Dataset, now: TreeRecord) -> None:
-    """Refuse to drop files that were never on this disk: where only a part was pulled, that is no wish of the user."""
-    record = repo.stat_index.known_at(top) or TreeRecord(None, {})
-    # Where nothing of the old version ever was here, and all of it is added, it is replaced on purpose.
-    if record.id == before.id or not (parts or any(one.names for one in record.directories.values())):
-        return
-    meant = frozenset(parts or [top])
-    try:
-        never = [
-            f"{top}/{row.path}"
-            for row in read_listing(repo.store, before.id)
-            if row.entry.size
-            and not (now.find(row.path) or record.find(row.path) or _is_local(repo, row.entry))
-            and not meant.isdisjoint(accumulate(f"{top}/{row.path}".split("/"), "{}/{}".format))
-        ]
-    except ContentNotFound:
-        return
-    if never:
-        raise DirtyWorktree(
-            f"{len(never):,} files of {top} were never on this disk, and would leave it",
-            never,
-            hint=f"xver pull {parts[0] if parts else top}, or xver add only what changed in it; xver rm drops them",
-        )
-
-
-def _is_local(repo: Repo, entry: Entry) -> bool:
-    return not isinstance(entry, File | Link) or is_here(repo.store, entry.id, entry.size)
 
 
 def _rows(repo: Repo, top: str, entry: Dataset) -> list[Row]:

@@ -85,7 +85,7 @@ def _put_back(repo: Repo, last: Operation, entries: Entries, meter: Meter) -> No
     else:
         paths = last.paths or tuple(one.path for one in changes_to(repo.lock.entries, entries))
         if paths:
-            switch_to(repo, entries, paths=paths, meter=meter)
+            switch_to(repo, entries, paths=paths, wanted=repo.sparse.within(paths), meter=meter)
 
 
 def _move_refs(repo: Repo, last: Operation, now: State) -> None:

@@ -22,7 +22,7 @@ from xver.model.paths import TrackedPath, fold
 from xver.worktree.compare import Comparison, Difference, Differs
 from xver.worktree.folders import open_folders
 from xver.worktree.reading import entry_of, known_of, read_file
-from xver.worktree.stat_index import NO_STAT, Known, TreeRecord, pack_stat
+from xver.worktree.stat_index import AWAY_STAT, NO_STAT, Known, TreeRecord, pack_stat
 
 _RESERVED: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
@@ -40,7 +40,8 @@ class Plan:
 
     `seen` has the stat of what stands now at each path that will be written or removed; where it has none, nothing
     stands there; None: it does not matter. `gone`: the path is no longer tracked, so its own folder goes too when it
-    is empty. `around` records what else of the version stands there, None where the plan leaves out any of it.
+    is empty. `around` records what else of the version stands there, None where the plan leaves out any of it, and
+    `away` is what of it is not wanted on the disk.
     """
 
     path: TrackedPath
@@ -50,6 +51,7 @@ class Plan:
     seen: Mapping[str, bytes] | None = field(default_factory=dict)
     gone: bool = False
     around: TreeRecord | None = None
+    away: tuple[Row, ...] = ()
 
     @property
     def size(self) -> int:
@@ -58,18 +60,14 @@ class Plan:
 
     def intended(self, record: TreeRecord | None) -> TreeRecord:
         """Return the record to keep while the plan is carried out: a checkout that is killed is known by it."""
-        return (record or TreeRecord(None, {})).updated(self._rows({}))
+        return (record or TreeRecord(None, {})).updated(_recorded(self.write, {}))
 
     def done(self, stats: Mapping[str, bytes]) -> TreeRecord | None:
         """Return the record of all of the version, with the stats of what was written; None where a part was left."""
         if self.around is None or isinstance(self.entry, External):
             return None
-        return TreeRecord(self.entry.id, self.around.updated(self._rows(stats)).directories)
-
-    def _rows(self, stats: Mapping[str, bytes]) -> Iterator[tuple[str, bytes, Known]]:
-        for path, entry in self.write:
-            if isinstance(entry, File | Link):
-                yield path, stats.get(path, NO_STAT), known_of(entry)
+        rows = (*_recorded(self.write, stats), *_recorded(self.away, {}, AWAY_STAT))
+        return TreeRecord(self.entry.id, self.around.updated(rows).directories)
 
 
 def plan_checkout(
@@ -82,12 +80,14 @@ def plan_checkout(
     record: TreeRecord | None,
     in_store: InStore,
     chosen: Callable[[str], bool] = lambda _: True,
+    wanted: Callable[[str], bool] = lambda _: True,
     force: bool = False,
 ) -> Plan:
     """Decide what makes `root/path` hold `entry`; `chosen` tells which paths below it are meant (default: all).
 
     What differs on the disk is overwritten or removed only if its own bytes are in the store. A file that no version
-    is known to have had here stays where it is, unless something has to be written there.
+    is known to have had here stays where it is, unless something has to be written there. What is not `wanted` on the
+    disk is not written there, and goes where it is not as it belongs.
 
     Raises:
         DirtyWorktree: work that is not in the store would be lost; `force` loses it.
@@ -96,8 +96,11 @@ def plan_checkout(
     """
     if not comparison.differences:
         return Plan(path, entry, (), ())
-    missing = [one for one in comparison.differences if one.differs is not Differs.ADDED and chosen(one.path)]
-    remove = _to_remove(comparison.differences, missing, record, chosen)
+    meant = [one for one in comparison.differences if one.differs is not Differs.ADDED and chosen(one.path)]
+    missing = [one for one in meant if wanted(one.path)]
+    away = [one for one in meant if not wanted(one.path)]
+    stale = {one.path for one in away if one.differs is Differs.MODIFIED}
+    remove = sorted({*_to_remove(comparison.differences, missing, record, chosen), *stale})
     write = [Row(TrackedPath(one.path), entry_of(one.want)) for one in missing if one.want is not None]
     folds, windows = sys.platform == "darwin" or _folds_case(root), sys.platform == "win32"
     if write and (folds or windows):
@@ -112,6 +115,7 @@ def plan_checkout(
         tuple(remove),
         None if force else seen,
         around=None if left else comparison.record,
+        away=tuple(Row(TrackedPath(one.path), entry_of(one.want)) for one in away if one.want is not None),
     )
 
 
@@ -177,6 +181,14 @@ def check_names(names: Iterable[str], *, folds: bool, windows: bool) -> None:
                     raise InvalidInput(f"{name!r} is no name for a file on Windows")
 
 
+def _recorded(
+    rows: Iterable[Row], stats: Mapping[str, bytes], otherwise: bytes = NO_STAT
+) -> Iterator[tuple[str, bytes, Known]]:
+    for path, entry in rows:
+        if isinstance(entry, File | Link):
+            yield path, stats.get(path, otherwise), known_of(entry)
+
+
 def _to_remove(
     differences: Iterable[Difference],
     write: list[Difference],
@@ -190,7 +202,7 @@ def _to_remove(
     for one in differences:
         if one.differs is not Differs.ADDED:
             continue
-        was_ours = chosen(one.path) and record is not None and record.find(one.path) is not None
+        was_ours = chosen(one.path) and record is not None and record.was_here(one.path)
         if was_ours or not one.path or one.path in folders or any(above in written for above in _above(one.path)):
             remove.append(one.path)
     return remove

@@ -22,9 +22,9 @@ from xver.store.listings import RowFinder, put_listing
 from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
-from xver.worktree.reading import Reading, entry_of, is_kind, read_file
+from xver.worktree.reading import Reading, entry_of, is_kind, known_of, read_file
 from xver.worktree.scan import Directory
-from xver.worktree.stat_index import NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
+from xver.worktree.stat_index import AWAY_STAT, NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
 
 _FEW: Final = 4
 """A listing of which more than every fourth row changes is built anew."""
@@ -58,6 +58,7 @@ def ingest(
     record: TreeRecord | None,
     ignore: Ignore,
     before: Entry | None = None,
+    away: Sequence[Row] = (),
     rehash: bool = False,
     read: Read = read_file,
     meter: Meter = SILENT,
@@ -66,7 +67,7 @@ def ingest(
 
     A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same. Files
     are read by `read`, in the order that `unread` gives. `before` is what was tracked there: of what changed since,
-    only the difference is stored.
+    only the difference is stored. `away` are rows of it that stay in a dataset, though they are not on this disk.
 
     Raises:
         InvalidInput: nothing is there, or a file or name that cannot be taken in; the message has its path.
@@ -93,17 +94,19 @@ def ingest(
         entry = entry_of(records[""].known(0))
     elif path in special:
         raise InvalidInput(f"{path} is neither file, link nor folder")
+    elif away:
+        entry, joined = _joined(dict(_rows(path, records)), away, TreeRecord(None, records), packer, before)
+        return Ingested(entry, TreeRecord(entry.id, joined.directories), files, tuple(special))
     else:
         edited = None if rehash else _edited(path, packer, before, record, records)
-        entry = edited or _built(path, packer, before, records)
+        entry = edited or put_listing(packer, _rows(path, records), before=before)
     return Ingested(entry, TreeRecord(entry_id(entry), records), files, tuple(special))
 
 
-def _built(path: str, packer: Packer | None, before: Entry | None, records: Mapping[str, DirectoryRecord]) -> Dataset:
+def _rows(path: str, records: Mapping[str, DirectoryRecord]) -> Iterator[Row]:
     # Directories interleave in the order of paths (`a-b` comes before `a/c`).
     whole = heapq.merge(*(_whole_names(folder, one) for folder, one in records.items()))
-    rows = (Row(_checked(path, name), entry_of(known)) for name, known in whole)
-    return put_listing(packer, rows, before=before)
+    return (Row(_checked(path, name), entry_of(known)) for name, known in whole)
 
 
 def _edited(
@@ -154,6 +157,7 @@ def ingest_parts(
     old: Iterable[Row],
     record: TreeRecord | None,
     before: Entry | None = None,
+    away: Sequence[Row] = (),
     ignore: Ignore,
     rehash: bool = False,
     read: Read = read_file,
@@ -162,7 +166,8 @@ def ingest_parts(
     """Store what lies at some parts of the dataset `root/path`, and return the listing that has `old` elsewhere.
 
     Parts are files or folders relative to the dataset; what is gone from the disk leaves the listing. Nothing
-    outside of them is looked at. `before` is the dataset whose rows `old` are. Raises like `ingest`.
+    outside of them is looked at. `before` is the dataset whose rows `old` are, and `away` those of them that stay,
+    though they are not on this disk. Raises like `ingest`.
     """
     tree = record or TreeRecord(None, {})
     known_before = {} if rehash else tree.directories
@@ -187,9 +192,9 @@ def ingest_parts(
             for name, _, known in fresh:
                 _make_way(rows, name)
                 rows[_checked(path, name.encode())] = entry_of(known)
-    ordered = [Row(name, rows[name]) for name in sorted(rows, key=str.encode)]
     # What lies outside was not looked at: the records need not amount to the listing.
-    return Ingested(put_listing(packer, ordered, before=before), tree, files, tuple(special))
+    entry, joined = _joined(rows, away, tree, packer, before)
+    return Ingested(entry, joined, files, tuple(special))
 
 
 def unread(
@@ -230,12 +235,36 @@ def _part(root: Path, path: str, part: str, ignore: Ignore) -> Iterator[Director
             yield replace(directory, path=f"{part}/{directory.path}" if directory.path else part)
 
 
+def _joined(
+    rows: dict[TrackedPath, Entry],
+    away: Sequence[Row],
+    tree: TreeRecord,
+    packer: Packer | None,
+    before: Entry | None,
+) -> tuple[Dataset, TreeRecord]:
+    """Return the listing of `rows`, with those `away` that none of them stands in the way of, and `tree` with these."""
+    folders = {above for path in rows for above in _above(path)} if away else set()
+    kept = [
+        row
+        for row in away
+        if row.path not in rows and row.path not in folders and not any(above in rows for above in _above(row.path))
+    ]
+    rows |= dict(kept)
+    ordered = (Row(name, rows[name]) for name in sorted(rows, key=str.encode))
+    known = [(str(row.path), AWAY_STAT, known_of(row.entry)) for row in kept if isinstance(row.entry, File | Link)]
+    return put_listing(packer, ordered, before=before), tree.updated(known)
+
+
+def _above(path: str) -> Iterator[TrackedPath]:
+    """Yield the folders above a path, the nearest first."""
+    while path := path.rpartition("/")[0]:
+        yield TrackedPath(path)
+
+
 def _make_way(rows: dict[TrackedPath, Entry], path: str) -> None:
     """Drop the rows that stood where a folder above `path` is now: a file that became a folder."""
-    above = path.rpartition("/")[0]
-    while above:
-        rows.pop(TrackedPath(above), None)
-        above = above.rpartition("/")[0]
+    for above in _above(path):
+        rows.pop(above, None)
 
 
 def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:

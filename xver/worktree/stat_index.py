@@ -36,6 +36,8 @@ _COUNTS: Final = struct.Struct("<IIIII")
 _ROOT: Final = struct.Struct("<IB32sI")
 _SUM: Final = struct.Struct("<Q")
 NO_STAT: Final = bytes(_STAT.size)
+AWAY_STAT: Final = b"\xff" * _STAT.size
+"""The stat of a file that is not on the disk because it is not wanted there: nobody removed it."""
 STAT_SIZE: Final = _STAT.size
 _SIZE: Final = struct.Struct("<Q")
 # Of the reparse points of Windows, those that lead elsewhere (links, junctions) have this bit; files in a cloud do not.
@@ -138,6 +140,22 @@ class TreeRecord:
             return None
         at = bisect_left(record.names, name)
         return (record.stat_of(at), record.known(at)) if record.names[at : at + 1] == (name,) else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether every file that is recorded was seen on this disk."""
+        return not any(AWAY_STAT in one.stats for one in self.directories.values())
+
+    @property
+    def is_away(self) -> bool:
+        """Tell whether files are recorded, and none of them was seen on this disk."""
+        stats = b"".join(one.stats for one in self.directories.values())
+        return bool(stats) and not stats.strip(AWAY_STAT[:1])
+
+    def was_here(self, path: str) -> bool:
+        """Tell whether a file that is recorded was ever seen on this disk."""
+        found = self.find(path)
+        return found is not None and found[0] != AWAY_STAT
 
     def rows(self) -> Iterator[tuple[str, bytes, Known]]:
         """Yield every file's path with its recorded stat and what is known of it."""

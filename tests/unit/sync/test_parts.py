@@ -44,10 +44,13 @@ def whole(tmp_path: Path) -> Repo:
 
 
 def cloned(whole: Repo, *paths: str, checks_out: bool = True) -> Repo:
+    """Return a clone of paths that has forgotten which: as what `pull PATH` leaves where no profile is set."""
     folder = whole.root.parent
-    return clone(
+    part = clone(
         str(folder / "remote"), folder / "part", paths=[parse_path(one) for one in paths], checks_out=checks_out
     )
+    part.sparse_path.unlink(missing_ok=True)
+    return reopened(part)
 
 
 def below(*paths: str) -> dict[str, bytes]:

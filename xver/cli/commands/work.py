@@ -84,6 +84,8 @@ def add(
             out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one, ratio)})  in {took}")
         for special in one.special:
             out.warn(f"{special} is no file, link or folder, and was left out")
+        if not repo.sparse.meets(one.path):
+            out.warn(f"{one.path} lies outside of the sparse profile: xver sparse add {one.path}")
 
 
 def _add_bucket(
@@ -206,11 +208,14 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
                 ],
                 "not_local": list(found.unknown),
                 "special": list(found.special),
+                "sparse": None if repo.sparse.paths is None else list(repo.sparse.paths),
             }
         )
         return
     for special in found.special:
         out.warn(f"{special} cannot be tracked: its name is not UTF-8, or it is no file, link or folder")
+    if repo.sparse.paths is not None:
+        out.note(f"Only {plural(len(repo.sparse.paths), 'path')} wanted on this disk  (xver sparse list)")
     if found.is_clean:
         out.note("Nothing has changed" if repo.lock.entries else "Nothing is tracked yet: xver add PATH")
         return

@@ -1,0 +1,94 @@
+"""Tracked paths that are only partly wanted on the disk: what the sparse profile leaves out stays in its version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput
+from xver.format.listings import Row
+from xver.model.entries import Dataset, Entry, File, Link
+from xver.model.paths import TrackedPath
+from xver.repo import Repo
+from xver.store.content import is_here
+from xver.store.listings import read_listing
+from xver.worktree.compare import is_there
+from xver.worktree.ingest import Ingested
+from xver.worktree.stat_index import TreeRecord
+
+
+def rows_away(repo: Repo, top: TrackedPath, before: Entry | None) -> list[Row]:
+    """Return the rows of a dataset that the sparse profile does not want on the disk.
+
+    Raises:
+        ContentNotFound: its listing is not here.
+    """
+    if repo.sparse.holds(top) or not isinstance(before, Dataset):
+        return []
+    return [row for row in _rows(repo, top, before) if not repo.sparse.holds(f"{top}/{row.path}")]
+
+
+def refuse_outside(repo: Repo, path: TrackedPath) -> None:
+    """Refuse to take a path that is not on the disk for removed, if the sparse profile wants nothing of it there."""
+    if not repo.sparse.meets(path) and not is_there(repo.root, path):
+        raise InvalidInput(
+            f"{path} lies outside of the sparse profile, and is not on this disk",
+            hint=f"xver rm {path} removes it, xver sparse add {path} brings it",
+        )
+
+
+def refuse_never_here(repo: Repo, top: TrackedPath, parts: Sequence[str], before: Dataset, taken: Ingested) -> None:
+    """Refuse to drop files that were never on this disk: where only a part was pulled, that is no wish of the user.
+
+    Raises:
+        DirtyWorktree: there are some in what the dataset was, `before`, and is no more.
+    """
+    now, record = taken.record, repo.stat_index.known_at(top) or TreeRecord(None, {})
+    if not isinstance(taken.entry, Dataset):
+        _refuse_replacing(repo, top, before)
+    # Where nothing of the old version ever was here, and all of it is added, it is replaced on purpose.
+    if (record.id == before.id and record.is_whole) or not (
+        parts or any(one.names for one in record.directories.values())
+    ):
+        return
+    meant = frozenset(parts or [top])
+    try:
+        never = [
+            f"{top}/{row.path}"
+            for row in read_listing(repo.store, before.id)
+            if row.entry.size
+            and not (now.find(row.path) or record.was_here(row.path))
+            and (record.find(row.path) or not is_local(repo, row.entry))
+            and not meant.isdisjoint(accumulate(f"{top}/{row.path}".split("/"), "{}/{}".format))
+        ]
+    except ContentNotFound:
+        return
+    if never:
+        raise DirtyWorktree(
+            f"{len(never):,} files of {top} were never on this disk, and would leave it",
+            never,
+            hint=f"xver pull {parts[0] if parts else top}, or xver add only what changed in it; xver rm drops them",
+        )
+
+
+def _refuse_replacing(repo: Repo, top: TrackedPath, before: Dataset) -> None:
+    """Refuse to let a file be what was a dataset, if some of that was not wanted on the disk."""
+    away = rows_away(repo, top, before)
+    if away:
+        raise DirtyWorktree(
+            f"{len(away):,} files of {top} lie outside of the sparse profile, and would leave it",
+            [f"{top}/{row.path}" for row in away],
+            hint=f"xver rm --cached {top} first",
+        )
+
+
+def is_local(repo: Repo, entry: Entry) -> bool:
+    """Tell whether the store has all content of a row itself."""
+    return not isinstance(entry, File | Link) or is_here(repo.store, entry.id, entry.size)
+
+
+def _rows(repo: Repo, top: str, entry: Dataset) -> Iterator[Row]:
+    try:
+        yield from read_listing(repo.store, entry.id)
+    except ContentNotFound as error:
+        raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
