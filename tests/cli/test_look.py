@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.trees import posix
 
-from .workplace import Workplace
+from .workplace import Workplace, plain
 
 
 @pytest.fixture
@@ -138,3 +138,24 @@ def test_what_is_no_address_of_a_versioned_file(alone: Workplace, address: str) 
             f"error: {address} is no address of a versioned file",
             "hint: xver://path@version of a repository here, xver+s3://bucket/prefix//path@version of a remote",
         ]
+
+
+def test_a_view_is_a_folder_of_a_version(filled: Workplace, tmp_path: Path) -> None:
+    filled.environment["XVER_CACHE"] = str(tmp_path / "cache")
+    ways = (["d@HEAD~1"], ["HEAD~1:d"], ["d", "--rev", "HEAD~1"], ["xver://d@HEAD~1"])
+    made = [filled.json("view", *words) for words in (["d"], *ways)]
+    now, before = (Path(one["path"]) for one in made[:2])
+    assert (before.parent, before.name) == (tmp_path / "cache" / "views", made[1]["id"])
+    assert made[2:] == [made[1] | {"made": False}] * 3
+    assert [(one / "a").read_bytes() for one in (now, before)] == [b"second", b"first"]
+    assert plain(str(now)) == filled.ok("view", "d").strip()
+    assert filled.ok("view", "--drop", "30") == "0 views removed\n"
+    assert sorted(filled.json("view", "--drop", "0")["dropped"]) == sorted([str(now), str(before)])
+    assert not now.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [([], "the path to view is needed"), (["d", "--drop", "3"], "--drop goes by age alone")]
+)
+def test_views_that_cannot_be(filled: Workplace, words: list[str], told: str) -> None:
+    assert told in filled.fails(2, "view", *words)[0]

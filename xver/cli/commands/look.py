@@ -1,14 +1,16 @@
-"""The commands that look inside versions: ls, cat."""
+"""The commands that look inside versions: ls, cat, view."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import click
 
 from xver.cli.command import Command
-from xver.cli.human import size
+from xver.cli.human import plural, size
 from xver.cli.opening import reading
 from xver.cli.output import Output, pass_output
 from xver.cli.views.entries import amount, entry_json, id_text, is_tracked, kind_word, split_path
@@ -21,6 +23,7 @@ from xver.errors import (
     StorageError,
     TransientStorageError,
 )
+from xver.history.diff import Entries
 from xver.model.entries import Dataset, Entry, External
 from xver.repo import Repo, open_repo
 from xver.store.store import Store
@@ -85,6 +88,66 @@ def cat(out: Output, path: str, rev: str | None) -> None:
         raise InvalidInput(f"{path} is no file ({kind_word(entry)}, {size(entry.size)})", hint=f"xver ls {path}")
     for part in read_content(store, entry.id, entry.size):
         out.raw(bytes(part))
+
+
+@click.command(
+    cls=Command,
+    exits=(NotFound, RevisionNotFound, RepositoryNotFound, ContentNotFound, StorageError, TransientStorageError),
+)
+@click.argument("path", required=False)
+@click.option("-r", "--rev", default=None, metavar="REV", help="The version to take [default: xver.lock].")
+@click.option("--drop", type=click.FloatRange(0), metavar="DAYS", help="Remove views not asked for in so many days.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_output
+def view(out: Output, path: str | None, rev: str | None, drop: float | None, as_json: bool) -> None:
+    """Print a read-only folder with tracked files of any version.
+
+    The folder is made once on this machine, in the user's cache or in XVER_CACHE, and is the same for all that ask for
+    the same data: for programs that open paths, `train.py "$(xver view data/raw@v1.0)"`. What is not local is read from a remote. With --drop views are
+    removed that nobody has asked for lately; those that a program still reads are not known, so choose enough days.
+
+    Examples:
+      xver view data/raw@v1.0
+      xver view xver+s3://bucket/prefix//data/raw@v1.0
+      xver view --drop 30
+    """
+    from xver.filesystem.sources import cache_folder
+    from xver.filesystem.views import drop_views, make_view
+
+    cache = cache_folder(os.environ, sys.platform)
+    if drop is not None:
+        if path is not None or rev is not None:
+            raise InvalidInput("--drop goes by age alone", hint="xver view --drop 30")
+        dropped = [str(folder) for folder in drop_views(cache, days=drop)]
+        if as_json:
+            out.json({"dropped": dropped})
+        else:
+            out.note(f"{plural(len(dropped), 'view')} removed")
+        return
+    if path is None:
+        raise InvalidInput("the path to view is needed", hint="for everything, give the folder: .")
+    made = make_view(*_version(out, path, rev), cache=cache, meter=out.meter())
+    if as_json:
+        out.json({"path": str(made.folder), "id": made.id.hex(), "made": made.is_new})
+    else:
+        out.line(str(made.folder))
+
+
+def _version(out: Output, path: str, rev: str | None) -> tuple[Store, Entries, str]:
+    """Return what a path of a version means: the store that has it, what was tracked then, and the path there."""
+    from xver.filesystem.addresses import parse_address
+    from xver.filesystem.repositories import look_up
+    from xver.versioning.versions import entries_at
+
+    if _ADDRESS in path:
+        tree, inner = look_up(path, rev)
+        return tree.store, cast("Entries", tree.entries), inner
+    repo = reading(out)
+    if rev is None and "@" in path and not Path(path).is_absolute() and not is_tracked(repo, path):
+        address = parse_address(path, is_remote=False)
+        rev, path = address.rev, address.path or "."
+    version, wanted = _place(repo, path, rev)
+    return repo.store, repo.lock.entries if version is None else entries_at(repo, version), wanted
 
 
 def _rows_here(path: str, rev: str | None) -> list[tuple[str, Entry]]:
