@@ -1,17 +1,18 @@
-"""Tracked paths that are only partly wanted on the disk: what the sparse profile leaves out stays in its version."""
+"""Tracked paths that are only partly here, or wanted here: what is away stays in its version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput
+from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.store.content import is_here
 from xver.store.listings import read_listing
+from xver.worktree.checkout import Plan
 from xver.worktree.compare import is_there
 from xver.worktree.ingest import Ingested
 from xver.worktree.stat_index import TreeRecord
@@ -85,6 +86,19 @@ def _refuse_replacing(repo: Repo, top: TrackedPath, before: Dataset) -> None:
 def is_local(repo: Repo, entry: Entry) -> bool:
     """Tell whether the store has all content of a row itself."""
     return not isinstance(entry, File | Link) or is_here(repo.store, entry.id, entry.size)
+
+
+def require_content(repo: Repo, plans: Iterable[Plan]) -> None:
+    """Refuse before anything is written if content is not here; raises `NotFound`."""
+    lacking, size = 0, 0
+    for plan in plans:
+        for row in plan.write:
+            if not is_local(repo, row.entry):
+                lacking += 1
+                size += row.entry.size
+    if lacking:
+        files = "1 file" if lacking == 1 else f"{lacking:,} files"
+        raise NotFound(f"{files} ({size:,} bytes) not local", hint="xver pull")
 
 
 def _rows(repo: Repo, top: str, entry: Dataset) -> Iterator[Row]:

@@ -23,7 +23,7 @@ from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.versioning.operations import noted
-from xver.versioning.partly import is_local
+from xver.versioning.partly import is_local, require_content
 from xver.versioning.purged import without_purged
 from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
@@ -102,7 +102,7 @@ def _checkout(
     freed = {f"{plan.path}/{one}" if one else str(plan.path) for plan in removals for one in plan.remove}
     plans = _plan_writes(repo, chosen, paths, wanted, before, freed, left, force=force)
     if left is None:
-        _require_content(repo, plans)
+        require_content(repo, plans)
     else:
         plans = [_local_part(repo, plan, left) for plan in plans]
     meter.start("Checking out", sum(plan.size for plan in plans), "B")
@@ -391,16 +391,3 @@ def _local_part(repo: Repo, plan: Plan, left: Left) -> Plan:
         return plan
     left.lacking[plan.path] = plan.size - sum(row.entry.size for row in here)
     return replace(plan, write=here, around=None)
-
-
-def _require_content(repo: Repo, plans: list[Plan]) -> None:
-    """Refuse before anything is written if content is not here."""
-    lacking, size = 0, 0
-    for plan in plans:
-        for row in plan.write:
-            if not is_local(repo, row.entry):
-                lacking += 1
-                size += row.entry.size
-    if lacking:
-        files = "1 file" if lacking == 1 else f"{lacking:,} files"
-        raise NotFound(f"{files} ({size:,} bytes) not local", hint="xver pull")

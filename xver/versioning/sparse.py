@@ -97,7 +97,7 @@ def _want(repo: Repo, scope: Scope, meter: Meter) -> Resized:
     write_profile(repo.sparse_path, scope)
     for plan in (one for one in going if one.remove):
         execute_checkout(repo.root, plan, lambda _: iter(()))
-    repo.__dict__.pop("sparse", None)
+    repo.sparse = scope
     written, removed = sum(len(one.plan.write) for one in coming), sum(len(one.remove) for one in going)
     restored = Restored(written, removed, sum(one.plan.size for one in coming))
     return Resized(restored, sum(row.entry.size for one in coming for row in one.left))

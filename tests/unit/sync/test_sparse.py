@@ -275,8 +275,11 @@ class TestWork:
         add(part, ["data"])
         self.shared(part, whole, FILES | {"data/b/small": b"replaced", "data/c/new": b"new"})
 
-    def test_a_folder_outside_becomes_a_file_and_a_file_a_folder(self, part: Repo, whole: Repo) -> None:
+    def test_a_folder_outside_becomes_a_file_only_when_it_was_removed(self, part: Repo, whole: Repo) -> None:
         write_tree(part.root, {"data/b": b"a file"})
+        with pytest.raises(DirtyWorktree, match="2 files of data were never on this disk"):
+            add(part, ["data"])
+        remove(part, ["data/b/big", "data/b/small"])
         add(part, ["data"])
         rest = {name: data for name, data in FILES.items() if not name.startswith("data/b")}
         self.shared(part, whole, rest | {"data/b": b"a file"})

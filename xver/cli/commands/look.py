@@ -103,8 +103,9 @@ def view(out: Output, path: str | None, rev: str | None, drop: float | None, as_
     """Print a read-only folder with tracked files of any version.
 
     The folder is made once on this machine, in the user's cache or in XVER_CACHE, and is the same for all that ask for
-    the same data: for programs that open paths, `train.py "$(xver view data/raw@v1.0)"`. What is not local is read from a remote. With --drop views are
-    removed that nobody has asked for lately; those that a program still reads are not known, so choose enough days.
+    the same data: for programs that open paths, as in `train.py "$(xver view data/raw@v1.0)"`. What is not local is
+    read from a remote. With --drop views are removed that nobody has asked for lately; those that a program still
+    reads are not known, so choose enough days.
 
     Examples:
       xver view data/raw@v1.0
