@@ -42,6 +42,7 @@ BYTES: Final[dict[str, bytes]] = {
     "listing": samples.LISTING,
     "snapshot": samples.SNAPSHOT,
     "run": samples.RUN,
+    "import": samples.IMPORT,
     "pack": samples.PACK,
     "index": samples.INDEX,
     "log entry": samples.ENTRY,
@@ -128,6 +129,7 @@ def test_old_objects_are_read_and_written_alike() -> None:
     assert decode_index(old("listing")).children[0].id.hex() == golden()["block id"]
     assert encode_snapshot(decode_snapshot(old("snapshot"))) == old("snapshot")
     assert encode_run(decode_run(old("run"))) == old("run")
+    assert encode_run(decode_run(old("import"))) == old("import")
     assert encode_entry(decode_entry(old("log entry"))) == old("log entry")
     assert encode_checkpoint(decode_checkpoint(old("checkpoint"))) == old("checkpoint")
     assert dict(decode_lock(old("xver.lock")).entries) == samples.ENTRIES

@@ -31,7 +31,7 @@ from xver.model.ids import (
 )
 from xver.model.paths import TrackedPath
 from xver.model.refs import Target, TargetKind
-from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, State, Status
+from xver.model.runs import Attachment, Code, Evidence, Input, Metric, Output, Run, Source, State, Status
 from xver.model.snapshots import Author, Snapshot
 
 CHUNK: Final = b"id,label\n" + b"".join(b"%d,cat\n" % at for at in range(100))
@@ -119,6 +119,22 @@ RUN: Final = encode_run(
         outputs=(Output("models", _id(13), 99, Evidence.COMPARED, True, 1, 1, Attachment(CHUNK_ID, 7), _id(14)),),
         capture=("watched", "audited"),
         notes=("3 connections to example.com",),
+    )
+)
+
+IMPORT: Final = encode_run(
+    Run(
+        ulid="01ARZ3NDEKTSV4RRFFQ69G5FAW",
+        name="brisk-heron-18",
+        status=Status.OK,
+        command=("xver", "import", "s3://bucket/raw", "data/raw"),
+        directory=".",
+        started=1_700_000_000_456,
+        duration=3_000,
+        user="ada",
+        host="engine",
+        outputs=(Output("data/raw", _id(13), 99, Evidence.IMPORTED, True, 1),),
+        sources=(Source("data/raw", "s3://bucket/raw", "5f2", "a day", "https://host:9000", Attachment(CHUNK_ID, 8)),),
     )
 )
 
