@@ -124,7 +124,8 @@ def _edited(
         return None
     changes = {_checked(path, name): entry for name, entry in _changes(record.directories, records)}
     if not changes:
-        return before
+        # Where the store was lost, the stat index still knows a listing that is nowhere.
+        return before if packer is None or before.id in packer else None
     if packer is None or packer.bases is None or _FEW * len(changes) > before.files:
         return None
     try:
