@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xver.errors import Collected, CorruptData, Overtaken
+from xver.errors import Collected, ContentNotFound, CorruptData, Overtaken
 from xver.format.codecs import Codec, delta_bases
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
@@ -195,7 +195,13 @@ def _do(
             if moved is not None and _is_stale(store, moved, since=before):
                 moved = None
         if moved is None:
-            moved = _move(store, kept, step.repack, whole, meter)
+            try:
+                moved = _move(store, kept, step.repack, whole, meter)
+            except ContentNotFound:
+                if store.log.n == kept.n:
+                    raise
+                # Another collection took what was to be moved while it was read: it is not kept any more.
+                continue
         held = set(moved.ids)
         live = store.log.live_packs()
         gone = [

@@ -28,6 +28,7 @@ from xver.upkeep.collect import plan
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import LOCAL, NONE, REMOTE, Patience, collect, look, marks_here, marks_of
 from xver.upkeep.sweep import sweepable
+from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout
 from xver.versioning.tracking import add
 
@@ -104,6 +105,29 @@ def test_a_pack_that_is_mostly_garbage_is_packed_again(repo: Repo) -> None:
     assert done.deleted > 890_000
     assert problems(repo) == ()
     assert repo.store.get(Kind.CHUNK, chunk_id(noise(21, 1000))) == noise(21, 1000)
+
+
+def test_what_another_collection_takes_while_it_is_packed_again(repo: Repo) -> None:
+    write_tree(repo.root, {"many/big": noise(20, 900_000), "many/small": noise(21, 1000)})
+    add(repo, ["many"])
+    os.unlink(repo.root / "many/big")
+    add(repo, ["many"])
+    taken: list[str] = []
+
+    def before(method: str, key: str) -> None:
+        if method == "get" and key.startswith("packs/") and key.endswith(".data") and not taken:
+            taken.append(key)
+            other = open_repo(repo.root)
+            remove(other, ["many"])
+            collect_here(other, NONE)
+
+    slow = open_repo(repo.root)
+    slow.storage = FaultyStorage(slow.storage, before=before)  # type: ignore[assignment]
+    done = collect_here(slow, NONE)
+    assert taken
+    assert done.done.moved == 0
+    assert chunk_id(noise(21, 1000)) not in reopened(repo).store
+    assert problems(repo) == ()
 
 
 def test_small_packs_are_not_packed_again_and_again(repo: Repo) -> None:
