@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +26,7 @@ from xver.versioning.state import status
 from xver.versioning.tracking import add
 from xver.versioning.undoing import undo
 from xver.versioning.versions import branch_name, head_entries
+from xver.worktree.folders import Folders
 
 Step: TypeAlias = "tuple[str, str, bytes]"
 
@@ -106,6 +108,7 @@ def test_the_same_work_makes_the_same_versions(begun: Repo, steps: list[Step]) -
             assert reopened(sparse).lock == reopened(full).lock, step
             assert read_tree(sparse.root) == inside(read_tree(full.root)), step
             assert _changes(sparse) == _changes(full), step
+            assert not status(reopened(sparse)).away, step
         assert head_entries(reopened(sparse)) == head_entries(reopened(full))
         drop_profile(reopened(sparse))
         assert read_tree(sparse.root) == read_tree(full.root)
@@ -115,3 +118,28 @@ def _changes(repo: Repo) -> set[str]:
     found = status(reopened(repo))
     changed = {f"{one.differs} {top}/{one.path}" for top, many in found.changed.items() for one in many.differences}
     return changed | {f"deleted {top}" for top in found.absent}
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_a_profile_that_is_cut_off_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    repo = new_repo(tmp_path / "work", MAIN)
+    set_profile(repo, ["d/in", "f"])
+    before, calls = repo.lock, iter(range(100))
+
+    def cut(real: Callable[..., object], *args: object, **options: object) -> object:
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    with monkeypatch.context() as patch:
+        for name in ("write", "remove"):
+            real = getattr(Folders, name)
+            patch.setattr(Folders, name, lambda *args, real=real, **options: cut(real, *args, **options))
+        with pytest.raises(KeyboardInterrupt):
+            set_profile(reopened(repo), ["d/out", "o"])
+    assert _changes(repo) == set()
+    assert not status(reopened(repo)).away
+    add(reopened(repo), ["d"])
+    assert reopened(repo).lock == before
+    set_profile(reopened(repo), ["d/out", "o"])
+    assert read_tree(repo.root) == {path: MAIN[path] for path in ("d/out/x", "o/p")}
