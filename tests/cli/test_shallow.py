@@ -36,6 +36,10 @@ def test_a_clone_of_a_path(alone: Workplace) -> None:
     assert (alone.root.parent / "copy" / "d" / "s" / "b").read_text() == "22"
     assert not (alone.root.parent / "copy" / "d" / "a").exists()
     assert alone.ok("status", where="../copy") == (
+        "Only 2 paths wanted on this disk  (xver sparse list)\nNothing has changed\n"
+    )
+    alone.ok("sparse", "off", where="../copy")
+    assert alone.ok("status", where="../copy") == (
         "Never on this disk  (xver pull PATH to bring)\n not here d  1 file  1 B\n"
     )
     alone.ok("pull", "d", where="../copy")
