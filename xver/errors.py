@@ -5,6 +5,7 @@
     ├── NotFound                  what was named does not exist
     │   ├── RepositoryNotFound
     │   ├── ContentNotFound       an id that no reachable store holds
+    │   │   ├── ForeignChanged    it lies in a file of others, which is gone or another now
     │   │   └── Purged            and that none may hold again
     │   ├── RefNotFound
     │   ├── RevisionNotFound
@@ -88,6 +89,18 @@ class Purged(ContentNotFound):
         self.args = (self.message,)
         self.entry = entry
         self.url = url
+
+
+class ForeignChanged(ContentNotFound):
+    """Content that lies in a file of others, which xver only reads: it is gone, or another now; `path` names it."""
+
+    def __init__(self, id: bytes, path: str, what: str) -> None:
+        super().__init__(id)
+        self.message = f"{path}, which holds content b3:{id.hex()[:16]}, {what}"
+        self.hint = "bring that file back; or, where a remote has the content: xver fsck --repair"
+        self.args = (self.message,)
+        self.path = path
+        self.what = what
 
 
 class RefNotFound(NotFound):

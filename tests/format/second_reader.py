@@ -108,12 +108,10 @@ class Reader:
             if named.exists() and json.loads(named.read_bytes()).get("checkpoint") == [int(number), digest]:
                 data = path.read_bytes()
                 expect(blake3(data).hexdigest() == digest, "checkpoint with another digest")
-                record = json.loads(data)
-                known(record, 1)
-                indexes = {one["name"]: one for one in record["indexes"]}
-                return State(
-                    record["n"] + 1, record["digest"], record["refs"], indexes, set(record["removed"]), record["fence"]
-                )
+                said = json.loads(data)
+                known(said, 1)
+                indexes = {one["name"]: one for one in said["indexes"]}
+                return State(said["n"] + 1, said["digest"], said["refs"], indexes, set(said["removed"]), said["fence"])
         raise Damaged("no checkpoint that an entry names")
 
     def _fold(self, data: bytes) -> None:
@@ -121,18 +119,15 @@ class Reader:
         entry, state = json.loads(data), self.state
         known(entry, 1)
         expect((entry["n"], entry["prev"]) == (state.n, state.digest), "log entry that does not follow")
-        for name, (_, new) in entry.get("refs", {}).items():
-            if new is None:
-                state.refs.pop(name, None)
-            else:
-                state.refs[name] = new
+        refs = state.refs | {name: new for name, (_, new) in entry.get("refs", {}).items()}
+        state.refs = {name: target for name, target in refs.items() if target is not None}
         for name in entry.get("remove_index", []):
             state.indexes.pop(name, None)
         state.indexes |= {one["name"]: one for one in entry.get("add_index", [])}
         state.removed |= set(entry.get("remove_packs", []))
         state.fence = max(state.fence, entry.get("fence") or 0)
         listed = {name for one in state.indexes.values() for name in one["packs"]}
-        state.removed = {name for name in state.removed if name in listed or base_of(name) >= state.fence}
+        state.removed = {name for name in state.removed if name in listed or int(name[6:].split(".")[0]) >= state.fence}
         state.n, state.digest = state.n + 1, blake3(data).hexdigest()
 
     # Objects
@@ -164,7 +159,7 @@ class Reader:
 
     def find(self, id: bytes) -> Place:
         """Return where an object lies in a live pack, of several places one where it is no delta."""
-        places = sorted(self._places(id), key=lambda place: place.codec == 2)
+        places = sorted(self._places(id), key=lambda place: {4: 1, 2: 2}.get(place.codec, 0))
         expect(bool(places), f"no object {id.hex()}")
         return places[0]
 
@@ -195,14 +190,23 @@ class Reader:
             data = unpacked(stored, place.raw, None)
         elif place.codec == 2:
             ids = [stored[1 + 32 * at : 33 + 32 * at] for at in range(stored[0])]
-            expect(1 <= len(ids) <= 3 and all(self.find(base).codec != 2 for base in ids), "delta of deltas")
+            expect(1 <= len(ids) <= 3 and all(self.find(base).codec not in (2, 4) for base in ids), "delta of deltas")
             data = unpacked(stored[1 + 32 * len(ids) :], place.raw, b"".join(self.get(kind, base) for base in ids))
         elif place.codec == 3:
             data = ungrouped(stored, place.raw)
+        elif place.codec == 4 and kind == CHUNK:
+            data = self._foreign(stored, place.raw)
         else:
             raise Newer(f"codec {place.codec}")
         expect(len(data) == place.raw and id_of(kind, data) == id, f"object {id.hex()} with another id")
         return data
+
+    def _foreign(self, stored: bytes, raw: int) -> bytes:
+        where, size, offset, pin, address = struct.unpack_from("<BQQHH", stored)
+        expect(len(stored) == 21 + pin + address <= 8192 and offset + raw <= size, "foreign frame of the wrong size")
+        path = self.folder / stored[21 + pin :].decode()
+        expect(where == 1 and path.is_file() and path.stat().st_size == size, "file that is another now")
+        return path.read_bytes()[offset : offset + raw]
 
     def footer(self, name: str) -> dict[bytes, Place]:
         """Return where every object of a pack lies, from the pack alone."""
@@ -305,12 +309,8 @@ class Reader:
 def known(record: dict[str, Any], version: int) -> None:
     if record["format"] > version:
         raise Newer(f"record of format {record['format']}")
-    if record.get("require"):
+    if not {"foreign"}.issuperset(record.get("require", ())):
         raise Newer(f"store that requires {record['require']}")
-
-
-def base_of(name: str) -> int:
-    return int(name.partition("/")[2].partition(".")[0])
 
 
 def id_of(kind: int, data: bytes) -> bytes:

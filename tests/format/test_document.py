@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xver.format import canonical, listings, lockfile, log_entries, nodes, packs
 from xver.format.codecs import MAX_BASES
+from xver.format.foreign import FOREIGN_MAX
 from xver.model.entries import CHUNK_MAX, SIZE_MAX, EntryKind
 from xver.model.ids import Kind
 from xver.model.paths import MAX_PATH
@@ -40,7 +41,9 @@ def test_the_maxima() -> None:
         "size of content, sum of sizes, sum of rows": "2^63 - 1",
         "integers and nesting in records": f"2^{canonical.INTEGER_MAX.bit_length() - 1}; {canonical.DEPTH_MAX}",
         "log entry; index inside it": f"{log_entries.ENTRY_MAX:,} bytes; {log_entries.INLINE_MAX:,} bytes",
-        "frames of a pack; bases of a delta": f"{packs.MAX_FRAMES:,}; {MAX_BASES}",
+        "frames of a pack; bases of a delta; bytes of a foreign frame": (
+            f"{packs.MAX_FRAMES:,}; {MAX_BASES}; {FOREIGN_MAX:,}"
+        ),
         "`xver.lock`": f"{lockfile.MAX_LOCK:,} bytes",
     }
 

@@ -13,6 +13,7 @@ from xver.errors import (
     CommandFailed,
     ContentNotFound,
     DirtyWorktree,
+    ForeignChanged,
     HasMoved,
     Incomplete,
     MergeConflict,
@@ -32,6 +33,7 @@ MADE = {
     Overtaken: Overtaken("s3://bucket"),
     Collected: Collected("s3://bucket", packs=frozenset({"packs/0.a.data"})),
     HasMoved: HasMoved("s3://bucket", "s3://other", name="origin"),
+    ForeignChanged: ForeignChanged(bytes(32), "cache/a", "is gone"),
     Purged: Purged(bytes(32), entry=3, url="s3://bucket", path="data/a"),
 }
 

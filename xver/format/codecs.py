@@ -1,4 +1,4 @@
-"""The four ways a frame stores an object's bytes.
+"""The ways a frame stores an object's bytes.
 
     raw      as they are
     zstd     one zstd frame with its content size
@@ -49,6 +49,7 @@ class Codec(enum.IntEnum):
     ZSTD = 1
     DELTA = 2
     GROUPED = 3
+    FOREIGN = 4
 
 
 class Against(NamedTuple):

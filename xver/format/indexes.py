@@ -39,6 +39,7 @@ BASE_SIZE: Final = _BASE.size
 _CONTAINER: Final = struct.Struct("<BQQH")
 _SUM: Final = struct.Struct("<Q")
 _PACK: Final = 1
+_FOREIGN, _DELTA = 1, 2
 _BUCKET_BITS: Final = 5
 """A bucket has as many rows as this says, to twice as many."""
 
@@ -67,19 +68,16 @@ class Place(NamedTuple):
 def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]]) -> bytes:
     """Return the index of `places`; `bases` names those of every delta among them.
 
-    Of several places of one id the first is kept where the object is whole; else the first.
+    Of several places of one id the first is kept where the object is whole; else the first foreign one; else the first.
     """
     numbers: dict[Container, int] = {}
     rows: dict[bytes, bytes] = {}
-    deltas: set[bytes] = set()
+    ranks: dict[bytes, int] = {}
     for id, container, offset, stored, raw, kind, codec in places:
         number = numbers.setdefault(container, len(numbers))
-        if id in rows and (codec is Codec.DELTA or id not in deltas):
+        if id in ranks and ranks[id] <= rank_of(codec):
             continue
-        if codec is Codec.DELTA:
-            deltas.add(id)
-        else:
-            deltas.discard(id)
+        ranks[id] = rank_of(codec)
         rows[id] = _ROW.pack(id, offset, number, stored, raw, kind, codec)
     ordered = sorted(rows.values())
     bits = bits_for(len(ordered))
@@ -87,7 +85,7 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
     for row in ordered:
         counts[bucket_of(row, bits)] += 1
     fanout = list(accumulate(counts))
-    side = [_BASE.pack(id, len(bases[id]), b"".join(bases[id])) for id in sorted(deltas) if id in bases]
+    side = [_BASE.pack(id, len(bases[id]), b"".join(bases[id])) for id in sorted(bases) if ranks.get(id) == _DELTA]
     names = []
     for container in numbers:
         name = container.name.encode()
@@ -102,6 +100,11 @@ def encode_index(places: Iterable[Place], bases: dict[bytes, tuple[bytes, ...]])
         ]
     )
     return body + _SUM.pack(checksum(body))
+
+
+def rank_of(codec: Codec) -> int:
+    """Return a number by which rows of one object are chosen, the lowest first: what is whole needs nothing else."""
+    return {Codec.FOREIGN: _FOREIGN, Codec.DELTA: _DELTA}.get(codec, 0)
 
 
 def bits_for(rows: int) -> int:
@@ -312,11 +315,10 @@ def merge_indexes(
     for index in indexes:
         for place in index.places():
             known, name = places.get(place.id), place.container.name
-            is_delta = place.codec is Codec.DELTA
             if name in without or (name, place.id) in forget:
                 continue
-            if known is None or (known.codec is Codec.DELTA and not is_delta):
+            if known is None or rank_of(place.codec) < rank_of(known.codec):
                 places[place.id] = place
-                if is_delta:
+                if place.codec is Codec.DELTA:
                     deltas[place.id] = index.bases(place.id)
     return encode_index(places.values(), deltas)

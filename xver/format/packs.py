@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
 from xver.format.codecs import MAX_BASES, Codec, decode_groups, decompress, delta_bases
+from xver.format.foreign import FOREIGN_MAX
 from xver.model.entries import CHUNK_MAX
 from xver.model.ids import ID_SIZE, Kind, checksum, object_id
 
@@ -110,8 +111,12 @@ def check_frame(kind: int, codec: int, stored: int, raw: int, bases: int) -> Non
     """
     if kind not in KINDS or codec not in CODECS:
         raise UnsupportedFormat(f"object of kind {kind}, stored by codec {codec}", hint=UPGRADE)
-    if not 0 < raw <= (CHUNK_MAX if kind == Kind.CHUNK else RECORD_MAX) or not 0 < stored <= raw:
+    is_foreign = codec == Codec.FOREIGN and kind == Kind.CHUNK
+    most = FOREIGN_MAX if is_foreign else raw
+    if not 0 < raw <= (CHUNK_MAX if kind == Kind.CHUNK else RECORD_MAX) or not 0 < stored <= most:
         raise CorruptData(f"frame of {stored} bytes for an object of {raw}")
+    if codec == Codec.FOREIGN and not is_foreign:
+        raise CorruptData("foreign frame of something else than a chunk")
     if (codec == Codec.RAW and stored != raw) or not (1 <= bases <= MAX_BASES if codec == Codec.DELTA else bases == 0):
         raise CorruptData(f"frame of codec {codec} with {bases} bases, {stored} of {raw} bytes")
 
@@ -135,6 +140,8 @@ def decode_frame(
             data = decompress(stored[1 + ID_SIZE * len(delta_bases(stored)) :], raw, dictionary)
         case Codec.GROUPED:
             data = decode_groups(stored, raw)
+        case Codec.FOREIGN:
+            raise CorruptData("this chunk lies in a file of another machine")
     if len(data) != raw or object_id(kind, data) != id:
         raise CorruptData(f"object b3:{id.hex()[:16]} is damaged: its bytes have another id")
     return data

@@ -84,6 +84,18 @@ def commits_of(git: GitCommand, rev: str = "HEAD", n: int | None = None, *, sinc
     return _read(git, rev, *limits)
 
 
+def commits_in(git: GitCommand, span: str) -> list[Version]:
+    """Return the commits of a range `BASE..TIP`, or all up to a revision, children before parents, with git's parents.
+
+    Raises `RevisionNotFound` like `resolve`, of either end.
+    """
+    base, dots, tip = span.partition("..")
+    ends = [resolve(git, (tip or "HEAD") if dots else span)]
+    ends += [f"^{resolve(git, base)}"] if dots and base else []
+    output = git.raw("rev-list", *_PRINT, "--topo-order", *ends, "--")
+    return list(_parse(output.decode("utf-8", "replace").split("\0")))
+
+
 def lock_at(git: GitCommand, rev: str = "HEAD", *, path: str = LOCK) -> bytes | None:
     """Return the content of `path` at `rev` as git stores it, None where that commit has no such file.
 

@@ -4,6 +4,7 @@
     choosing     what an address means: an `origin`, which is a file of a web server, objects of a bucket, a folder of
                  this machine, or a path of another repository
     getting      `get`: a path of a version to anywhere, no repository needed
+    adopting     `adopt`: what another tool (`tools`: dvc, lfs) tracks, by small files of a commit or the disk (`trees`)
 
     address ─► origin ─► content in the store ─► xver.lock, the disk, and a run whose source is the address
 

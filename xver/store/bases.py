@@ -84,7 +84,7 @@ class Bases:
         names: dict[bytes, None] = {}
         for id in near:
             place = self._index.find(id)
-            if place is not None and place.kind is kind:
+            if place is not None and place.kind is kind and place.codec is not Codec.FOREIGN:
                 names |= dict.fromkeys(self._index.bases(place) if place.codec is Codec.DELTA else (id,))
         chosen: list[bytes] = []
         dictionary = b""

@@ -1,6 +1,8 @@
 """Frames out of packs: neighbours in one read, bases with their deltas, and on where a collection moved them to.
 
 places ──► frames of deltas ──► where their bases lie ──► whole objects and bases, in the order of packs ──► deltas
+
+Frames of foreign chunks say where these lie; the files that they lie in are read after all else of a pack's order.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from xver.format.indexes import Place
 from xver.format.packs import decode_frame
 from xver.model.ids import Kind
 from xver.storage.base import Part, Storage
+from xver.store.foreign import ForeignFiles
 from xver.store.index import StoreIndex
 from xver.store.log import Log
 
@@ -35,15 +38,25 @@ class Memory(Protocol):
 class Frames:
     """Reads and decodes the frames of one store; bases are taken from what is `remembered`, and remembered there.
 
+    `foreign` reads the files of others that chunks lie in; without it such chunks are refused.
+
     Frames that lie no more than `gap` bytes apart are read together, with what lies between them.
     """
 
     def __init__(
-        self, storage: Storage, index: StoreIndex, log: Log, *, remembered: Memory | None = None, gap: int = _GAP
+        self,
+        storage: Storage,
+        index: StoreIndex,
+        log: Log,
+        *,
+        foreign: ForeignFiles | None = None,
+        remembered: Memory | None = None,
+        gap: int = _GAP,
     ) -> None:
         self._storage = storage
         self._index = index
         self._log = log
+        self._foreign = foreign
         self._remembered = remembered
         self._gap = gap
 
@@ -77,27 +90,25 @@ class Frames:
             yield place, data
 
     def verified(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview, bytes | memoryview]]:
-        """Yield each place with its frame and its object, verified; deltas after all others.
+        """Yield each place with its frame and its object, verified; foreign chunks after others, deltas last.
 
         Frames of deltas are read first: they name their bases, which are read with all else, each once, and held
         until the last delta.
 
         Raises:
-            ContentNotFound: a base is not here.
+            ContentNotFound: a base, or a file that a foreign chunk lies in, is not here.
             CorruptData: an object's, or its base's, bytes have another id.
         """
         deltas = [place for place in places if place.codec is Codec.DELTA]
         if not deltas:
-            for place, stored in self.read(places):
-                yield place, stored, self.decode(place, stored)
+            yield from self._verified_whole(places)
             return
         # Copies: a view would keep all that was read with it.
         frames = [(place, bytes(stored)) for place, stored in self.read(deltas)]
         known = self._recall(frames)
         bases = self._bases(frames, known)
         whole = {place.id: place for place in places if place.codec is not Codec.DELTA}
-        for place, stored in self.read(in_order((whole | bases).values())):
-            data = self.decode(place, stored)
+        for place, stored, data in self._verified_whole(in_order((whole | bases).values())):
             if place.id in bases:
                 known[place.id] = self._remember(place, data)
             if place.id in whole:
@@ -105,8 +116,25 @@ class Frames:
         for place, frame in frames:
             yield place, frame, _decode(place, frame, known)
 
+    def _verified_whole(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview, bytes | memoryview]]:
+        foreign: list[tuple[Place, bytes]] = []
+        for place, stored in self.read(places):
+            if place.codec is Codec.FOREIGN:
+                foreign.append((place, bytes(stored)))
+            else:
+                yield place, stored, _decode(place, stored, {})
+        for (place, frame), data in zip(foreign, self._read_foreign(foreign), strict=True):
+            yield place, frame, data
+
+    def _read_foreign(self, frames: Sequence[tuple[Place, bytes | memoryview]]) -> Iterator[bytes]:
+        if frames and self._foreign is None:
+            raise CorruptData(f"b3:{frames[0][0].id.hex()[:16]} lies in a file of another machine")
+        return iter(()) if self._foreign is None else self._foreign.read(frames)
+
     def decode(self, place: Place, stored: bytes | memoryview) -> bytes | memoryview:
         """Return the object in a frame; raises as `decoded`."""
+        if place.codec is Codec.FOREIGN:
+            return next(self._read_foreign([(place, stored)]))
         if place.codec is not Codec.DELTA:
             return _decode(place, stored, {})
         known = self._recall([(place, stored)])
@@ -174,8 +202,8 @@ def in_order(places: Iterable[Place]) -> list[Place]:
 
 
 def stored_size(place: Place) -> int:
-    """Return the bytes of an object as it is stored."""
-    return place.stored
+    """Return the bytes of an object as it is stored, here or elsewhere."""
+    return place.raw if place.codec is Codec.FOREIGN else place.stored
 
 
 def checked(place: Place, kind: Kind) -> Place:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from xver.errors import ContentNotFound, CorruptData, NotFound
-from xver.format.codecs import Codec
-from xver.format.indexes import HEADER_SIZE, PackIndex, Place, head_guess, head_size
+from xver.format.indexes import HEADER_SIZE, PackIndex, Place, head_guess, head_size, rank_of
 from xver.format.log_entries import LiveIndex
 from xver.format.ranged_indexes import RangedIndex
 from xver.model.ids import checksum
@@ -62,7 +61,7 @@ class StoreIndex:
         return self._following(lambda: self._find_many(wanted, self._holds))
 
     def find_whole(self, ids: Iterable[bytes]) -> dict[bytes, Place]:
-        """Return where those of the objects lie that this store holds otherwise than as deltas: what can be a base.
+        """Return where those of the objects lie that this store holds whole: what can be a base.
 
         Two writers at once may have stored an object, one as a delta, the other whole, and based another on it.
         """
@@ -79,7 +78,7 @@ class StoreIndex:
     def _find_in(self, id: bytes, packs: frozenset[str]) -> Place | None:
         found = (index.find(id) for index in self._live())
         places = [place for place in found if place and self._holds(place) and place.container.name in packs]
-        return min(places, key=lambda place: place.codec is Codec.DELTA, default=None)
+        return min(places, key=lambda place: rank_of(place.codec), default=None)
 
     def _find_many(self, lacking: list[bytes], holds: Callable[[Place], bool]) -> dict[bytes, Place]:
         found: dict[bytes, Place] = {}
@@ -193,7 +192,7 @@ class StoreIndex:
         return found
 
     def _holds_whole(self, place: Place) -> bool:
-        return place.codec is not Codec.DELTA and self._holds(place)
+        return rank_of(place.codec) == 0 and self._holds(place)
 
     def _holds(self, place: Place) -> bool:
         return place.container.name not in self._log.removed and place.container.name not in self._lost

@@ -13,15 +13,17 @@ import numpy as np
 
 from xver.format.codecs import Codec
 from xver.format.columns import read_columns
-from xver.format.indexes import PackIndex
+from xver.format.indexes import PackIndex, rank_of
 from xver.store.store import Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WORDS: Final = 4
-_ROW: Final = [("id", "u8", (_WORDS,)), ("pack", "u4"), ("stored", "u4"), ("delta", "?")]
+_ROW: Final = [("id", "u8", (_WORDS,)), ("pack", "u4"), ("stored", "u4"), ("rank", "u1")]
 _DELTA: Final = [("row", "i8"), ("pack", "u4"), ("bases", "i8", (3,))]
+_RANKS: Final = np.zeros(256, dtype="u1")
+_RANKS[Codec.FOREIGN], _RANKS[Codec.DELTA] = rank_of(Codec.FOREIGN), rank_of(Codec.DELTA)
 _STEP: Final = 1 << 16
 
 
@@ -154,7 +156,7 @@ class Kept:
         rows["id"] = _words(table["id"])
         rows["pack"] = self._packs_of(index)[table["container"]]
         rows["stored"] = table["stored"]
-        rows["delta"] = table["codec"] == Codec.DELTA
+        rows["rank"] = _RANKS[table["codec"]]
         live: NDArray[Any] = rows[~self._is_removed[rows["pack"]]]
         return live
 
@@ -227,7 +229,7 @@ def _homes(tables: list[NDArray[Any]], is_lost: NDArray[Any]) -> NDArray[Any]:
     rows = np.concatenate(tables or [np.empty(0, dtype=_ROW)])
     words = [rows["id"][:, word] for word in reversed(range(_WORDS))]
     # What comes last counts most; equal rows stay in order, the newest index in front.
-    rows = rows[np.lexsort((rows["delta"], is_lost[rows["pack"]], *words))]
+    rows = rows[np.lexsort((rows["rank"], is_lost[rows["pack"]], *words))]
     is_home = np.ones(len(rows), dtype=bool)
     is_home[1:] = (rows["id"][1:] != rows["id"][:-1]).any(axis=1)
     return rows[is_home]

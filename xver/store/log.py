@@ -58,6 +58,7 @@ class Change:
     fence: int | None = None
     tombstones: tuple[str, ...] = ()
     moved_to: str | None = None
+    require: tuple[str, ...] = ()
 
 
 class Log:
@@ -235,6 +236,7 @@ class Log:
             fence=change.fence,
             tombstones=change.tombstones,
             moved_to=change.moved_to,
+            require=change.require,
         )
         if self.n - self._checkpointed < CHECKPOINT_EVERY:
             return entry

@@ -181,6 +181,11 @@ class Packer:
                 self._deltas.add(place.id)
             self._add(_Object(place.id, place.kind, stored, place.codec, place.raw))
 
+    def put_foreign(self, id: bytes, size: int, frame: bytes) -> None:
+        """Add a chunk of `size` bytes that lies elsewhere, where `frame` says."""
+        if id not in self:
+            self._add(_Object(id, Kind.CHUNK, frame, Codec.FOREIGN, size))
+
     def finish(self) -> LiveIndex | None:
         """Write what is left; return the index of all packs, None if nothing was new."""
         for family in self._batches:

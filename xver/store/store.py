@@ -33,7 +33,9 @@ from xver.format.nodes import decode_node
 from xver.model.ids import Kind
 from xver.model.refs import FORGOTTEN, HEADS, SHALLOW, Target
 from xver.storage.base import Storage
+from xver.storage.local import LocalStorage
 from xver.store.bases import Bases
+from xver.store.foreign import ForeignFiles
 from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Log, pack_base
@@ -86,6 +88,8 @@ class Store:
         """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell.
 
         Told with the targets are the ids of those whose data was left out so far, and no longer is."""
+        self.foreign = ForeignFiles(storage.url) if isinstance(storage, LocalStorage) else None
+        """Reads the files of others that chunks of this store lie in."""
         self.promises = Promises(storage)
         self.on_data_pack: OnPack | None = None
         """Is told of each data pack of a transfer to this store, once it is durable."""
@@ -158,7 +162,7 @@ class Store:
     @property
     def frames(self) -> Frames:
         """What reads the frames of this store as it is now."""
-        return Frames(self.storage, self.index, self.log)
+        return Frames(self.storage, self.index, self.log, foreign=self.foreign)
 
     def decoded(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview]]:
         """Yield the objects at places in order, verified, deltas last; see `Frames.decoded`."""

@@ -103,7 +103,9 @@ def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter)
     for batch in batches(places, _held, _BATCH):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
         for place, stored, data in frames.verified(in_order(batch)):
-            if place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
+            if place.codec is Codec.FOREIGN:
+                packer.put(place.kind, data, place.id)
+            elif place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
                 packer.put_frame(place, bytes(stored))
             else:
                 packer.put(place.kind, data, place.id)
@@ -173,4 +175,4 @@ def _stored(row: bytes) -> int:
 
 def _held(place: Place) -> int:
     """Return about how many bytes are in memory while an object is copied: of a delta its bases, too."""
-    return place.stored if place.codec is not Codec.DELTA else 4 * place.raw
+    return 4 * place.raw if place.codec is Codec.DELTA else stored_size(place)

@@ -15,6 +15,7 @@ from xver.repo import Repo
 from xver.store.store import Store
 from xver.sync.fetch import bring_metadata
 from xver.sync.snapshots import derive
+from xver.versioning.adopted import adopted_refs
 from xver.versioning.versions import branch_name
 
 
@@ -52,6 +53,7 @@ def _wish_beside_git(repo: Repo, there: Store, remote: str) -> Wish:
         raise InvalidInput("no commit has an xver.lock yet", hint='xver add PATH, then xver commit -m "…"')
     refs = {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, id in derived.by_commit.items()}
     repo.store.move("derive snapshots", refs, index)
+    refs |= adopted_refs(repo.store, repo.git, "HEAD", known=derived.by_commit.keys())
     git_tags = {
         name.removeprefix("refs/tags/"): id
         for name, id in git_history.refs(repo.git).items()

@@ -34,7 +34,8 @@ _CLIENTS: Final = 1_000
 class Purge:
     """What one store has of what is to be purged: the plan, and, once it is done, what was erased there.
 
-    `before` is what had been purged there before, with the numbers of the log entries that say so.
+    `before` is what had been purged there before, with the numbers of the log entries that say so; `foreign` are files
+    of others in which some of it lies, and which are theirs to delete.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Purge:
     reached: Reached
     before: Mapping[bytes, int] = field(default_factory=dict)
     erased: Erased | None = None
+    foreign: Sequence[str] = ()
 
 
 def certificate(repo: Repo, paths: Sequence[str], ids: Sequence[bytes], purges: Sequence[Purge]) -> dict[str, Any]:
@@ -192,6 +194,9 @@ def _remains(
             yield f"{one.name}: {one.found.unread} lists that are not in this store were not looked through."
         if one.erased is not None and one.erased.uploads:
             yield f"{one.name}: {len(one.erased.uploads)} packs of uploads that go on, which began after this purge."
+        if one.foreign:
+            more = f" and {len(one.foreign) - 10} more" if len(one.foreign) > 10 else ""
+            yield f"{one.name}: files of others that it was adopted from: {', '.join(one.foreign[:10])}{more}."
         if one.name != "here":
             yield f"{one.name}: packs of uploads that broke off meanwhile, until the next xver gc --remote {one.name}."
             yield f"{one.name}: {_versions(one)}"

@@ -264,6 +264,9 @@ def _move(store: Store, kept: Kept, packs: Sequence[str], whole: frozenset[bytes
                 key=lambda one: one[0],
             )
             for _, place, stored in read:
+                if place.codec is Codec.FOREIGN:
+                    packer.put_frame(place, bytes(stored))
+                    continue
                 try:
                     data = store.decode(place, stored)
                     bases = delta_bases(stored) if place.codec is Codec.DELTA else ()

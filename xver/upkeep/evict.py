@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from xver.errors import Collected, ContentNotFound, StorageError, TransientStorageError
+from xver.format.codecs import Codec
 from xver.format.indexes import Place
 from xver.history.bounds import bounds_of
 from xver.history.graph import ancestors
@@ -187,7 +188,9 @@ def _candidates(
         reach_ids(here, _edges(here, source.root, paths), _marker(seen, fresh.append), missing=_passed_over)
         places = here.index.find_many(id for id in fresh if id not in never)
         held = there.index.find_many(id for id, place in places.items() if place.kind is Kind.CHUNK)
-        found = [_Candidate(places[id], source.pin) for id in fresh if id in held]
+        # Of what is foreign nothing lies here that could go.
+        own = (id for id in fresh if id in held and places[id].codec is not Codec.FOREIGN)
+        found = [_Candidate(places[id], source.pin) for id in own]
         idle.append([one for one in found if one.place.id not in in_use])
         used.append([one for one in found if one.place.id in in_use])
     return [one for group in reversed(idle) for one in group], [one for group in reversed(used) for one in group]

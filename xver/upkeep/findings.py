@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from xver.errors import NotFound, XverError
+from xver.errors import ForeignChanged, NotFound, XverError
 from xver.model.ids import Kind, short_id
 
 _SHOWN: Final = 3
@@ -71,6 +71,8 @@ class Findings:
 
 def harm_of(error: XverError) -> str:
     """Return what an error that a read ended with says of the object, to stand behind its name."""
+    if isinstance(error, ForeignChanged):
+        return f"cannot be read: {error.path}, where it lies, {error.what}"
     if isinstance(error, NotFound):
         return "is missing"
     return f"is damaged: {error.message.rpartition(' is damaged: ')[2]}"

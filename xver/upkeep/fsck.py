@@ -2,6 +2,7 @@
 
 0   the log's chain; the listed sizes of packs and indexes against what is live         always
 1   every pack's footer against the indexes; what refs lead to is there                 always
+    files of others that chunks lie in: there, and read where written to since          always
 2   every frame's checksum and id, of all packs or of a random share                    as `Sample` says
 
 Memory does not grow with the store: packs are looked at one by one, of file content only what is wrong is remembered.
@@ -29,6 +30,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.store import Store
 from xver.upkeep.checks.footers import PackReport, check_footers, deltas_on, open_indexes
+from xver.upkeep.checks.foreign import check_foreign
 from xver.upkeep.checks.frames import check_frames
 from xver.upkeep.checks.reached import Reached, walk
 from xver.upkeep.checks.touched import Commit, commits_of, name_touched
@@ -189,8 +191,9 @@ class _Packs:
             # What is wrong with a pack as such says nothing of its objects: those are read in any case.
             if report.is_there and (report.name in self._read or report.damage):
                 self._check_frames(report)
-            else:
-                self.unread += self._live[report.name] if report.is_there else 0
+            elif report.is_there:
+                self.unread += self._live[report.name]
+                report.bad.update((place.id, harm) for place, harm in check_foreign(self._store, report.places))
             self._take(report)
             if report.damage or report.bad:
                 self.damaged.add(report.name)

@@ -16,6 +16,7 @@ from xver.storage.cached import CachedStorage
 from xver.store.kept import Kept
 from xver.store.store import Store
 from xver.upkeep.certificate import Purge, certificate, write
+from xver.upkeep.checks.foreign import foreign_files
 from xver.upkeep.gc import marks_here, marks_of
 from xver.upkeep.purge import buried, erase
 from xver.upkeep.traces import Reached, Traces, contents_of, find, reached
@@ -93,7 +94,14 @@ def purge(
     if wanted.words and not any(traces.contents for traces, _ in found.values()):
         raise NotFound(f"no version has content of {', '.join(wanted.words)}", hint="xver log PATH")
     purges = [
-        Purge(place.name, place.store, traces, there, buried(place.store, {*traces.contents, *there.erased}))
+        Purge(
+            place.name,
+            place.store,
+            traces,
+            there,
+            buried(place.store, {*traces.contents, *there.erased}),
+            foreign=foreign_files(place.store, there.erased),
+        )
         for place in places
         for traces, there in [found[place.name]]
     ]

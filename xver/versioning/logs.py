@@ -16,6 +16,7 @@ from xver.model.paths import is_below
 from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.store.store import Store
+from xver.versioning.adopted import with_adopted
 from xver.versioning.made import PREFIX as MADE
 from xver.versioning.versions import commit_id, find_entry, head_id, many_entries, resolve_id, version_of
 
@@ -31,7 +32,8 @@ def log(repo: Repo, rev: str = "HEAD") -> list[Version]:
     if repo.git is not None:
         if rev == "HEAD" and git_history.head(repo.git) is None:
             return []
-        return git_history.lock_commits(repo.git, commit_id(repo, rev) if rev.startswith(MADE) else rev)
+        rev = commit_id(repo, rev) if rev.startswith(MADE) else rev
+        return with_adopted(repo.store, repo.git, rev, git_history.lock_commits(repo.git, rev))
     if head_id(repo) is None and rev == "HEAD":
         return []
     bounds = bounds_of(repo.store)

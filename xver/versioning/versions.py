@@ -31,6 +31,7 @@ from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.store import Store
+from xver.versioning.adopted import adopted_entries
 from xver.versioning.keeping import naming
 from xver.versioning.made import PREFIX as MADE
 from xver.versioning.made import commit_of, laid_over, made_by
@@ -43,7 +44,7 @@ _FORMER_KEPT: Final = 20
 
 
 def entries_at(repo: Repo, rev: str) -> Entries:
-    """Return what was tracked at a revision; nothing where there was no `xver.lock`.
+    """Return what was tracked at a revision; nothing where there was no `xver.lock`, and it was not adopted either.
 
     Raises:
         RevisionNotFound: `rev` names no commit.
@@ -61,7 +62,10 @@ def entries_at(repo: Repo, rev: str) -> Entries:
         return laid_over(base, made)
     if repo.git is not None:
         data = git_history.lock_at(repo.git, rev)
-        return {} if data is None else decode_lock(data).entries
+        if data is not None:
+            return decode_lock(data).entries
+        commit = git_history.head(repo.git) if rev == "HEAD" else git_history.resolve(repo.git, rev)
+        return {} if commit is None else adopted_entries(repo.store, commit)
     id = resolve_id(repo, rev)
     try:
         return root_entries(repo.store, read_snapshot(repo.store, id).root)
@@ -83,7 +87,7 @@ def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
 
         def at(id: str) -> Entries:
             data = objects.read(f"{id}:{LOCK_NAME}")
-            return {} if data is None else decode_lock(data).entries
+            return adopted_entries(repo.store, id) if data is None else decode_lock(data).entries
 
         yield cache(at)
 
@@ -91,7 +95,9 @@ def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
 def head_entries(repo: Repo) -> Entries:
     """Return what HEAD tracks; nothing where there is no commit yet."""
     if repo.git is not None:
-        return entries_at(repo, "HEAD")
+        # What was adopted for HEAD is not in its tree: until the next commit it is as staged as all else.
+        data = git_history.lock_at(repo.git, "HEAD")
+        return {} if data is None else decode_lock(data).entries
     head = head_id(repo)
     return {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
 

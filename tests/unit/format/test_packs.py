@@ -101,7 +101,7 @@ def test_a_footer_that_declares_more_than_a_pack_can_hold_is_not_fetched() -> No
             footer_size(struct.pack("<IQ8s", length, 0, b"KCAPREVX"))
 
 
-@pytest.mark.parametrize(("kind", "codec"), [(0, 0), (7, 0), (255, 0), (1, 4), (1, 255)])
+@pytest.mark.parametrize(("kind", "codec"), [(0, 0), (7, 0), (255, 0), (1, 5), (1, 255)])
 def test_a_kind_or_codec_of_the_future_needs_a_newer_xver(kind: int, codec: int) -> None:
     with pytest.raises(UnsupportedFormat):
         check_frame(kind, codec, 5, 5, 0)

@@ -9,7 +9,7 @@ from typing import Final
 
 from xver.errors import CorruptData, NotFound, StorageError, TransientStorageError, UnsupportedFormat, XverError
 from xver.format.codecs import Codec
-from xver.format.indexes import PackIndex, Place
+from xver.format.indexes import PackIndex, Place, rank_of
 from xver.format.packs import HEADER, TAIL_SIZE, Frame, check_header, decode_footer, footer_size
 from xver.model.ids import short_id
 from xver.storage.base import Part, Storage
@@ -197,7 +197,7 @@ def _check_bases(store: Store, report: PackReport) -> None:
         if place.codec is Codec.DELTA and place.id not in report.bad:
             for base in store.index.bases(place):
                 found = store.index.find(base)
-                if found is None or found.codec is Codec.DELTA:
+                if found is None or rank_of(found.codec):
                     report.bad[place.id] = f"is damaged: its base {short_id(base)} is missing"
 
 

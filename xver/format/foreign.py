@@ -1,0 +1,76 @@
+"""What the frame of a foreign chunk holds: where the chunk's bytes lie, in a file that others made and xver only reads.
+
+u8 kind, u64 size of the whole, u64 offset of the chunk in it, u16 and u16: bytes of what follows; pin, address
+
+A file of this machine is named by its path, with `/`: absolute, or relative to the store's folder. Its pin is the time
+at which it was changed last, in nanoseconds. The bytes themselves are proven by the chunk's id.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Final, NamedTuple
+
+from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
+
+FEATURE: Final = "foreign"
+"""What the log of a store with foreign chunks requires of its readers."""
+FOREIGN_MAX: Final = 8192
+"""The most bytes of such a frame."""
+_HEAD: Final = struct.Struct("<BQQHH")
+
+
+class Where(enum.IntEnum):
+    """What an address is; the number is part of the format."""
+
+    FILE = 1
+
+
+class Foreign(NamedTuple):
+    """A whole file elsewhere: its address, size in bytes, and what tells whether it was exchanged."""
+
+    where: Where
+    address: str
+    size: int
+    pin: str
+
+
+class ForeignPart(NamedTuple):
+    """Bytes of a file elsewhere, from `offset` on."""
+
+    whole: Foreign
+    offset: int
+
+
+def encode_foreign(part: ForeignPart) -> bytes:
+    """Return the frame of a chunk; raises `InvalidInput` for an address that is too long or is no text."""
+    try:
+        pin, address = part.whole.pin.encode(), part.whole.address.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{part.whole.address!r} is no UTF-8, and cannot be adopted", hint="rename it") from None
+    if _HEAD.size + len(pin) + len(address) > FOREIGN_MAX:
+        raise InvalidInput(f"{part.whole.address[:80]}… is too long to be adopted")
+    return _HEAD.pack(part.whole.where, part.whole.size, part.offset, len(pin), len(address)) + pin + address
+
+
+def decode_foreign(stored: bytes | memoryview, raw: int) -> ForeignPart:
+    """Return where a chunk of `raw` bytes lies.
+
+    Raises `CorruptData` for what is no such frame, `UnsupportedFormat` for an address of a kind of the future.
+    """
+    data = bytes(stored)
+    if len(data) < _HEAD.size:
+        raise CorruptData("foreign frame ends early")
+    kind, size, offset, pin, address = _HEAD.unpack_from(data)
+    if kind not in Where.__members__.values():
+        raise UnsupportedFormat(f"foreign chunk of kind {kind}", hint=UPGRADE)
+    if len(data) != _HEAD.size + pin + address or not address or offset + raw > size:
+        raise CorruptData("foreign frame whose sizes do not add up")
+    try:
+        texts = data[_HEAD.size :][:pin].decode(), data[_HEAD.size + pin :].decode()
+    except UnicodeDecodeError:
+        raise CorruptData("foreign frame whose address is no text") from None
+    if "\0" in texts[1]:
+        raise CorruptData("foreign frame whose address is none")
+    return ForeignPart(Foreign(Where(kind), texts[1], size, texts[0]), offset)

@@ -1,0 +1,167 @@
+"""DVC: `.dvc` files and `dvc.lock` say what is tracked, a cache of files named by their MD5 holds it.
+
+    data.dvc ─► md5 of a file         ─► .dvc/cache/files/md5/22/a1a2…      (DVC 3; before: .dvc/cache/22/a1a2…)
+             └► md5.dir of a folder   ─► …a1a2….dir, JSON: md5 and path of each file
+
+Only what a person or DVC wrote there is read; DVC itself is not needed, and goes on working beside.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+import os
+import posixpath
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from xver.errors import InvalidInput
+from xver.intake.tools import Left, Member, Proof, Tracked
+from xver.intake.trees import Item, Tree
+
+FOLDER: Final = ".dvc"
+_LOCK: Final = "dvc.lock"
+_PIPELINE: Final = "dvc.yaml"
+_DIR: Final = ".dir"
+_LEGACY: Final = "legacy:"
+"""In front of a key of DVC before 3.0, whose MD5 of a text is that of its lines with other ends."""
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+class Dvc:
+    """The DVC project of a work tree.
+
+    Raises:
+        InvalidInput: there is none, or what reads its files is not installed.
+    """
+
+    name = "DVC"
+    bring = "dvc fetch --all-commits"
+    is_in_git = False
+
+    def __init__(self, root: Path) -> None:
+        if not (root / FOLDER).is_dir():
+            raise InvalidInput(f"{root} is no DVC project: it has no folder {FOLDER}", hint="go to the top of one")
+        _yaml()
+        self._stores = _stores(root / FOLDER)
+
+    def says(self, path: str, item: Item) -> bool:  # noqa: ARG002 - the name tells
+        """Tell whether a file is one of DVC's."""
+        name = posixpath.basename(path)
+        return name in (_LOCK, _PIPELINE) or (name.endswith(".dvc") and name != ".dvc")
+
+    def tracked(self, tree: Tree) -> Iterator[Tracked | Left]:
+        """Yield the outputs that DVC keeps in its cache."""
+        folders = {posixpath.dirname(path) for path in tree.items}
+        for path, item in sorted(tree.items.items()):
+            if self.says(path, item) and posixpath.basename(path) != _PIPELINE:
+                for base, out in _outs(tree, path):
+                    name = posixpath.normpath(posixpath.join(base, str(out.get("path", ""))))
+                    # What is in git is there by DVC's `cache: false`, and stays there.
+                    if out.get("cache") is not False and name not in tree.items and name not in folders:
+                        yield self._one(name, out)
+
+    def find(self, key: str) -> str | None:
+        """Return the file of the cache, or of a remote that is a folder, which holds some bytes."""
+        md5 = key.removeprefix(_LEGACY)
+        layouts = [("files", "md5", md5[:2], md5[2:]), (md5[:2], md5[2:])]
+        for layout in reversed(layouts) if key.startswith(_LEGACY) else layouts:
+            for store in self._stores:
+                path = os.path.join(store, *layout)
+                if os.path.isfile(path):
+                    return path
+        return None
+
+    def proof(self, key: str) -> Proof | None:
+        """Return the MD5 of a file; the one of DVC before 3.0 proves nothing of texts."""
+        return None if key.startswith(_LEGACY) else (_md5, key)
+
+    def _one(self, name: str, out: Mapping[str, Any]) -> Tracked | Left:
+        digest = out.get("md5")
+        if name.startswith("../") or os.path.isabs(name) or "://" in name:
+            return Left(name, "lies outside of the repository")
+        if not isinstance(digest, str) or not set(digest.removesuffix(_DIR)) <= _HEX or len(digest) < 32:
+            return Left(name, "is not in DVC's cache, but where it was imported from")
+        key = digest if out.get("hash") == "md5" else _LEGACY + digest
+        if not digest.endswith(_DIR):
+            return Tracked(name, [Member("", key, bool(out.get("isexec")))], is_folder=False)
+        path = self.find(key)
+        if path is None:
+            return Left(name, "is not in DVC's cache")
+        prefix = _LEGACY if key.startswith(_LEGACY) else ""
+        try:
+            listed = json.loads(Path(path).read_bytes())
+            members = [Member(one["relpath"], prefix + one["md5"], bool(one.get("isexec"))) for one in listed]
+        except (ValueError, TypeError, KeyError):
+            return Left(name, f"has a list of files that cannot be read: {path}")
+        return Tracked(name, members, is_folder=True)
+
+
+def _outs(tree: Tree, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each output that a file names, with the folder that its path starts from."""
+    said = _load(tree, path)
+    base = posixpath.dirname(path)
+    if posixpath.basename(path) != _LOCK:
+        yield from ((posixpath.join(base, str(said.get("wdir", ""))), out) for out in _list(said.get("outs")))
+        return
+    pipeline = posixpath.join(base, _PIPELINE)
+    stages = _mapping(_load(tree, pipeline).get("stages")) if pipeline in tree.items else {}
+    for name, stage in _mapping(said.get("stages", said)).items():
+        # One that was made by `foreach` or `matrix` is called `name@…`.
+        written = _mapping(stages.get(name) or stages.get(str(name).partition("@")[0]))
+        where = str(_mapping(written.get("do", written)).get("wdir", ""))
+        yield from ((posixpath.join(base, where), out) for out in _list(_mapping(stage).get("outs")))
+
+
+def _load(tree: Tree, path: str) -> Mapping[str, Any]:
+    yaml = _yaml()
+    try:
+        return _mapping(yaml.load(tree.read(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, ValueError) as error:
+        raise InvalidInput(f"{path} cannot be read: it is no YAML", hint="dvc status says where") from error
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise InvalidInput("reading DVC's files needs PyYAML", hint="pip install 'xver[dvc]'") from None
+    return yaml
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _stores(folder: Path) -> list[str]:
+    """Return the folders in which DVC keeps files here: its cache, then remotes that are folders, the default first."""
+    cache, default = folder / "cache", ""
+    remotes: dict[str, Path] = {}
+    for name in ("config", "config.local"):
+        config = configparser.ConfigParser(strict=False, interpolation=None)
+        try:
+            config.read_string((folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{folder / name} cannot be read", hint="dvc config --list says where") from error
+        for section in config.sections():
+            kind, _, rest = section.strip("'").partition(" ")
+            if kind == "cache" and config.has_option(section, "dir"):
+                cache = folder / Path(config.get(section, "dir")).expanduser()
+            elif kind == "core":
+                default = config.get(section, "remote", fallback=default)
+            elif kind == "remote" and "://" not in (url := config.get(section, "url", fallback="s3://")):
+                remotes[rest.strip('"')] = folder / Path(url).expanduser()
+    ordered = sorted(remotes, key=lambda name: (name != default, name))
+    return [os.path.normpath(one) for one in (cache, *(remotes[name] for name in ordered))]
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)

@@ -1,0 +1,57 @@
+"""Files that others made and chunks lie in: looked at, and read where they may have been exchanged; never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from xver.errors import TransientStorageError
+from xver.format.codecs import Codec
+from xver.format.foreign import Foreign, decode_foreign
+from xver.format.indexes import Place
+from xver.store.frames import in_order
+from xver.store.store import Store
+from xver.upkeep.checks.footers import DAMAGE
+from xver.upkeep.findings import harm_of
+
+
+def check_foreign(store: Store, places: Sequence[Place]) -> Iterator[tuple[Place, str]]:
+    """Yield each of some objects that lies in a file which is gone or another now, with what is wrong with it.
+
+    A file that was not written to since it was adopted is not read. What cannot be told here, as the frame itself is
+    damaged, is left to who reads the frames.
+    """
+    for whole, some in _files(store, places):
+        files = store.foreign
+        harm = "is on another machine" if files is None else files.harm(whole)
+        if files is not None and harm is not None:
+            yield from ((place, f"cannot be read: {files.path(whole)}, where it lies, {harm}") for place in some)
+        elif files is None:
+            yield from ((place, f"cannot be read: the file where it lies {harm}") for place in some)
+        elif files.is_touched(whole):
+            for place in some:
+                try:
+                    store.get(place.kind, place.id)
+                except TransientStorageError:
+                    raise
+                except DAMAGE as error:
+                    yield place, harm_of(error)
+
+
+def foreign_files(store: Store, ids: Iterable[bytes]) -> list[str]:
+    """Return the paths of the files of others in which some of a store's objects lie."""
+    places = list(store.index.find_many(ids).values())
+    files = store.foreign
+    return [] if files is None else sorted({files.path(whole) for whole, _ in _files(store, places)})
+
+
+def _files(store: Store, places: Sequence[Place]) -> Iterator[tuple[Foreign, list[Place]]]:
+    """Yield each file with the chunks that lie in it, as far as their frames can be read."""
+    found: dict[Foreign, list[Place]] = {}
+    try:
+        for place, stored in store.read_frames(in_order(one for one in places if one.codec is Codec.FOREIGN)):
+            found.setdefault(decode_foreign(stored, place.raw).whole, []).append(place)
+    except TransientStorageError:
+        raise
+    except DAMAGE:
+        return
+    yield from found.items()
