@@ -21,7 +21,7 @@ from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
 from xver.storage.local import LocalStorage
 from xver.store.batches import batches
-from xver.store.frames import Frames, in_order
+from xver.store.frames import Frames, in_order, stored_size
 from xver.store.log import Change
 from xver.store.packing import Packer
 from xver.store.store import Store

@@ -31,7 +31,7 @@ def adopted_entries(store: Store, commit: str) -> Entries:
 
 
 def adopted_refs(store: Store, git: GitCommand, rev: str, *, known: Collection[str]) -> dict[str, Target]:
-    """Return the refs of the commits up to `rev` that have no `xver.lock` and were adopted; `known` commits have one."""
+    """Return the refs of the commits up to `rev` that were adopted; those that are `known` have an `xver.lock`."""
     named = store.log.refs_under(SNAPSHOTS)
     named = {commit: target for commit, target in named.items() if commit not in known and target.id in store}
     if not named:
