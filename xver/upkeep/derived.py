@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from xver.errors import XverError
 from xver.model.paths import is_below
@@ -18,8 +18,10 @@ from xver.store.store import Store
 
 _NAMED: Final = 20
 """Files of a dataset that are named one by one."""
-Members = Sequence[tuple[bytes, str]]
+Members: TypeAlias = Sequence[tuple[bytes, str]]
 """Ids and paths below a dataset."""
+Listing: TypeAlias = Callable[[Attachment | None], Members | None]
+"""Reads a run's list of members, None where there is none to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def touched_by(
     for run in sorted(runs, key=lambda one: one.started):
         read = [name for one in run.inputs for name in _read(one, contents, datasets, paths, members)]
         derived = [name for one in run.inputs for name in _derived(one, made, members)] if made else []
-        wrote = [name for one in run.outputs for name in _wrote(one, contents, datasets, members)]
+        wrote = [name for one in run.outputs for name in _had(one, contents, datasets, members)]
         code = [path for path, one in run.code.files.items() if one.id in contents]
         kept = {one.id for one in run.attachments()} & contents - {run.code.files[path].id for path in code}
         said = [
@@ -84,20 +86,13 @@ def touched_by(
     return found
 
 
-Listing = Callable[[Attachment | None], Members | None]
-
-
 def _read(
     one: Input, contents: Collection[bytes], datasets: Collection[bytes], paths: Sequence[str], members: Listing
 ) -> Iterator[str]:
-    if one.id in contents or any(is_below(one.path, path) for path in paths):
+    if any(is_below(one.path, path) for path in paths):
         yield one.path
-    elif one.id in datasets:
-        listed = members(one.members)
-        if listed is None:
-            yield f"{one.path} (all of it)"
-        else:
-            yield from (f"{one.path}/{path}" for id, path in listed if id in contents)
+    else:
+        yield from _had(one, contents, datasets, members)
 
 
 def _derived(one: Input, made: dict[bytes, str], members: Listing) -> Iterator[str]:
@@ -108,7 +103,10 @@ def _derived(one: Input, made: dict[bytes, str], members: Listing) -> Iterator[s
         yield one.path
 
 
-def _wrote(one: Output, contents: Collection[bytes], datasets: Collection[bytes], members: Listing) -> Iterator[str]:
+def _had(
+    one: Input | Output, contents: Collection[bytes], datasets: Collection[bytes], members: Listing
+) -> Iterator[str]:
+    """Yield what of some contents a run read or wrote with this."""
     if one.id in contents:
         yield one.path
     elif one.id in datasets:

@@ -30,7 +30,9 @@ from xver.repo import Repo
 @click.option(
     "-r", "--remote", "name", default=None, metavar="NAME", help="The remote that keeps it [default: origin]."
 )
-@click.option("--read-only", is_flag=True, help="Write nothing there: count on what its branches and tags keep.")
+@click.option(
+    "--read-only", is_flag=True, help="Write nothing there: what its branches keep counts, until a forget there."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be freed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
