@@ -16,7 +16,7 @@ from xver.intake.importing import import_data, imports, update
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.upkeep.fsck import check
-from xver.upkeep.gc import NONE
+from xver.upkeep.gc import NONE, Collection
 from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout
 from xver.versioning.tracking import add
@@ -73,7 +73,8 @@ def test_a_collection_that_takes_what_an_import_relies_on(tmp_path: Path) -> Non
     write_tree(repo.root / "gone", FIRST)
     add(repo, ["gone"])
     remove(repo, ["gone"])
-    repo, collected = reopened(repo), []
+    repo = reopened(repo)
+    collected: list[Collection] = []
 
     def collect_once(method: str, key: str) -> None:
         if method == "create" and key.startswith("log/") and not collected:
