@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from tests.stateful.work_tree import BRANCHES, CONTENTS, Files, Lock, WorkTree, below, flat
+from tests.stateful.work_tree import BRANCHES, CONTENTS, TOPS, Files, Lock, WorkTree, below, contents, flat, paths
 from tests.support.forking import forked_xver
 from tests.support.repos import collect_here
 from xver.errors import Conflict, InvalidInput, NotFound
@@ -32,6 +32,7 @@ from xver.model.ids import chunk_id
 from xver.repo import init_repo
 from xver.upkeep.gc import NONE
 from xver.versioning.commits import commit
+from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout
 from xver.versioning.state import status
 from xver.versioning.undoing import undo
@@ -319,6 +320,43 @@ class BesideGit(WorkTree):
         shutil.rmtree(self.root)
 
 
+class Branched(BesideGit):
+    """Two branches with versions of their own from the beginning, and more of them on the way."""
+
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        """Make a version of each branch, and one more."""
+        super().begin()
+        for name in ("main", "other", "main"):
+            self.switch(name)
+            self.make_a_version(data)
+
+    @rule(data=st.data())
+    def make_a_version(self, data: st.DataObject) -> None:
+        """Clean up, change a file or two, and commit: what branches are made of."""
+        if self.stashed is not None and self.lock != self.head:
+            return
+        for path in sorted(self.disk):
+            if self.disk[path] != flat(self.lock).get(path):
+                self.erase(path)
+        self.checkout()
+        for path in data.draw(st.sets(paths, min_size=1, max_size=2)):
+            if path in self.disk and data.draw(st.booleans()):
+                self.erase(path)
+            else:
+                self.put(path, data.draw(contents))
+        for top in TOPS:
+            if below(self.disk, top):
+                self.add(top, top)
+            elif top in self.lock:
+                remove(self.repo, [top])
+                del self.lock[top]
+        if self.lock != self.head:
+            self.git("commit", "-qm", f"a version {self.steps}")
+            self.arrive_at(copy.deepcopy(self.lock))
+            assert self.picture() == self.disk == flat(self.lock)
+
+
 @pytest.fixture
 def git_finds_xver() -> Iterator[None]:
     """Let git find xver, and nothing of this machine's configuration."""
@@ -338,9 +376,9 @@ def git_finds_xver() -> Iterator[None]:
     shutil.rmtree(folder)
 
 
-def run(examples: int, steps: int) -> None:
+def run(machine: type[BesideGit], examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        BesideGit,
+        machine,
         settings=settings(
             max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck), deadline=None
         ),
@@ -349,11 +387,11 @@ def run(examples: int, steps: int) -> None:
 
 @pytest.mark.usefixtures("git_finds_xver")
 def test_any_sequence_of_gestures() -> None:
-    run(examples=6, steps=20)
+    run(BesideGit, examples=6, steps=20)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @pytest.mark.usefixtures("git_finds_xver")
 def test_many_long_sequences_of_gestures() -> None:
-    run(examples=100, steps=50)
+    run(Branched, examples=100, steps=50)

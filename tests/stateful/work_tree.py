@@ -118,6 +118,10 @@ class WorkTree(RuleBasedStateMachine):
 
     @rule(path=paths, data=contents)
     def write(self, path: str, data: bytes) -> None:
+        self.put(path, data)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file, unless a file or a folder is in its way."""
         target = self.root / path
         if target.is_dir() or any((self.root / one).is_file() for one in folders_of(path)):
             return
@@ -139,6 +143,10 @@ class WorkTree(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         path = data.draw(st.sampled_from(sorted(self.disk)))
+        self.erase(path)
+
+    def erase(self, path: str) -> None:
+        """Delete a file, and the folders that are empty without it."""
         (self.root / path).unlink()
         folder = (self.root / path).parent
         while folder != self.root and not any(folder.iterdir()):
