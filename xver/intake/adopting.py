@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from xver.errors import CorruptData, InvalidInput
+from xver.format.codecs import Codec
 from xver.format.foreign import FEATURE
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
+from xver.format.log_entries import LiveIndex
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
 from xver.git.history import commits_in, resolve
@@ -47,13 +49,15 @@ _PATHS: Final = 200
 class Adopted:
     """What was taken over: paths with their entries, versions of the past, files read with their bytes, what is left.
 
-    `left` has a line for each path, at `COMMIT:PATH` where it is one of the past.
+    `copied` counts the bytes of content that the store has of its own now. `left` has a line for each path, at
+    `COMMIT:PATH` where it is one of the past.
     """
 
     entries: dict[TrackedPath, Entry]
     versions: int
     files: int
     size: int
+    copied: int
     left: tuple[str, ...]
 
 
@@ -91,7 +95,12 @@ def adopt(repo: Repo, tool: Tool, *, history: str | None = None, meter: Meter = 
             _leave_index(repo.git, list(found))
         write_tracked(repo, Lock(lock.repository, entries))
     versions = len({target for name, target in refs.items() if name.startswith(SNAPSHOTS)})
-    return Adopted(found, versions, taker.files, taker.size, tuple(taker.left))
+    return Adopted(found, versions, taker.files, taker.size, _copied(repo, index), tuple(taker.left))
+
+
+def _copied(repo: Repo, index: LiveIndex | None) -> int:
+    places = () if index is None else repo.store.index.open(index).places()
+    return sum(one.stored for one in places if one.kind is Kind.CHUNK and one.codec is not Codec.FOREIGN)
 
 
 class _Taker:

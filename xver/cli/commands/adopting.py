@@ -48,6 +48,7 @@ def adopt(out: Output, tool: str | None, history: str | None) -> None:
         out.line(f"{path}  {size(entry.size)}")
     versions = f", {plural(done.versions, 'version')} before" if history is not None else ""
     read = f"{plural(done.files, 'file')} read ({size(done.size)})"
-    out.note(f"Adopted {plural(len(done.entries), 'path')} of {used.name}{versions}: {read}, 0 B copied")
+    paths = plural(len(done.entries), "path")
+    out.note(f"Adopted {paths} of {used.name}{versions}: {read}, {size(done.copied)} copied")
     if done.left:
         raise Incomplete(f"not all of what {used.name} tracks is here", done.left, hint=f"{used.bring}, then again")
