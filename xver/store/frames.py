@@ -114,7 +114,8 @@ class Frames:
             if place.id in whole:
                 yield place, stored, data
         for place, frame in frames:
-            yield place, frame, _decode(place, frame, known)
+            is_delta = place.codec is Codec.DELTA
+            yield place, frame, _decode(place, frame, known) if is_delta else self.decode(place, frame)
 
     def _verified_whole(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview, bytes | memoryview]]:
         foreign: list[tuple[Place, bytes]] = []
@@ -122,7 +123,8 @@ class Frames:
             if place.codec is Codec.FOREIGN:
                 foreign.append((place, bytes(stored)))
             else:
-                yield place, stored, _decode(place, stored, {})
+                # What was whole may be a delta where a collection moved it meanwhile.
+                yield place, stored, self.decode(place, stored)
         for (place, frame), data in zip(foreign, self._read_foreign(foreign), strict=True):
             yield place, frame, data
 
@@ -214,7 +216,11 @@ def checked(place: Place, kind: Kind) -> Place:
 
 
 def _decode(place: Place, stored: bytes | memoryview, bases: dict[bytes, bytes]) -> bytes | memoryview:
-    dictionary = b"".join(bases[id] for id in delta_bases(stored)) if place.codec is Codec.DELTA else None
+    dictionary = None
+    if place.codec is Codec.DELTA:
+        if any(id not in bases for id in delta_bases(stored)):
+            raise CorruptData(f"b3:{place.id.hex()[:16]} is a delta of a delta")
+        dictionary = b"".join(bases[id] for id in delta_bases(stored))
     return decode_frame(stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary)
 
 

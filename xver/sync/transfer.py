@@ -30,8 +30,7 @@ _BATCH: Final = 64 * 1024 * 1024
 _PART_SIZE: Final = 2 * 1024 * 1024 * 1024
 _PART_OBJECTS: Final = 100_000
 _ROW: Final = struct.Struct(">?IQIIBB32s")
-_STORED: Final = struct.Struct(">I")
-_STORED_AT: Final = 13
+_WEIGHT: Final = struct.Struct(">13xIIxB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +108,8 @@ def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter)
                 packer.put_frame(place, bytes(stored))
             else:
                 packer.put(place.kind, data, place.id)
-            meter.advance(place.stored)
-            size += place.stored
+            meter.advance(stored_size(place))
+            size += stored_size(place)
     return size
 
 
@@ -151,14 +150,14 @@ class _Places:
         self._rows.append(_ROW.pack(is_delta, number, offset, stored, raw, kind, codec, place.id))
 
     def sort(self) -> int:
-        """Put them in order, each once; return the bytes stored."""
+        """Put them in order, each once; return the bytes to be read."""
         self._rows.sort()
         self._rows = [row for row, _ in groupby(self._rows)]
-        return sum(map(_stored, self._rows))
+        return sum(map(_weight, self._rows))
 
     def parts(self) -> Iterator[list[bytes]]:
         """Yield rows that go live together."""
-        return batches(self._rows, _stored, _PART_SIZE, most_things=_PART_OBJECTS)
+        return batches(self._rows, _weight, _PART_SIZE, most_things=_PART_OBJECTS)
 
     def read(self, rows: Iterable[bytes] | None = None) -> Iterator[Place]:
         """Yield what rows say; by default all."""
@@ -168,9 +167,11 @@ class _Places:
             yield Place(id, containers[number], offset, stored, raw, KINDS[kind], CODECS[codec])
 
 
-def _stored(row: bytes) -> int:
-    stored: int = _STORED.unpack_from(row, _STORED_AT)[0]
-    return stored
+def _weight(row: bytes) -> int:
+    """Return the bytes that are read for an object, as `stored_size` does."""
+    stored, raw, codec = _WEIGHT.unpack_from(row)
+    weight: int = raw if codec == Codec.FOREIGN else stored
+    return weight
 
 
 def _held(place: Place) -> int:

@@ -68,6 +68,21 @@ def test_there_are_three_bases_at_most_in_the_order_given(store: Store) -> None:
     assert store.get(Kind.CHUNK, chunk_id(data)) == data
 
 
+def test_what_was_whole_and_is_a_delta_now_is_read(storage: MemoryStorage, store: Store) -> None:
+    live(store, (OLD, []))
+    first = live(store, (NEW, []))
+    place = store.locate(chunk_id(NEW))
+    reader = open_store(storage, client="reader")
+    with store.packer(anew=True) as packer:
+        packer.put(Kind.CHUNK, NEW, near=[chunk_id(OLD)])
+        second = packer.finish()
+    assert second is not None
+    store.commit(Change("move", add_index=(second,), remove_index=(first.name,), remove_packs=(place.container.name,)))
+    storage.delete(place.container.name)
+    assert codec(store, NEW) is Codec.DELTA
+    assert [bytes(data) for _, data in reader.frames.decoded([place])] == [NEW]
+
+
 @pytest.mark.parametrize("near", [[b"never stored"], [OLD], []], ids=["unknown", "of another kind", "none"])
 def test_what_is_no_base_is_not_used(store: Store, near: list[bytes]) -> None:
     live(store, (OLD, []), kind=Kind.BLOCK)
