@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from xver.errors import NotFound
@@ -58,18 +59,21 @@ class Promises:
         self._read = None
 
     def _all(self) -> dict[str, _Ids]:
-        if self._read is None:
-            self._read = {}
-            for stat in list(self._storage.list(_PREFIX)):
-                try:
-                    data = self._storage.view(stat.key)
-                except NotFound:
-                    continue  # replaced this moment; what replaces it may be listed too, or is read the next time
-                body = data[:-_SUM]
-                # A damaged file promises nothing: to know less is always safe.
-                if len(body) % ID_SIZE == 0 and checksum(body).to_bytes(_SUM, "little") == data[-_SUM:]:
-                    self._read[stat.key] = _Ids(body)
+        while self._read is None:
+            # What was listed and is gone was replaced this moment: what replaces it stands in the next list.
+            with suppress(NotFound):
+                self._read = self._read_all()
         return self._read
+
+    def _read_all(self) -> dict[str, _Ids]:
+        found = {}
+        for stat in list(self._storage.list(_PREFIX)):
+            data = self._storage.view(stat.key)
+            body = data[:-_SUM]
+            # A damaged file promises nothing: to know less is always safe.
+            if len(body) % ID_SIZE == 0 and checksum(body).to_bytes(_SUM, "little") == data[-_SUM:]:
+                found[stat.key] = _Ids(body)
+        return found
 
 
 class _Ids(Sequence[bytes]):
