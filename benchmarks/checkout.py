@@ -32,7 +32,7 @@ def measure(options: Options, work: Path) -> Iterator[Table]:
 
     def go(tool: Tool, version: str) -> Timing:
         repository = work / tool.name
-        return tool.timed(repository, _checkout(tool, repository, version))
+        return tool.timed(repository, checkout_command(tool, repository, version))
 
     def nothing(tool: Tool, number: int) -> Timing:
         if number == 0:
@@ -81,20 +81,21 @@ def _two_versions(tool: Tool, repository: Path, count: int) -> tuple[str, str]:
         if number:
             data.change_some(repository / DATA, CHANGED, seed=number)
         tool.run(repository, tool.add, *tool.commit)
-        names.append(_version(tool, repository))
+        names.append(version_of(tool, repository))
     time.sleep(SETTLE)
     tool.run(repository, tool.status)
     return names[0], names[1]
 
 
-def _version(tool: Tool, repository: Path) -> str:
+def version_of(tool: Tool, repository: Path) -> str:
+    """Return the name of the version that was committed last."""
     if tool.name in POINTERS:
         return (repository / POINTERS[tool.name]).read_text(encoding="utf-8")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=True)
     return head.stdout.strip()
 
 
-def _checkout(tool: Tool, repository: Path, version: str) -> Command:
+def checkout_command(tool: Tool, repository: Path, version: str) -> Command:
     """Return the command that brings `data` to a version; a pointer it reads is written first."""
     if tool.name in POINTERS:
         (repository / POINTERS[tool.name]).write_text(version, encoding="utf-8", newline="")

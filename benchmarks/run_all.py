@@ -17,7 +17,8 @@ import memory
 import push_many
 import read_remote
 import share
-import status
+import start_up
+import work_tree
 from script import Measure, arguments, describe, options_of, work_folder
 from support import Options
 
@@ -25,7 +26,8 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BENCHMARKS: Final[tuple[Measure, ...]] = (
     add_big.measure,
     add_many.measure,
-    status.measure,
+    start_up.measure,
+    work_tree.measure,
     edit_csv.measure,
     histories.measure,
     checkout.measure,
@@ -57,7 +59,7 @@ def sections(options: Options, work: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, tuple(status.SIZES))
+    parser = arguments(__doc__, tuple(work_tree.SIZES))
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md as well")
     parsed = parser.parse_args()
     page = []

@@ -80,6 +80,10 @@ def contestants(options: Options, home: Path, *, more: Mapping[str, str] | None 
         "HOME": str(home),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
+        # Else git packs in the background what it has just added, while its next command is timed.
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "gc.auto",
+        "GIT_CONFIG_VALUE_0": "0",
         "DVC_NO_ANALYTICS": "1",
         "RESTIC_PASSWORD": "benchmark",
         **(more or {}),

@@ -47,6 +47,7 @@ _CHILD: Final = struct.Struct("<QQ32s")
 # Plain integers: a comparison with an enumeration costs more than the rest of reading a row.
 _FILE_KINDS: Final = frozenset(map(int, (EntryKind.FILE, EntryKind.EXECUTABLE)))
 _EXECUTABLE: Final = int(EntryKind.EXECUTABLE)
+_PLAIN_KINDS: Final = bytes((*sorted(_FILE_KINDS), EntryKind.LINK))
 
 
 class Row(NamedTuple):
@@ -144,46 +145,73 @@ def decode_block(data: bytes | memoryview) -> list[Row]:
     Raises `CorruptData` for anything but rows in order with safe paths, each in its one form, `UnsupportedFormat` for
     a kind of the future. Whether a path lies below another's is asked of the whole listing: `check_prefix_free`.
     """
-    cursor = Cursor(data, "listing block")
-    (count,) = cursor.unpack(_COUNT)
-    if not 1 <= count <= MAX_ROWS:
-        raise CorruptData(f"listing block of {count} rows")
-    ends = struct.unpack(f"<{count + 1}I", cursor.take(4 * count + 4))
-    if ends[0] != 0 or any(not 0 < high - low <= MAX_PATH for low, high in pairwise(ends)):
-        raise CorruptData("listing block whose path lengths are not right")
-    text = bytes(cursor.take(ends[-1]))
-    paths = _decode_paths([text[low:high] for low, high in pairwise(ends)])
-    kinds = bytes(cursor.take(count))
-    sizes = struct.unpack(f"<{count}Q", cursor.take(8 * count))
-    ids = bytes(cursor.take(ID_SIZE * count))
-    fingerprints = bytes(cursor.take(FINGERPRINT_SIZE * count))
-    rows = []
-    hashed = [kind in _FILE_KINDS and size > CHUNK_MAX for kind, size in zip(kinds, sizes, strict=True)]
-    hashes = cursor.take(SHA256_SIZE * sum(hashed))
-    datasets = kinds.count(EntryKind.DATASET)
-    files = iter(struct.unpack(f"<{datasets}Q", cursor.take(8 * datasets)))
-    if sum(sizes) > SIZE_MAX:
-        raise CorruptData("listing block whose sizes are not right")
-    used = 0
-    for at, (path, kind, size) in enumerate(zip(paths, kinds, sizes, strict=True)):
-        id = ids[ID_SIZE * at : ID_SIZE * (at + 1)]
-        print_ = fingerprints[FINGERPRINT_SIZE * at : FINGERPRINT_SIZE * (at + 1)]
-        entry: Entry
+    return BlockColumns(data).rows()
+
+
+class BlockColumns:
+    """A block whose rows are not made yet: `paths` and `sizes` as they are stored; a path is checked with its row."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        """Raises `CorruptData` where the columns do not fit."""
+        cursor = Cursor(data, "listing block")
+        (count,) = cursor.unpack(_COUNT)
+        if not 1 <= count <= MAX_ROWS:
+            raise CorruptData(f"listing block of {count} rows")
+        ends = struct.unpack(f"<{count + 1}I", cursor.take(4 * count + 4))
+        if ends[0] != 0 or any(not 0 < high - low <= MAX_PATH for low, high in pairwise(ends)):
+            raise CorruptData("listing block whose path lengths are not right")
+        text = bytes(cursor.take(ends[-1]))
+        self.paths = [text[low:high] for low, high in pairwise(ends)]
+        self._kinds = bytes(cursor.take(count))
+        self.sizes = struct.unpack(f"<{count}Q", cursor.take(8 * count))
+        self._ids = bytes(cursor.take(ID_SIZE * count))
+        self._prints = bytes(cursor.take(FINGERPRINT_SIZE * count))
+        hashed = [at for at, size in enumerate(self.sizes) if size > CHUNK_MAX and self._kinds[at] in _FILE_KINDS]
+        self._hashes = {at: bytes(cursor.take(SHA256_SIZE)) for at in hashed}
+        datasets = self._kinds.count(EntryKind.DATASET)
+        self._files = iter(struct.unpack(f"<{datasets}Q", cursor.take(8 * datasets)))
+        if sum(self.sizes) > SIZE_MAX:
+            raise CorruptData("listing block whose sizes are not right")
+        self._cursor = cursor
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are only files and links, whose rows can be made in any order; others come one by one."""
+        return not self._kinds.translate(None, _PLAIN_KINDS)
+
+    def cells(self) -> Iterator[tuple[bytes, int, int, bytes, bytes]]:
+        """Yield all that tells one row of a plain block from another."""
+        starts = range(0, len(self._ids), ID_SIZE)
+        ids = (self._ids[at : at + ID_SIZE] for at in starts)
+        prints = (self._prints[at : at + FINGERPRINT_SIZE] for at in range(0, len(self._prints), FINGERPRINT_SIZE))
+        return zip(self.paths, self._kinds, self.sizes, ids, prints, strict=True)
+
+    def row(self, at: int) -> Row:
+        """Return a row; where the block is not plain, each has to be asked for once, and in order.
+
+        Raises like `decode_block`.
+        """
+        path = decode_path_safely(self.paths[at])
+        kind, size = self._kinds[at], self.sizes[at]
+        id = self._ids[ID_SIZE * at : ID_SIZE * (at + 1)]
+        print_ = self._prints[FINGERPRINT_SIZE * at : FINGERPRINT_SIZE * (at + 1)]
         if kind in _FILE_KINDS:
             if not size and id != EMPTY_ID:
                 raise CorruptData(f"{path!r} is listed with an id and no bytes")
-            sha256 = None
-            if hashed[at]:
-                sha256 = bytes(hashes[used : used + SHA256_SIZE])
-                used += SHA256_SIZE
-            entry = File(id, size, print_, sha256, kind == _EXECUTABLE)  # type: ignore[arg-type]
-        else:
-            entry = _read_other(cursor, kind, id, size, files)
-            if print_ != NO_FINGERPRINT or not _has_its_form(entry, id):
-                raise CorruptData(f"{path!r} is listed with what its kind does not have")
-        rows.append(Row(path, entry))
-    cursor.finish()
-    return rows
+            file = File(id, size, print_, self._hashes.get(at), kind == _EXECUTABLE)  # type: ignore[arg-type]
+            return Row(path, file)
+        entry = _read_other(self._cursor, kind, id, size, self._files)
+        if print_ != NO_FINGERPRINT or not _has_its_form(entry, id):
+            raise CorruptData(f"{path!r} is listed with what its kind does not have")
+        return Row(path, entry)
+
+    def rows(self) -> list[Row]:
+        """Return all rows, in order; raises like `decode_block`."""
+        if any(one >= two for one, two in pairwise(self.paths)):
+            raise CorruptData("listing block out of order")
+        rows = [self.row(at) for at in range(len(self.paths))]
+        self._cursor.finish()
+        return rows
 
 
 def encode_index(level: int, children: Sequence[Child]) -> bytes:
@@ -241,14 +269,6 @@ def climb(above: list[AnyStr], path: AnyStr, slash: AnyStr) -> None:
             break
         above.pop()
     above.append(path)
-
-
-def _decode_paths(encoded: list[bytes]) -> list[TrackedPath]:
-    paths = [decode_path_safely(one) for one in encoded]
-    for one, two in pairwise(encoded):
-        if one >= two:
-            raise CorruptData("listing block out of order")
-    return paths
 
 
 def check_prefix_free(rows: Iterable[Row]) -> Iterator[Row]:

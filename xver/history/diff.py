@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
-from xver.format.listings import Child
+from xver.format.listings import BlockColumns, Child, Row
 from xver.model.entries import Dataset, Entry, EntryKind, File, entry_id, kind_of
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath
-from xver.store.listings import read_block, read_index
+from xver.store.listings import read_columns, read_index
 from xver.store.store import Store
 
 Entries: TypeAlias = Mapping[TrackedPath, Entry]
@@ -46,13 +48,45 @@ def diff_listings(store: Store, before: ListingId | None, after: ListingId | Non
     """Yield the rows that differ between two listings, sorted by path; None is a listing without rows."""
     if before == after:
         return
-    old, new = _unequal_blocks(store, before, after)
-    rows_before = {row.path: row.entry for child in old for row in read_block(store, child)}
-    rows_after = {row.path: row.entry for child in new for row in read_block(store, child)}
-    for path in sorted({*rows_before, *rows_after}, key=str.encode):
-        one, two = rows_before.get(path), rows_after.get(path)
-        if not same_entry(one, two):
-            yield Change(path, one, two)
+    for old, new in _runs(*_unequal_blocks(store, before, after)):
+        rows_before, rows_after = _unequal_rows(store, old, new)
+        for path in sorted({*rows_before, *rows_after}):  # code points and the bytes of UTF-8 sort alike
+            one, two = rows_before.get(path), rows_after.get(path)
+            if not same_entry(one, two):
+                yield Change(path, one, two)
+
+
+def _runs(old: list[Child], new: list[Child]) -> Iterator[tuple[list[Child], list[Child]]]:
+    """Yield the blocks of both sides, cut where on both sides a block begins with the same path.
+
+    A path that both sides have is then in blocks that come together.
+    """
+    starts = [b"", *sorted({child.first for child in old} & {child.first for child in new})]
+    return zip(_split(old, starts), _split(new, starts), strict=True)
+
+
+def _split(blocks: list[Child], starts: list[bytes]) -> Iterator[list[Child]]:
+    firsts = [child.first for child in blocks]
+    cuts = [bisect_left(firsts, start) for start in starts]
+    return (blocks[low:high] for low, high in pairwise([*cuts, len(blocks)]))
+
+
+def _unequal_rows(store: Store, old: list[Child], new: list[Child]) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Return the rows of blocks of both sides that only one side has; what both have is not made into rows."""
+    sides = [list(read_columns(store, blocks)) for blocks in (old, new)]
+    if not old or not new or not all(columns.is_plain for side in sides for columns in side):
+        whole = [{str(row.path): row.entry for columns in side for row in columns.rows()} for side in sides]
+        return whole[0], whole[1]
+    cells = [{cell for columns in side for cell in columns.cells()} for side in sides]
+    both = cells[0] & cells[1]
+    unequal = [{str(row.path): row.entry for columns in side for row in _rows_but(columns, both)} for side in sides]
+    return unequal[0], unequal[1]
+
+
+def _rows_but(columns: BlockColumns, both: set[tuple[bytes, int, int, bytes, bytes]]) -> Iterator[Row]:
+    for at, cell in enumerate(columns.cells()):
+        if cell not in both:
+            yield columns.row(at)
 
 
 def _expand(store: Store, path: str, old: Entry | None, new: Entry | None) -> Iterator[Change]:

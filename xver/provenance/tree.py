@@ -14,7 +14,7 @@ from typing import Final
 
 from xver.model.paths import is_below
 from xver.worktree.ignore import OWN, Ignore
-from xver.worktree.stat_index import pack_stat
+from xver.worktree.stats import pack_stat
 
 _BYTECODE: Final = "__pycache__"
 _CACHES: Final = frozenset(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar, cast
 
 _T = TypeVar("_T")
+_NO_MORE: Final = object()
 
 
 def batches(
@@ -22,3 +24,13 @@ def batches(
             batch, weight = [], 0
     if batch:
         yield batch
+
+
+def one_ahead(things: Iterable[_T]) -> Iterator[_T]:
+    """Yield things in their order; a thread makes the next while one is worked on. Nobody else may use their source."""
+    iterator = iter(things)
+    with ThreadPoolExecutor(1, "ahead") as thread:
+        coming = thread.submit(next, iterator, _NO_MORE)
+        while (one := coming.result()) is not _NO_MORE:
+            coming = thread.submit(next, iterator, _NO_MORE)
+            yield cast("_T", one)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, groupby
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from xver.errors import ContentNotFound, CorruptData, InvalidInput
 from xver.format.chunks import cut
@@ -23,14 +24,15 @@ from xver.model.ids import (
     object_id,
     sha256er,
 )
-from xver.store.batches import batches
+from xver.store.batches import batches, one_ahead
 from xver.store.former import FormerContent
 from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 
 _AHEAD: Final = 8 * 1024 * 1024
-_BATCH_ROWS: Final = 4096
+_BATCH_CHUNKS: Final = 4096
 
+_Of = TypeVar("_Of")
 
 Before: TypeAlias = Callable[[], "tuple[bytes, int] | None"]
 """Tells the id and size of the content that stood in a place before."""
@@ -118,8 +120,9 @@ def read_content(store: Store, id: ContentId, size: int) -> Iterator[bytes | mem
         ContentNotFound: the store does not hold all of it.
         CorruptData: an object's bytes are not its id's, or sizes do not add up.
     """
-    for batch in batches(leaves(store, id, size), itemgetter(1), _AHEAD):
-        yield from _chunks(store, batch)
+    for batch in _read(store, ((None, id, length) for id, length in leaves(store, id, size))):
+        for _, data in batch:
+            yield data
 
 
 def is_here(store: Store, id: ContentId, size: int) -> bool:
@@ -136,37 +139,20 @@ def read_all(store: Store, id: ContentId, size: int) -> bytes:
 
 
 def read_rows(store: Store, rows: Iterable[Row]) -> Iterator[tuple[Row, Iterator[bytes | memoryview]]]:
-    """Yield each file or link of a listing with its content, small neighbours read together.
+    """Yield each file or link of a listing with its content, neighbours read together, and by a thread what comes next.
 
-    The content of one row must be used up before the next is asked for.
+    The content of one row must be used up before the next is asked for, and nobody may use the store meanwhile.
     """
-    batch: list[Row] = []
-    waiting = 0
-    for row in rows:
-        if row.entry.size > CHUNK_MAX:
-            yield from _read_batch(store, batch)
-            batch, waiting = [], 0
-            yield row, read_content(store, _content_id(row), row.entry.size)
-            continue
-        batch.append(row)
-        waiting += row.entry.size
-        if waiting >= _AHEAD or len(batch) >= _BATCH_ROWS:
-            yield from _read_batch(store, batch)
-            batch, waiting = [], 0
-    yield from _read_batch(store, batch)
+    pieces = chain.from_iterable(one_ahead(_read(store, _row_leaves(store, rows))))
+    for row, parts in groupby(pieces, itemgetter(0)):
+        yield row, map(itemgetter(1), parts)
 
 
-def _read_batch(store: Store, rows: list[Row]) -> Iterator[tuple[Row, Iterator[bytes | memoryview]]]:
-    ids = {_content_id(row) for row in rows if row.entry.size}
-    found = dict(store.get_many(Wanted(Kind.CHUNK, id) for id in ids))
+def _row_leaves(store: Store, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes, int]]:
     for row in rows:
+        yield from ((row, id, length) for id, length in leaves(store, _content_id(row), row.entry.size))
         if not row.entry.size:
-            yield row, iter(())
-            continue
-        data = found[_content_id(row)]
-        if len(data) != row.entry.size:
-            raise CorruptData(f"the content of {row.path!r} has not the size that its listing says")
-        yield row, iter((data,))
+            yield row, EMPTY_ID, 0
 
 
 def _content_id(row: Row) -> ContentId:
@@ -175,12 +161,15 @@ def _content_id(row: Row) -> ContentId:
     return row.entry.id
 
 
-def _chunks(store: Store, batch: list[tuple[bytes, int]]) -> Iterator[bytes | memoryview]:
-    found = dict(store.get_many(Wanted(Kind.CHUNK, id) for id in dict.fromkeys(id for id, _ in batch)))
-    for id, length in batch:
-        if len(found[id]) != length:
-            raise CorruptData(f"chunk b3:{id.hex()[:16]} has not the size that its node says")
-        yield found[id]
+def _read(store: Store, wanted: Iterable[tuple[_Of, bytes, int]]) -> Iterator[list[tuple[_Of, bytes | memoryview]]]:
+    """Yield the chunks that are wanted in batches, in their order, each with what it is of."""
+    for batch in batches(wanted, itemgetter(2), _AHEAD, most_things=_BATCH_CHUNKS):
+        found: dict[bytes, bytes | memoryview] = {EMPTY_ID: b""}
+        found.update(store.get_many(Wanted(Kind.CHUNK, id) for id in {id for _, id, length in batch if length}))
+        for _, id, length in batch:
+            if len(found[id]) != length:
+                raise CorruptData(f"chunk b3:{id.hex()[:16]} has not the size that its listing or node says")
+        yield [(of, found[id]) for of, id, _ in batch]
 
 
 def leaves(store: Store, id: ContentId, size: int) -> Iterator[tuple[bytes, int]]:

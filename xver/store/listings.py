@@ -11,11 +11,11 @@ from typing import Final, TypeVar
 from xver.errors import CorruptData
 from xver.format.listing_builder import ListingBuilder
 from xver.format.listings import (
+    BlockColumns,
     Child,
     ListingNode,
     Row,
     check_prefix_free,
-    decode_block,
     decode_index,
 )
 from xver.model.entries import Dataset, Entry
@@ -123,9 +123,11 @@ def read_index(store: Store, id: ListingId) -> ListingNode:
     return decode_index(store.get(Kind.LISTING, id))
 
 
-def read_block(store: Store, child: Child) -> list[Row]:
-    """Return a block's rows; raises `CorruptData` unless it is what the index says of it."""
-    return next(_read_blocks(store, [child]))
+def read_columns(store: Store, children: Sequence[Child]) -> Iterator[BlockColumns]:
+    """Yield blocks whose rows are not made yet; raises `CorruptData` unless each is what the index says of it."""
+    found = dict(store.get_many(Wanted(Kind.BLOCK, child.id) for child in children))
+    for child in children:
+        yield _checked(child, BlockColumns(found[child.id]))
 
 
 def _read_blocks(store: Store, children: Sequence[Child]) -> Iterator[list[Row]]:
@@ -136,14 +138,13 @@ def _read_blocks(store: Store, children: Sequence[Child]) -> Iterator[list[Row]]
 
 def decode_child(child: Child, data: bytes | memoryview) -> list[Row]:
     """Return the rows of a block; raises `CorruptData` unless it is what the index says of it."""
-    rows = decode_block(data)
-    if (
-        rows[0].path.encode() != child.first
-        or len(rows) != child.rows
-        or sum(row.entry.size for row in rows) != child.size
-    ):
+    return _checked(child, BlockColumns(data)).rows()
+
+
+def _checked(child: Child, columns: BlockColumns) -> BlockColumns:
+    if Child(columns.paths[0], len(columns.paths), sum(columns.sizes), child.id) != child:
         raise CorruptData(f"listing block b3:{child.id.hex()[:16]} is not what its index says")
-    return rows
+    return columns
 
 
 def _read_indexes(store: Store, level: int, children: Sequence[Child]) -> Iterator[ListingNode]:
@@ -191,7 +192,7 @@ class RowFinder:
 
     def _block(self, id: bytes) -> dict[str, Entry]:
         if id not in self._blocks:
-            rows = decode_block(self._read(Kind.BLOCK, id))
+            rows = BlockColumns(self._read(Kind.BLOCK, id)).rows()
             self._blocks[id] = {row.path: row.entry for row in rows}
             if len(self._blocks) > _BLOCKS_KEPT:
                 self._blocks.popitem(last=False)

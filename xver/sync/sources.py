@@ -16,7 +16,8 @@ from xver.storage.locate import locate
 from xver.store.content import put_stream
 from xver.store.packing import Packer
 from xver.worktree.reading import Reading, read_file
-from xver.worktree.stat_index import NO_STAT, Known, unpack_stat
+from xver.worktree.records import Known
+from xver.worktree.stats import NO_STAT, unpack_stat
 
 _BLOCK: Final = 8 * 1024 * 1024
 

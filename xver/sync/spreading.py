@@ -37,7 +37,7 @@ from xver.sync.tasks import Take, Taken, local_address, remote_address, split, t
 from xver.versioning.tracking import AddResult, add_rows
 from xver.versioning.tracking import add as add_here
 from xver.worktree.reading import Reading, entry_of, is_kind, kind_of_stat, read_file
-from xver.worktree.stat_index import Stat, pack_stat, settled, unpack_stat
+from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
 _ATTEMPTS: Final = 3
 _SECOND_NS: Final = 1_000_000_000

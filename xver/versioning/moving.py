@@ -22,7 +22,7 @@ from xver.versioning.operations import noted
 from xver.versioning.tracking import move_lock, refuse_place, write_tracked
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import is_there
-from xver.worktree.stat_index import Known, TreeRecord
+from xver.worktree.records import Known, TreeRecord
 
 
 @dataclass(slots=True)

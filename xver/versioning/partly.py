@@ -15,7 +15,7 @@ from xver.store.listings import read_listing
 from xver.worktree.checkout import Plan
 from xver.worktree.compare import is_there
 from xver.worktree.ingest import Ingested
-from xver.worktree.stat_index import TreeRecord
+from xver.worktree.records import TreeRecord
 
 
 def rows_away(repo: Repo, top: TrackedPath, before: Entry | None) -> list[Row]:

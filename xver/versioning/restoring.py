@@ -31,8 +31,9 @@ from xver.versioning.versions import entries_at, put_local_root, root_entries
 from xver.worktree.checkout import NOTHING, Plan, execute_checkout, plan_checkout, plan_removal
 from xver.worktree.compare import compare, is_there, was_last
 from xver.worktree.reading import known_of
+from xver.worktree.records import TreeRecord
 from xver.worktree.scan import TEMPORARY
-from xver.worktree.stat_index import NO_STAT, TreeRecord
+from xver.worktree.stats import NO_STAT
 
 
 @dataclass(frozen=True, slots=True)

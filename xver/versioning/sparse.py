@@ -23,7 +23,8 @@ from xver.worktree.checkout import Plan, execute_checkout, plan_checkout, plan_r
 from xver.worktree.compare import Comparison, Differs, is_there
 from xver.worktree.profile import write_profile
 from xver.worktree.reading import known_of
-from xver.worktree.stat_index import AWAY_STAT, NO_STAT, Known, TreeRecord
+from xver.worktree.records import Known, TreeRecord
+from xver.worktree.stats import AWAY_STAT, NO_STAT
 
 
 @dataclass(frozen=True, slots=True)

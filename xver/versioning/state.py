@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from xver.errors import ContentNotFound, DirtyWorktree, NotFound
 from xver.format.listings import Row
-from xver.history.diff import Entries
+from xver.history.diff import Entries, diff_listings
 from xver.model.entries import Dataset, Entry
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
@@ -19,7 +19,7 @@ from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.versioning.versions import head_entries
 from xver.worktree.compare import Comparison, Difference, Differs, compare, is_there
-from xver.worktree.stat_index import TreeRecord
+from xver.worktree.records import TreeRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,14 @@ def compare_path(
     """
     record = repo.stat_index.known_at(path)
     comparison = compare(
-        repo.root, path, entry, record=record, ignore=repo.ignore, read_rows=lambda one: _rows(repo, one), meter=meter
+        repo.root,
+        path,
+        entry,
+        record=record,
+        ignore=repo.ignore,
+        read_rows=lambda one: _rows(repo, one),
+        changes=_changes(repo, record, entry),
+        meter=meter,
     )
     if comparison.record.id is not None or record is None:
         repo.stat_index.set(path, comparison.record)
@@ -152,6 +159,16 @@ def compare_path(
         if one.differs is not Differs.DELETED or scope.holds(f"{path}/{one.path}" if one.path else path)
     ]
     return replace(comparison, differences=tuple(seen))
+
+
+def _changes(repo: Repo, record: TreeRecord | None, entry: Entry) -> list[tuple[str, Entry | None]] | None:
+    """Return what a dataset has other than the version that is recorded of the disk, None if that cannot be told."""
+    if not isinstance(entry, Dataset) or record is None or record.id in {None, entry.id} or record.find(""):
+        return None  # nothing is known, nothing has changed, or a file was there
+    try:
+        return [(one.path, one.after) for one in diff_listings(repo.store, ListingId(record.id or b""), entry.id)]
+    except ContentNotFound:
+        return None  # the recorded version was collected
 
 
 def require_tracked(entries: Entries, paths: Sequence[str]) -> None:

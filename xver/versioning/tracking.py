@@ -34,7 +34,7 @@ from xver.worktree.compare import find_link_above, is_there
 from xver.worktree.ignore import NAME as IGNORE_NAME
 from xver.worktree.ingest import Ingested, Read, ingest, ingest_parts, unread
 from xver.worktree.reading import Reading, read_file
-from xver.worktree.stat_index import TreeRecord
+from xver.worktree.records import TreeRecord
 
 _ATTEMPTS: Final = 10
 _OWN_FILES: Final = frozenset({LOCK_NAME, SETTINGS_NAME, GIT_IGNORE, ".gitattributes", IGNORE_NAME})

@@ -18,7 +18,7 @@ from xver.versioning.operations import noted
 from xver.versioning.state import Staged, changes_to, require_tracked
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import head_entries, put_local_root
-from xver.worktree.stat_index import TreeRecord
+from xver.worktree.records import TreeRecord
 
 
 def unstage(repo: Repo, paths: Sequence[str] = ()) -> list[Staged]:

@@ -22,7 +22,8 @@ from xver.model.paths import TrackedPath, fold
 from xver.worktree.compare import Comparison, Difference, Differs
 from xver.worktree.folders import open_folders
 from xver.worktree.reading import entry_of, known_of, read_file
-from xver.worktree.stat_index import AWAY_STAT, NO_STAT, Known, TreeRecord, pack_stat
+from xver.worktree.records import Known, TreeRecord
+from xver.worktree.stats import AWAY_STAT, NO_STAT, pack_stat
 
 _RESERVED: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}

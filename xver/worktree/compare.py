@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 import os
 import stat as stat_
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,18 +22,13 @@ from xver.model.ids import ListingId
 from xver.progress import SILENT, Meter
 from xver.worktree.ignore import Ignore
 from xver.worktree.reading import is_kind, kind_of_stat, known_of, read_file, read_fingerprint
+from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
 from xver.worktree.scan import Directory, scan
-from xver.worktree.stat_index import (
-    DirectoryRecord,
-    Known,
-    RecordBuilder,
-    TreeRecord,
-    leads_elsewhere,
-    pack_stat,
-    unpack_stat,
-)
+from xver.worktree.stats import leads_elsewhere, pack_stat, unpack_stat
 
 ReadRows: TypeAlias = Callable[[ListingId], Iterator[Row]]
+Changes: TypeAlias = "Iterable[tuple[str, Entry | None]]"
+"""What the version that belongs there has other than the recorded one: paths with entries, None where it has none."""
 
 
 class Differs(enum.StrEnum):
@@ -125,18 +121,25 @@ def compare(
     record: TreeRecord | None,
     ignore: Ignore,
     read_rows: ReadRows,
+    changes: Changes | None = None,
     meter: Meter = SILENT,
 ) -> Comparison:
     """Compare the disk at `root/path` with the entry that belongs there.
 
-    `read_rows` reads a listing; it is called only where the stat index does not speak of the expected version.
+    `read_rows` reads a listing; it is called only where the stat index does not speak of the expected version, and
+    `changes` do not say what is other there than in the version that it speaks of.
     """
     if isinstance(expected, External):
         return Comparison((), TreeRecord(None, {}))
     recorded = {} if record is None else record.directories
     # A file's id says nothing of its kind: what is expected of one is asked of the entry, which costs nothing.
     same_version = isinstance(expected, Dataset) and record is not None and record.id == expected.id
-    wanted: dict[str, dict[bytes, Known]] | None = None if same_version else _expected(expected, read_rows)
+    changed = {} if same_version else None if changes is None else _by_folder(changes)
+    wanted = _expected(expected, read_rows) if changed is None else {}
+
+    def belonging(folder: str) -> Mapping[bytes, Known]:
+        return wanted.get(folder, {}) if changed is None else _edited(recorded.get(folder), changed.get(folder, {}))
+
     differences: list[Difference] = []
     records: dict[str, DirectoryRecord] = {}
     special: list[str] = []
@@ -149,19 +152,21 @@ def compare(
         leftovers += directory.leftovers
         seen.add(directory.path)
         known = recorded.get(directory.path)
-        if wanted is None and known is not None and known.holds(directory.names, directory.stats):
-            records[directory.path] = known
-            continue
-        belongs = _by_name(known) if wanted is None else wanted.get(directory.path, {})
-        found, fresh = _compare_directory(top, directory, known, belongs, ignore)
-        differences += found
+        if changed is not None and known is not None and known.holds(directory.names, directory.stats):
+            here = changed.get(directory.path, {})
+            differences += _only_changed(top, directory, here, ignore)
+            removed = [name for name, one in here.items() if one is None]
+            fresh = known.edited(dict.fromkeys(removed)) if removed else known
+        else:
+            found, fresh = _compare_directory(top, directory, known, belonging(directory.path), ignore)
+            differences += found
         if fresh.kinds:
             records[directory.path] = fresh
-    expected_folders = recorded.keys() if wanted is None else wanted.keys()
+    expected_folders = wanted.keys() if changed is None else recorded.keys() | changed.keys()
     for folder in expected_folders - seen:
-        belongs = _by_name(recorded.get(folder)) if wanted is None else wanted[folder]
-        differences += [one for name, want in belongs.items() if (one := _missing(top, folder, name, want, ignore))]
-        if wanted is None:
+        missing = (_missing(top, folder, name, want, ignore) for name, want in belonging(folder).items())
+        differences += [one for one in missing if one is not None]
+        if same_version:
             records[folder] = recorded[folder]
     differences.sort(key=lambda one: one.path)
     # The records must amount to the id they stand under: with differences they do only if the old ones were kept.
@@ -181,8 +186,31 @@ def _expected(entry: Dataset | File | Link, read_rows: ReadRows) -> dict[str, di
     return folders
 
 
-def _by_name(record: DirectoryRecord | None) -> dict[bytes, Known]:
-    return {} if record is None else {name: known for name, _, known in record.files()}
+def _by_folder(changes: Changes) -> dict[str, dict[bytes, Known | None]]:
+    folders: dict[str, dict[bytes, Known | None]] = {}
+    for path, entry in changes:
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, {})[name.encode()] = known_of(entry) if isinstance(entry, File | Link) else None
+    return folders
+
+
+def _edited(record: DirectoryRecord | None, changes: Mapping[bytes, Known | None]) -> dict[bytes, Known]:
+    files: dict[bytes, Known | None] = {} if record is None else {name: known for name, _, known in record.files()}
+    files.update(changes)
+    return {name: known for name, known in files.items() if known is not None}
+
+
+def _only_changed(
+    top: str, directory: Directory, changes: Mapping[bytes, Known | None], ignore: Ignore
+) -> Iterator[Difference]:
+    """Yield the differences in a directory that is as recorded: what is other in the version that belongs there."""
+    for name, want in changes.items():
+        at = bisect_left(directory.names, name)
+        if directory.names[at : at + 1] == (name,):
+            differs = Differs.ADDED if want is None else Differs.MODIFIED
+            yield _difference(directory.path, name, differs, unpack_stat(directory.stats[at]).size, want)
+        elif want is not None and (missing := _missing(top, directory.path, name, want, ignore)):
+            yield missing
 
 
 def _compare_directory(

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple, Self
 from xver.errors import Conflict, CorruptData, InvalidInput, StorageError, XverError
 from xver.model.entries import Entry, File, Link
 from xver.patience import patiently
-from xver.worktree.stat_index import NO_STAT, leads_elsewhere, pack_stat
+from xver.worktree.stats import NO_STAT, leads_elsewhere, pack_stat
 
 _LIMIT: Final = 64
 _ONLY_FOLDER: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW"))

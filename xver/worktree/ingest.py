@@ -23,8 +23,9 @@ from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
 from xver.worktree.reading import Reading, entry_of, is_kind, known_of, read_file
+from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
 from xver.worktree.scan import Directory
-from xver.worktree.stat_index import AWAY_STAT, NO_STAT, DirectoryRecord, Known, RecordBuilder, TreeRecord
+from xver.worktree.stats import AWAY_STAT, NO_STAT
 
 _FEW: Final = 4
 """A listing of which more than every fourth row changes is built anew."""

@@ -14,7 +14,8 @@ from xver.model.entries import CHUNK_MAX, Entry, EntryKind, File, Link
 from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
 from xver.store.content import Before, put_stream
 from xver.store.packing import Packer
-from xver.worktree.stat_index import Known, Stat, pack_stat, settled, unpack_stat
+from xver.worktree.records import Known
+from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
 _BLOCK: Final = 8 * 1024 * 1024
 _PIECE: Final = 4 * 1024 * 1024

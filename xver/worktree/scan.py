@@ -17,7 +17,7 @@ from typing import Final
 
 from xver.errors import InvalidInput
 from xver.worktree.ignore import OWN, Ignore
-from xver.worktree.stat_index import leads_elsewhere, pack_stat
+from xver.worktree.stats import leads_elsewhere, pack_stat
 
 _OWN: Final = frozenset(name.encode() for name in OWN)
 TEMPORARY: Final = re.compile(r"\.xver-[0-9a-f]{12}\.tmp")

@@ -20,7 +20,7 @@ from xver.store.listings import (
     find_row,
     find_rows,
     put_listing,
-    read_block,
+    read_columns,
     read_index,
     read_listing,
     rows_below,
@@ -160,7 +160,7 @@ def test_a_block_that_is_not_what_its_index_says_is_refused(store: Store) -> Non
         {"first": b"b"}, {"rows": 3}, {"size": 1}, {"id": other},
     ):  # fmt: skip
         with pytest.raises(CorruptData, match="not what its index says"):
-            read_block(store, replace(child, **wrong))
+            next(read_columns(store, [replace(child, **wrong)]))
 
 
 def test_no_listing_is_read_for_nothing(store: Store) -> None:

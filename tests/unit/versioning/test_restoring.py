@@ -19,7 +19,7 @@ from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout, restore, switch_to
 from xver.versioning.state import status
 from xver.versioning.tracking import add
-from xver.worktree.stat_index import pack_stat
+from xver.worktree.stats import pack_stat
 
 from .conftest import ONE, TWO, lock_of
 

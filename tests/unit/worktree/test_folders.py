@@ -16,7 +16,7 @@ from xver.model.entries import File, Link
 from xver.model.ids import EMPTY_ID, ChunkId, chunk_id, fingerprint
 from xver.patience import patiently
 from xver.worktree.folders import Folders, NamedFolders, long_path, open_folders
-from xver.worktree.stat_index import pack_stat
+from xver.worktree.stats import pack_stat
 
 FILE = File(EMPTY_ID, 0, fingerprint(b""))
 LINK = Link(ChunkId(chunk_id(b"a/b")), 3)

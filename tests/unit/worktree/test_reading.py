@@ -16,7 +16,7 @@ from xver.storage.memory import MemoryStorage
 from xver.store.content import read_all
 from xver.store.store import Store, create_store
 from xver.worktree.reading import entry_of, is_kind, kind_of_stat, known_of, read_file, read_fingerprint
-from xver.worktree.stat_index import NO_STAT, pack_stat
+from xver.worktree.stats import NO_STAT, pack_stat
 
 
 @pytest.fixture

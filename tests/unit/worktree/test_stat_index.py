@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xver.model.entries import EntryKind
-from xver.worktree.stat_index import (
-    NO_STAT,
-    STAT_SIZE,
-    DirectoryRecord,
-    Known,
-    RecordBuilder,
-    StatIndex,
-    TreeRecord,
-    pack_stat,
-    settled,
-)
+from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
+from xver.worktree.stat_index import StatIndex
+from xver.worktree.stats import NO_STAT, STAT_SIZE, pack_stat, settled
 
 
 def known(number: int) -> Known:
@@ -179,3 +174,26 @@ def test_settled_is_two_seconds_older_than_the_reading(tmp_path: Path, age_ns: i
     stat = (tmp_path / "f").stat()
     newest = stat.st_mtime_ns if os.name == "nt" else max(stat.st_mtime_ns, stat.st_ctime_ns)
     assert (settled(pack_stat(stat), newest + age_ns) != NO_STAT) is is_settled
+
+
+NAMES = [bytes([letter]) for letter in b"abcdefghijklmnopqrstuvwxyz"]
+LARGE = Known(EntryKind.FILE, 1 << 20, bytes(32), bytes(16), bytes(range(32)))
+
+
+@given(
+    st.sets(st.sampled_from(NAMES)), st.dictionaries(st.sampled_from(NAMES), st.sampled_from([None, known(7), LARGE]))
+)
+def test_an_edited_directory_is_one_built_anew(before: set[bytes], changes: dict[bytes, Known | None]) -> None:
+    rows = {name: (bytes([name[0]] * STAT_SIZE), LARGE if name[0] % 3 else known(name[0])) for name in before}
+    edits = {name: one and (NO_STAT, one) for name, one in changes.items()}
+    wanted = {name: one for name, one in {**rows, **edits}.items() if one is not None}
+    record = of(rows).edited(edits)
+    assert record == of(wanted)
+    assert record.by_name() == wanted
+
+
+def of(rows: Mapping[bytes, tuple[bytes, Known]]) -> DirectoryRecord:
+    builder = RecordBuilder()
+    for name in sorted(rows):
+        builder.add(name, *rows[name])
+    return builder.build()
