@@ -27,6 +27,8 @@ from xver.store.packing import Packer
 from xver.store.store import Store
 
 _BATCH: Final = 64 * 1024 * 1024
+_BATCH_OBJECTS: Final = 8192
+"""So many that what is on its way never runs dry for long: between batches it does."""
 _PART_SIZE: Final = 2 * 1024 * 1024 * 1024
 _PART_OBJECTS: Final = 100_000
 _ROW: Final = struct.Struct(">?IQIIBB32s")
@@ -99,7 +101,7 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
 
 def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter) -> int:
     size = 0
-    for batch in batches(places, _held, _BATCH):
+    for batch in batches(places, _held, _BATCH, most_things=_BATCH_OBJECTS):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
         for place, stored, data in frames.verified(in_order(batch)):
             if place.codec is Codec.FOREIGN:
@@ -175,5 +177,5 @@ def _weight(row: bytes) -> int:
 
 
 def _held(place: Place) -> int:
-    """Return about how many bytes are in memory while an object is copied: of a delta its bases, too."""
-    return 4 * place.raw if place.codec is Codec.DELTA else stored_size(place)
+    """Return about how many bytes stay in memory until a batch is done: of a delta with its bases, of others none."""
+    return 4 * place.raw if place.codec is Codec.DELTA else 0

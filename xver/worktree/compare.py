@@ -88,8 +88,13 @@ def is_there(root: Path, path: str) -> bool:
     return os.path.lexists(root / path) and find_link_above(root, path) is None
 
 
-def directories(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
-    """Yield what lies at a tracked path: its directories, or one with the empty name for a file; nothing if gone."""
+def directories(
+    root: Path, path: str, ignore: Ignore, known: Mapping[str, DirectoryRecord] | None = None
+) -> Iterator[Directory]:
+    """Yield what lies at a tracked path: its directories, or one with the empty name for a file; nothing if gone.
+
+    `known` are the directories that were there last time.
+    """
     if find_link_above(root, path) is not None:
         return
     try:
@@ -97,7 +102,7 @@ def directories(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
     except (FileNotFoundError, NotADirectoryError):
         return
     if stat_.S_ISDIR(found.st_mode):
-        yield from scan(root, path, ignore)
+        yield from scan(root, path, ignore, {folder: len(one.kinds) for folder, one in (known or {}).items()})
     elif stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
         yield Directory("", (b"",), (pack_stat(found),))
     else:
@@ -146,7 +151,7 @@ def compare(
     leftovers: list[str] = []
     seen: set[str] = set()
     top = os.path.join(root, path)
-    for directory in directories(root, path, ignore):
+    for directory in directories(root, path, ignore, recorded):
         meter.advance(len(directory.names))
         special += directory.special
         leftovers += directory.leftovers

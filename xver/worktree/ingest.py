@@ -80,7 +80,7 @@ def ingest(
     files = 0
     found_any = False
     former = _former(packer, before)
-    for directory in directories(root, path, ignore):
+    for directory in directories(root, path, ignore, known_before):
         found_any = True
         special += _nameable(directory.special)
         recorded = known_before.get(directory.path)

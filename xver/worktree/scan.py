@@ -10,15 +10,20 @@ import contextlib
 import os
 import re
 import stat as stat_
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from xver.errors import InvalidInput
 from xver.worktree.ignore import OWN, Ignore
+from xver.worktree.looking import Look, look_at
 from xver.worktree.stats import leads_elsewhere, pack_stat
 
+_IS_QUICK: Final = os.stat in os.supports_dir_fd
+"""Elsewhere the stats come with the listing."""
+_SCOUTED: Final = 100_000
+"""Files from which on others look at a part of them."""
 _OWN: Final = frozenset(name.encode() for name in OWN)
 TEMPORARY: Final = re.compile(r"\.xver-[0-9a-f]{12}\.tmp")
 """The names under which a checkout writes beside a file's place; one that is found was left by a kill."""
@@ -39,17 +44,39 @@ class Directory:
     leftovers: tuple[str, ...] = ()
 
 
-def scan(root: Path, path: str, ignore: Ignore) -> Iterator[Directory]:
+def scan(root: Path, path: str, ignore: Ignore, known: Mapping[str, int] | None = None) -> Iterator[Directory]:
     """Yield the directories at and below `root/path`, parents first; nothing if there is none.
+
+    `known` are directories that were there last time, with their numbers of files: very many are looked at by several
+    processes.
 
     Raises:
         InvalidInput: a directory that cannot be read.
     """
     top = os.fsencode(root / path)
+    known = known or {}
+    if not (ignore.is_plain and _IS_QUICK):
+        yield from _scan(top, path, ignore, lambda _: None)
+    elif sum(known.values()) < _SCOUTED:
+        yield from _scan(top, path, ignore, lambda folder: look_at(top, folder))
+    else:
+        # Imported only where it is worth it: what it needs takes a while.
+        from xver.worktree.scouts import Scouts
+
+        with Scouts(top, known) as scouts:
+            yield from _scan(top, path, ignore, lambda folder: scouts.look(folder) or look_at(top, folder))
+
+
+def _scan(top: bytes, path: str, ignore: Ignore, quick: Callable[[str], Look | None]) -> Iterator[Directory]:
     has_rules = not ignore.is_plain
     waiting = [""]
     while waiting:
         folder = waiting.pop()
+        look = quick(folder)
+        if look is not None:
+            yield Directory(folder, look.names, look.stats)
+            waiting.extend(_below(folder, name) for name in reversed(look.folders))
+            continue
         names: list[bytes] = []
         stats: list[bytes] = []
         folders: list[str] = []
