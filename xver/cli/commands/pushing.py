@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xver.cli.command import Command
+from xver.cli.heap import give_back
 from xver.cli.human import duration, plural, size
 from xver.cli.output import Output, Styled, Text, pass_output
 from xver.errors import (
@@ -71,6 +72,7 @@ def push(
     """
     from xver.sync.remotes import choose_remote
 
+    give_back()
     repo = open_repo()
     remote = choose_remote(repo, name)
     if dry_run:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from xver.cli.command import Command
+from xver.cli.heap import give_back
 from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import tell_moved, tell_purged, tell_purged_at
 from xver.cli.output import Output, pass_output
@@ -53,6 +54,7 @@ def fetch(
     """
     from xver.sync.remotes import choose_remote, ordered_remotes
 
+    give_back()
     repo = open_repo()
     if not from_all:
         _fetch_from(out, repo, choose_remote(repo, name), paths, depth=depth, unshallow=unshallow)
@@ -123,6 +125,7 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
     from xver.sync.remotes import choose_remote
     from xver.versioning.tracking import expand
 
+    give_back()
     repo = open_repo()
     remote = choose_remote(repo, name)
     start = time.monotonic()

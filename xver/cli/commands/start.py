@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from xver.cli.command import Command
+from xver.cli.heap import give_back
 from xver.cli.human import count, plural, size
 from xver.cli.opening import install_beside, tell_purged
 from xver.cli.output import Output, Styled, pass_output
@@ -74,6 +75,7 @@ def clone(
     from xver.sync.pull import clone as copy
     from xver.versioning.versions import branch_name
 
+    give_back()
     target = folder or Path(url.rstrip("/").rpartition("/")[2] or "clone")
     repo = copy(
         url,
