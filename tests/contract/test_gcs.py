@@ -48,6 +48,13 @@ class TestFakeGcsServer(BucketContract, AtomicCreateContract):
         url = f"{self.to.endpoint_url}/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name}"
         urllib.request.urlopen(urllib.request.Request(url, data=data, method="POST")).close()
 
+    def test_a_list_names_the_versions_that_a_look_does(self, storage: Storage) -> None:
+        self.store(storage, "raw/a", b"a")
+        [one] = storage.list("raw/")
+        seen = storage.stat("raw/a")
+        assert seen is not None
+        assert one.version == seen.version != ""
+
     def test_an_emulator_knows_nobody(self, storage: Storage) -> None:
         assert storage.identity() == "nobody (an emulator)"
 

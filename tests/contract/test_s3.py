@@ -11,7 +11,7 @@ import pytest
 from tests.contract.buckets import BucketContract, use
 from tests.contract.storage import TEN, AtomicCreateContract
 from tests.support.servers import BUCKET, Loss, LossyProxy, Server, credentials, free_ports, s3_client
-from xver.errors import NotFound, StorageError, TransientStorageError
+from xver.errors import Conflict, NotFound, StorageError, TransientStorageError
 from xver.storage.base import Part, Storage
 from xver.storage.s3 import locate_s3
 
@@ -40,6 +40,18 @@ class S3Contract(BucketContract):
 
     def store(self, storage: Storage, key: str, data: bytes) -> None:
         self.client.put_object(Bucket=BUCKET, Key=f"{self.prefix}/{key}", Body=data)
+
+    def test_a_part_with_a_pin_is_of_the_object_that_was_listed(self, storage: Storage) -> None:
+        self.store(storage, "raw/a", TEN)
+        self.store(storage, "raw/ab", b"other")
+        found = {one.key: one for one in storage.list_kept("raw/a")}
+        assert sorted(found) == ["raw/a", "raw/ab"]
+        assert [one.version for one in storage.list("raw/")] == [one.version for one in found.values()]
+        part = Part(2, 3, found["raw/a"].pin)
+        assert storage.get("raw/a", part) == TEN[2:5]
+        self.store(storage, "raw/a", TEN[::-1])
+        with pytest.raises(Conflict, match="raw/a is another one"):
+            storage.get("raw/a", part)
 
     def test_only_the_end_of_the_key_tells_who_we_are(self, storage: Storage) -> None:
         assert storage.identity() == "access key …ader"

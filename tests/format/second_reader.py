@@ -205,7 +205,7 @@ class Reader:
         where, size, offset, pin, address = struct.unpack_from("<BQQHH", stored)
         expect(len(stored) == 21 + pin + address <= 8192 and offset + raw <= size, "foreign frame of the wrong size")
         path = self.folder / stored[21 + pin :].decode()
-        expect(where == 1 and path.is_file() and path.stat().st_size == size, "file that is another now")
+        expect(where == 1 and path.is_file() and path.stat().st_size == size, "file that is another now, or an object")
         return path.read_bytes()[offset : offset + raw]
 
     def footer(self, name: str) -> dict[bytes, Place]:

@@ -12,6 +12,8 @@ import xver
 from .sources import ROOT, imported, inside_functions, modules, parse, while_loading
 
 MAX_LINES = 400
+# The clients of servers take longer to load than `status` takes; few stores have chunks that lie in buckets.
+LATE = {"xver/store/foreign_objects.py": ["xver.storage.locate"]}
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.
 _DEMO = {"xver/cli/demo/scripts/prepare.py", "xver/cli/demo/scripts/train.py"}  # programs of the demo's user
 # The room that looks into files works on arrays throughout; it is loaded to compare two of them.
@@ -66,7 +68,7 @@ def test_own_modules_are_imported_at_the_top(module: Path) -> None:
     if module.parts[:2] == ("xver", "cli"):
         return  # a command loads its part of the library when it is called
     late = [name for node in inside_functions(parse(module)) for name in imported(node) if name.startswith("xver")]
-    assert late == []
+    assert late == LATE.get(module.as_posix(), [])
 
 
 @pytest.mark.parametrize("module", PACKAGE, ids=str)

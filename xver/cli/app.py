@@ -61,7 +61,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "import": Lazy("commands.intake:import_", "Bring data from elsewhere, and record where it came from"),
         "update": Lazy("commands.intake:update", "Ask where data was imported from for a newer version, and take it"),
         "get": Lazy("commands.intake:get", "Get a path at a version, to anywhere; no repository is needed"),
-        "adopt": Lazy("commands.adopting:adopt", "Take over what DVC or git-lfs versions here, without a copy"),
+        "adopt": Lazy("commands.adopting:adopt", "Take over what DVC, git-lfs or a bucket has, without a copy"),
     },
     "History": {
         "log": Lazy("commands.history:log", "List the versions of the data"),

@@ -3,7 +3,9 @@
 u8 kind, u64 size of the whole, u64 offset of the chunk in it, u16 and u16: bytes of what follows; pin, address
 
 A file of this machine is named by its path, with `/`: absolute, or relative to the store's folder. Its pin is the time
-at which it was changed last, in nanoseconds. The bytes themselves are proven by the chunk's id.
+at which it was changed last, in nanoseconds. An object of a bucket is named by its address, its key percent-encoded,
+and behind a blank the server, where that is not the provider's own; its pin is that of storage (`Stat.pin`). The bytes
+themselves are proven by the chunk's id.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import enum
 import struct
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
 
@@ -18,6 +21,8 @@ FEATURE: Final = "foreign"
 """What the log of a store with foreign chunks requires of its readers."""
 FOREIGN_MAX: Final = 8192
 """The most bytes of such a frame."""
+BUCKETS: Final = ("s3", "gs", "az")
+"""The schemes that an object may have."""
 _HEAD: Final = struct.Struct("<BQQHH")
 
 
@@ -25,6 +30,7 @@ class Where(enum.IntEnum):
     """What an address is; the number is part of the format."""
 
     FILE = 1
+    OBJECT = 2
 
 
 class Foreign(NamedTuple):
@@ -41,6 +47,31 @@ class ForeignPart(NamedTuple):
 
     whole: Foreign
     offset: int
+
+
+class ObjectName(NamedTuple):
+    """An object: its bucket (`s3://bucket`), its key there, and the server where that is not the provider's own."""
+
+    bucket: str
+    key: str
+    endpoint_url: str | None
+
+
+def encode_object_name(name: ObjectName) -> str:
+    """Return the address of an object as frames hold it."""
+    return f"{name.bucket}/{quote(name.key)}" + (f" {name.endpoint_url}" if name.endpoint_url else "")
+
+
+def decode_object_name(address: str) -> ObjectName:
+    """Return the object at an address; raises `CorruptData` for what is none, `UnsupportedFormat` for a newer one."""
+    url, _, endpoint_url = address.partition(" ")
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    if not (scheme and bucket and key):
+        raise CorruptData("foreign frame whose address is no object's")
+    if scheme not in BUCKETS:
+        raise UnsupportedFormat(f"foreign chunk at a {scheme}:// address", hint=UPGRADE)
+    return ObjectName(f"{scheme}://{bucket}", unquote(key), endpoint_url or None)
 
 
 def encode_foreign(part: ForeignPart) -> bytes:
@@ -73,4 +104,6 @@ def decode_foreign(stored: bytes | memoryview, raw: int) -> ForeignPart:
         raise CorruptData("foreign frame whose address is no text") from None
     if "\0" in texts[1]:
         raise CorruptData("foreign frame whose address is none")
+    if kind == Where.OBJECT:
+        decode_object_name(texts[1])
     return ForeignPart(Foreign(Where(kind), texts[1], size, texts[0]), offset)

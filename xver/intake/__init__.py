@@ -5,6 +5,7 @@
                  this machine, or a path of another repository
     getting      `get`: a path of a version to anywhere, no repository needed
     adopting     `adopt`: what another tool (`tools`: dvc, lfs) tracks, by small files of a commit or the disk (`trees`)
+                 or a bucket holds (`buckets`); `taking` reads each file or object (`held`) once (`reads`)
 
     address ─► origin ─► content in the store ─► xver.lock, the disk, and a run whose source is the address
 

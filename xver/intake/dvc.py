@@ -13,11 +13,12 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from xver.errors import InvalidInput
+from xver.errors import InvalidInput, StorageError
+from xver.intake.held import BucketPlace, Held, HeldFile, HeldObject, read_small
 from xver.intake.tools import Left, Member, Proof, Tracked
 from xver.intake.trees import Item, Tree
 
@@ -27,6 +28,10 @@ _PIPELINE: Final = "dvc.yaml"
 _DIR: Final = ".dir"
 _LEGACY: Final = "legacy:"
 """In front of a key of DVC before 3.0, whose MD5 of a text is that of its lines with other ends."""
+_BUCKETS: Final = ("s3://", "gs://")
+"""Remotes of DVC's that are read; others, and credentials in its configuration, are not."""
+_Address: TypeAlias = "tuple[str, str | None]"
+"""Where a bucket is: its address, and its server where that is not the provider's own."""
 _HEX: Final = frozenset("0123456789abcdef")
 
 
@@ -45,7 +50,9 @@ class Dvc:
         if not (root / FOLDER).is_dir():
             raise InvalidInput(f"{root} is no DVC project: it has no folder {FOLDER}", hint="go to the top of one")
         _yaml()
-        self._stores = _stores(root / FOLDER)
+        self._stores, self._buckets = _stores(root / FOLDER)
+        self._places: dict[_Address, BucketPlace] = {}
+        self.refusals: list[str] = []
 
     def says(self, path: str, item: Item) -> bool:  # noqa: ARG002 - the name tells
         """Tell whether a file is one of DVC's."""
@@ -63,13 +70,36 @@ class Dvc:
                     if out.get("cache") is not False and name not in tree.items and name not in folders:
                         yield self._one(name, out)
 
-    def find(self, key: str) -> str | None:
-        """Return the file of the cache, or of a remote that is a folder, which holds some bytes."""
-        md5 = key.removeprefix(_LEGACY)
-        layouts = [("files", "md5", md5[:2], md5[2:]), (md5[:2], md5[2:])]
-        for layout in reversed(layouts) if key.startswith(_LEGACY) else layouts:
+    def find_many(self, keys: Collection[str]) -> dict[str, Held]:
+        """Return what holds some bytes: a file of the cache or a remote that is a folder, else an object of a bucket.
+
+        A bucket that cannot be asked is said in `refusals`, and not asked again.
+        """
+        found: dict[str, Held] = {}
+        for key in keys:
+            if (path := self._file(key)) is not None:
+                found[key] = HeldFile(path)
+        for address in list(self._buckets):
+            lacking = [key for key in keys if key not in found]
+            try:
+                found |= self._find_in(address, lacking) if lacking else {}
+            except (InvalidInput, StorageError) as error:
+                self._buckets.remove(address)
+                self.refusals.append(f"{address[0]} cannot be asked for what is not here: {error.message}")
+        return found
+
+    def _find_in(self, address: _Address, keys: Collection[str]) -> dict[str, Held]:
+        """Return the objects of a bucket that hold some bytes; connects to it when it is asked first."""
+        if (place := self._places.get(address)) is None:
+            place = self._places[address] = BucketPlace(*address)
+        stats = place.find([place.key(name) for key in keys for name in _layouts(key)])
+        held = {key: [stats.get(place.key(name)) for name in _layouts(key)] for key in keys}
+        return {key: HeldObject(place, stat) for key, some in held.items() if (stat := some[0] or some[1]) is not None}
+
+    def _file(self, key: str) -> str | None:
+        for layout in _layouts(key):
             for store in self._stores:
-                path = os.path.join(store, *layout)
+                path = os.path.join(store, *layout.split("/"))
                 if os.path.isfile(path):
                     return path
         return None
@@ -87,15 +117,15 @@ class Dvc:
         key = digest if out.get("hash") == "md5" else _LEGACY + digest
         if not digest.endswith(_DIR):
             return Tracked(name, [Member("", key, bool(out.get("isexec")))], is_folder=False)
-        path = self.find(key)
-        if path is None:
-            return Left(name, "is not in DVC's cache")
+        held = self.find_many([key]).get(key)
+        if held is None:
+            return Left(name, "is not in DVC's cache, nor in a remote of DVC's that is read")
         prefix = _LEGACY if key.startswith(_LEGACY) else ""
         try:
-            listed = json.loads(Path(path).read_bytes())
+            listed = json.loads(read_small(held))
             members = [Member(one["relpath"], prefix + one["md5"], bool(one.get("isexec"))) for one in listed]
         except (ValueError, TypeError, KeyError):
-            return Left(name, f"has a list of files that cannot be read: {path}")
+            return Left(name, f"has a list of files that cannot be read: {key}")
         return Tracked(name, members, is_folder=True)
 
 
@@ -139,10 +169,17 @@ def _list(value: Any) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _stores(folder: Path) -> list[str]:
-    """Return the folders in which DVC keeps files here: its cache, then remotes that are folders, the default first."""
+def _layouts(key: str) -> list[str]:
+    """Return where the bytes of a key lie in a store of DVC, by the version that wrote them; the likeliest first."""
+    md5 = key.removeprefix(_LEGACY)
+    layouts = [f"files/md5/{md5[:2]}/{md5[2:]}", f"{md5[:2]}/{md5[2:]}"]
+    return layouts[::-1] if key.startswith(_LEGACY) else layouts
+
+
+def _stores(folder: Path) -> tuple[list[str], list[_Address]]:
+    """Return the folders in which DVC keeps files here, and the buckets: its cache, then remotes, the default first."""
     cache, default = folder / "cache", ""
-    remotes: dict[str, Path] = {}
+    remotes: dict[str, dict[str, str]] = {}
     for name in ("config", "config.local"):
         config = configparser.ConfigParser(strict=False, interpolation=None)
         try:
@@ -157,10 +194,13 @@ def _stores(folder: Path) -> list[str]:
                 cache = folder / Path(config.get(section, "dir")).expanduser()
             elif kind == "core":
                 default = config.get(section, "remote", fallback=default)
-            elif kind == "remote" and "://" not in (url := config.get(section, "url", fallback="s3://")):
-                remotes[rest.strip('"')] = folder / Path(url).expanduser()
-    ordered = sorted(remotes, key=lambda name: (name != default, name))
-    return [os.path.normpath(one) for one in (cache, *(remotes[name] for name in ordered))]
+            elif kind == "remote":
+                remotes.setdefault(rest.strip("'\""), {}).update(config.items(section))
+    ordered = [remotes[name] for name in sorted(remotes, key=lambda name: (name != default, name))]
+    urls = [(one.get("url", ""), one.get("endpointurl")) for one in ordered]
+    folders = [folder / Path(url).expanduser() for url, _ in urls if url and "://" not in url]
+    buckets = [(url, server) for url, server in urls if url.startswith(_BUCKETS)]
+    return [os.path.normpath(one) for one in (cache, *folders)], buckets
 
 
 def _md5() -> Any:

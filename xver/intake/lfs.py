@@ -12,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 from xver.errors import InvalidInput
 from xver.git.command import GitCommand
 from xver.git.locate import find_git
+from xver.intake.held import Held, HeldFile
 from xver.intake.tools import Left, Member, Proof, Tracked
 from xver.intake.trees import Item, Tree
 
@@ -45,6 +46,7 @@ class Lfs:
         if not self._store.is_dir():
             raise InvalidInput(f"there is no store of git-lfs at {self._store}", hint="git lfs fetch --all")
         self._known: dict[str, str | None] = {}
+        self.refusals: list[str] = []
 
     def says(self, path: str, item: Item) -> bool:  # noqa: ARG002 - the size tells
         """Tell whether a file is small enough for a pointer."""
@@ -56,10 +58,10 @@ class Lfs:
             if self.says(path, item) and (oid := self._oid(tree, path, item)) is not None:
                 yield Tracked(path, [Member("", oid, item.executable)], is_folder=False)
 
-    def find(self, key: str) -> str | None:
-        """Return the file that holds the content of a pointer."""
-        path = self._store / key[:2] / key[2:4] / key
-        return str(path) if path.is_file() else None
+    def find_many(self, keys: Collection[str]) -> dict[str, Held]:
+        """Return the files that hold the content of pointers."""
+        paths = {key: self._store / key[:2] / key[2:4] / key for key in keys}
+        return {key: HeldFile(str(path)) for key, path in paths.items() if path.is_file()}
 
     def proof(self, key: str) -> Proof:
         """Return the SHA-256 that it is named by."""

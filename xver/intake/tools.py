@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from xver.intake.held import Held
 from xver.intake.trees import Item, Tree
 
 
@@ -43,6 +44,8 @@ class Tool(Protocol):
     """The command that brings what the tool's own store lacks."""
     is_in_git: bool
     """Whether git itself tracks the same paths: what is committed counts, and they leave git's index."""
+    refusals: list[str]
+    """Places of the tool's store that could not be asked for what is not elsewhere, and why, for people."""
 
     def says(self, path: str, item: Item) -> bool:
         """Tell whether a file may say what the tool tracks."""
@@ -50,8 +53,8 @@ class Tool(Protocol):
     def tracked(self, tree: Tree) -> Iterator[Tracked | Left]:
         """Yield what it tracks in a tree."""
 
-    def find(self, key: str) -> str | None:
-        """Return the file that holds some bytes, None if the tool's store has it not."""
+    def find_many(self, keys: Collection[str]) -> dict[str, Held]:
+        """Return what holds the bytes of some keys; what the tool's store does not have is left out."""
 
     def proof(self, key: str) -> Proof | None:
         """Return what shows that a file holds the bytes of this key; None: its size and name have to do."""

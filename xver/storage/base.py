@@ -11,29 +11,46 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from xver.errors import StorageError
+
+KEPT: Final = "kept:"
+IS: Final = "is:"
+"""How a pin begins: one of a version that the storage keeps, and one of what the object has to be still."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A byte range of an object: `length` bytes from `offset`; negative `offset` counts from the end."""
+    """A byte range of an object: `length` bytes from `offset`; negative `offset` counts from the end.
+
+    With a `pin` (`Stat.pin`) it is one of these very bytes, as far as the storage can be asked so; see `Storage.get`.
+    """
 
     offset: int
     length: int
+    pin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
     """What a listing says of an object: its key and its size in bytes.
 
-    `version` is what the storage calls these bytes, an ETag for example; empty where it does not tell.
+    `version` is what the storage calls these bytes, an ETag for example; empty where it does not tell. `kept` is the
+    name under which it gives them also when the object was overwritten or deleted; empty where it keeps none.
     """
 
     key: str
     size: int
     version: str = field(default="", compare=False)
+    kept: str = field(default="", compare=False)
+
+    @property
+    def pin(self) -> str:
+        """What a `Part` asks for these very bytes by; empty where the storage has no name for them."""
+        if self.kept:
+            return KEPT + self.kept
+        return IS + self.version if self.version else ""
 
 
 class Storage(ABC):
@@ -59,7 +76,9 @@ class Storage(ABC):
     def get(self, key: str, part: Part | None = None) -> bytes:
         """Return the object's bytes, or those of `part`.
 
-        Raises `NotFound` when there is no such object, `StorageError` when `part` reaches beyond its end.
+        Raises `NotFound` when there is no such object, `StorageError` when `part` reaches beyond its end. A part with a
+        pin is of the version that is kept under that name, or raises `Conflict` when the object is another one now;
+        where a storage cannot be asked so, it gives what is there.
         """
 
     @abstractmethod
@@ -128,6 +147,11 @@ class Storage(ABC):
     @abstractmethod
     def list(self, prefix: str) -> Iterator[Stat]:
         """Yield every object whose key starts with `prefix` (which ends in `/` or is empty), in any order."""
+
+    def list_kept(self, prefix: str) -> Iterator[Stat]:
+        """Yield every object whose key starts with `prefix`, whatever that ends with, with its `kept` name if any."""
+        folder = prefix[: prefix.rfind("/") + 1]
+        return (one for one in self.list(folder) if one.key.startswith(prefix))
 
     @abstractmethod
     def delete(self, key: str) -> None:

@@ -24,12 +24,13 @@ from dataclasses import replace
 from threading import Lock
 from typing import BinaryIO, Final
 
-from xver.errors import NotFound, StorageError, TransientStorageError, XverError
+from xver.errors import Conflict, NotFound, StorageError, TransientStorageError, XverError
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.cloud_errors import Address, answer, broke_off, translate
 
 _IN_FLIGHT: Final = 8
 _ATTEMPTS: Final = 3
+_NOT_AS_ASKED: Final = 412
 
 
 class Body(io.BytesIO):
@@ -52,6 +53,14 @@ class Client(ABC):
         Fewer come back, or a refusal with status 416, where the object ends before.
         """
 
+    def read_pinned(self, path: str, start: int, end: int, pin: str) -> bytes:
+        """Return the bytes [start, end) of what `pin` names; refused with status 412 where the object is another now.
+
+        By default whatever is there: this target cannot be asked so.
+        """
+        del pin
+        return self.read(path, start, end)
+
     @abstractmethod
     def write(self, path: str, body: Body, *, is_new: bool) -> None:
         """Store an object whole, in one step that nobody sees half of; with `is_new` only if there is none yet."""
@@ -63,6 +72,10 @@ class Client(ABC):
     @abstractmethod
     def find(self, prefix: str) -> Iterator[Stat]:
         """Yield every object whose path starts with `prefix`, by its path."""
+
+    def find_kept(self, prefix: str) -> Iterator[Stat]:
+        """Yield what `find` does, each with the name under which this target keeps its version, if it does."""
+        return self.find(prefix)
 
     @abstractmethod
     def remove(self, path: str) -> None:
@@ -114,7 +127,7 @@ class CloudStorage(Storage):
         start, end = part.offset, part.offset + part.length
         try:
             # The last bytes are asked for from the end, which spares a request for the size.
-            data = self._read(key, start) if start < 0 else self._read(key, start, end)
+            data = self._read(key, start) if start < 0 else self._read(key, start, end, part.pin)
         except _OutOfRange:
             data = b""
         if start >= 0 and len(data) == part.length:
@@ -184,6 +197,11 @@ class CloudStorage(Storage):
             for found in self.client.find(self._root + prefix):
                 yield replace(found, key=found.key[len(self._root) :])
 
+    def list_kept(self, prefix: str) -> Iterator[Stat]:
+        with self._translated(prefix):
+            for found in self.client.find_kept(self._root + prefix):
+                yield replace(found, key=found.key[len(self._root) :])
+
     def delete(self, key: str) -> None:
         with contextlib.suppress(NotFound), self._translated(key):
             self.client.remove(self._root + key)
@@ -233,15 +251,24 @@ class CloudStorage(Storage):
         except NotFound:
             return None
 
-    def _read(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
+    def _read(self, key: str, start: int | None = None, end: int | None = None, pin: str = "") -> bytes:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._translated(key):
+                    if pin and start is not None and end is not None:
+                        return bytes(self.client.read_pinned(self._root + key, start, end, pin))
                     return bytes(self.client.read(self._root + key, start, end))
             except TransientStorageError as error:
                 # The client repeats requests, but no answer that breaks off half way.
                 if attempt == _ATTEMPTS or not broke_off(error):
                     raise
+            except StorageError as error:
+                if pin and answer(error).status == _NOT_AS_ASKED:
+                    raise Conflict(
+                        f"{self.url}/{key} is another one than when it was listed",
+                        hint="wait until whatever writes it is done, then try again",
+                    ) from error
+                raise
         raise AssertionError("unreachable")
 
     def _read_nothing(self, key: str, offset: int) -> bytes:

@@ -112,7 +112,7 @@ class GcsClient(Client):
         return http_time(headers.get("Date"))
 
     def _page(self, prefix: str, token: str | None = None, size: int = 1000) -> dict[str, Any]:
-        fields = "items(name,size),nextPageToken"
+        fields = "items(name,size,generation),nextPageToken"
         asked = {"prefix": prefix, "maxResults": size, "pageToken": token, "fields": fields}
         with self._worded(found_all=True):
             page = self._files.call("GET", "b/{}/o", self._bucket, json_out=True, **asked)

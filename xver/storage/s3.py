@@ -7,16 +7,19 @@ it would let several creators win and, killed, stay billed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from xver.storage.addresses import check_endpoint, need, split_bucket
-from xver.storage.base import Stat
+from xver.storage.base import IS, KEPT, Stat
 from xver.storage.cloud import Body, Client, CloudStorage, http_time
-from xver.storage.cloud_errors import Address, Advice
+from xver.storage.cloud_errors import Address, Advice, answer
 
 SHAPE: Final = "s3://bucket/prefix"
 _ONE_REQUEST: Final = 5 * 1024**3  # the largest object that one PUT may bring
+_UNKEPT: Final = "null"
+"""The version of an object that the next one overwrites."""
+_NO_VERSIONS: Final = frozenset({403, 405, 501})
 
 
 def locate_s3(url: str, endpoint_url: str | None = None) -> CloudStorage:
@@ -97,17 +100,57 @@ class S3Client(Client):
     def remove(self, path: str) -> None:
         self._files.rm_file(f"{self._bucket}/{path}")
 
+    def find_kept(self, prefix: str) -> Iterator[Stat]:
+        # Two lists, as only the plain one has what a condition names: SeaweedFS computes other ETags for versions.
+        kept = self._kept(prefix)
+        return (kept.get(one.key, one) for one in self.find(prefix))
+
+    def _kept(self, prefix: str) -> dict[str, Stat]:
+        """Return the objects whose newest version stays when it is overwritten or deleted, by their paths."""
+        try:
+            return {
+                one["Key"]: Stat(one["Key"], int(one["Size"]), str(one.get("ETag", "")), str(one["VersionId"]))
+                for one in self._versions(prefix)
+                if one.get("IsLatest", True) and one.get("VersionId", _UNKEPT) != _UNKEPT
+            }
+        except Exception as error:
+            # Who may not list versions, or a server that has none: then none is known to be kept.
+            if answer(error).status not in _NO_VERSIONS:
+                raise
+            return {}
+
+    def read_pinned(self, path: str, start: int, end: int, pin: str) -> bytes:
+        from fsspec.asyn import sync
+
+        name = pin.removeprefix(KEPT if pin.startswith(KEPT) else IS)
+        asked = {"VersionId": name} if pin.startswith(KEPT) else {"IfMatch": name}
+        return bytes(sync(self._files.loop, self._read_if, path, start, end, asked))
+
+    async def _read_if(self, path: str, start: int, end: int, asked: Mapping[str, str]) -> bytes:
+        # What s3fs has for it takes no conditions.
+        found = await self._files._call_s3(  # noqa: SLF001
+            "get_object", Bucket=self._bucket, Key=path, Range=f"bytes={start}-{end - 1}", **asked
+        )
+        try:
+            return bytes(await found["Body"].read())
+        finally:
+            found["Body"].close()
+
     def old_versions(self, prefix: str) -> Iterator[str]:
+        # Without versioning the one version of an object is the object; what was there before it was turned on
+        # stays as the version "null" when it is deleted.
+        return (
+            one["Key"]
+            for one in self._versions(prefix)
+            if one.get("VersionId", _UNKEPT) != _UNKEPT or not one.get("IsLatest", True)
+        )
+
+    def _versions(self, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """Yield what the server says of each version that there is of each object below a prefix."""
         more: dict[str, Any] = {}
         while True:
             found = self._files.call_s3("list_object_versions", Bucket=self._bucket, Prefix=prefix, **more)
-            # Without versioning the one version of an object is the object; what was there before it was turned on
-            # stays as the version "null" when it is deleted.
-            yield from (
-                one["Key"]
-                for one in found.get("Versions", ())
-                if one.get("VersionId", "null") != "null" or not one.get("IsLatest", True)
-            )
+            yield from found.get("Versions", ())
             if not found.get("IsTruncated"):
                 return
             more = {"KeyMarker": found["NextKeyMarker"], "VersionIdMarker": found["NextVersionIdMarker"]}

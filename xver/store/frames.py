@@ -2,7 +2,7 @@
 
 places ──► frames of deltas ──► where their bases lie ──► whole objects and bases, in the order of packs ──► deltas
 
-Frames of foreign chunks say where these lie; the files that they lie in are read after all else of a pack's order.
+Frames of foreign chunks say where these lie; the files and objects they lie in are read after all else of a pack.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xver.format.indexes import Place
 from xver.format.packs import decode_frame
 from xver.model.ids import Kind
 from xver.storage.base import Part, Storage
-from xver.store.foreign import ForeignFiles
+from xver.store.foreign import ForeignReader
 from xver.store.index import StoreIndex
 from xver.store.log import Log
 
@@ -38,7 +38,7 @@ class Memory(Protocol):
 class Frames:
     """Reads and decodes the frames of one store; bases are taken from what is `remembered`, and remembered there.
 
-    `foreign` reads the files of others that chunks lie in; without it such chunks are refused.
+    `foreign` reads what others made and chunks lie in; without it such chunks are refused.
 
     Frames that lie no more than `gap` bytes apart are read together, with what lies between them.
     """
@@ -49,7 +49,7 @@ class Frames:
         index: StoreIndex,
         log: Log,
         *,
-        foreign: ForeignFiles | None = None,
+        foreign: ForeignReader | None = None,
         remembered: Memory | None = None,
         gap: int = _GAP,
     ) -> None:

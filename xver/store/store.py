@@ -35,7 +35,7 @@ from xver.model.refs import FORGOTTEN, HEADS, SHALLOW, Target
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
 from xver.store.bases import Bases
-from xver.store.foreign import ForeignFiles
+from xver.store.foreign import ForeignReader
 from xver.store.frames import Frames, checked, in_order
 from xver.store.index import StoreIndex
 from xver.store.log import Change, Log, pack_base
@@ -88,8 +88,8 @@ class Store:
         """Gives the ids of all that targets reach, for rule R1 after a collection; None: nobody here can tell.
 
         Told with the targets are the ids of those whose data was left out so far, and no longer is."""
-        self.foreign = ForeignFiles(storage.url) if isinstance(storage, LocalStorage) else None
-        """Reads the files of others that chunks of this store lie in."""
+        self.foreign = ForeignReader(storage.url) if isinstance(storage, LocalStorage) else None
+        """Reads the files and objects of others that chunks of this store lie in."""
         self.promises = Promises(storage)
         self.on_data_pack: OnPack | None = None
         """Is told of each data pack of a transfer to this store, once it is durable."""

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
+from xver.format.codecs import Codec
+from xver.format.foreign import Where, decode_foreign
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
-from xver.store.content import is_here
+from xver.store.content import is_here, leaves
 from xver.store.listings import read_listing
 from xver.worktree.checkout import Plan
 from xver.worktree.compare import is_there
@@ -59,7 +61,7 @@ def refuse_never_here(repo: Repo, top: TrackedPath, parts: Sequence[str], before
             for row in read_listing(repo.store, before.id)
             if row.entry.size
             and not (now.find(row.path) or record.was_here(row.path))
-            and (record.find(row.path) or not is_local(repo, row.entry))
+            and (record.find(row.path) or not is_near(repo, row.entry))
             and not meant.isdisjoint(accumulate(f"{top}/{row.path}".split("/"), "{}/{}".format))
         ]
     except ContentNotFound:
@@ -86,6 +88,31 @@ def _refuse_replacing(repo: Repo, top: TrackedPath, before: Dataset) -> None:
 def is_local(repo: Repo, entry: Entry) -> bool:
     """Tell whether the store has all content of a row itself."""
     return not isinstance(entry, File | Link) or is_here(repo.store, entry.id, entry.size)
+
+
+def is_near(repo: Repo, entry: Entry) -> bool:
+    """Tell whether all content of a row is on this machine: what lies in a bucket is not."""
+    return is_local(repo, entry) and not lies_in_bucket(repo, entry)
+
+
+def lies_in_bucket(repo: Repo, entry: Entry) -> bool:
+    """Tell whether an entry was adopted from a bucket and lies there, as its first content shows.
+
+    It comes to the disk when it is named, for it may be more than that holds; hooks do not fetch it.
+    """
+    try:
+        if isinstance(entry, Dataset):
+            first = next((row.entry for row in read_listing(repo.store, entry.id) if row.entry.size), None)
+            return first is not None and lies_in_bucket(repo, first)
+        if not isinstance(entry, File) or not entry.size:
+            return False
+        place = repo.store.index.find(next(leaves(repo.store, entry.id, entry.size))[0])
+        if place is None or place.codec is not Codec.FOREIGN:
+            return False
+        [(place, frame)] = repo.store.read_frames([place])
+        return place.codec is Codec.FOREIGN and decode_foreign(frame, place.raw).whole.where is Where.OBJECT
+    except ContentNotFound:
+        return False
 
 
 def require_content(repo: Repo, plans: Iterable[Plan]) -> None:

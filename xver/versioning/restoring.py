@@ -23,7 +23,7 @@ from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.versioning.operations import noted
-from xver.versioning.partly import is_local, require_content
+from xver.versioning.partly import is_near, lies_in_bucket, require_content
 from xver.versioning.purged import without_purged
 from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
@@ -93,6 +93,7 @@ def _checkout(
         for top, entry in lock.entries.items()
         if (not paths or any(overlaps(top, path) for path in paths))
         and (left is None or not was_last(repo.stat_index.tree(top), entry))
+        and (paths or is_there(repo.root, top) or not lies_in_bucket(repo, entry))
     }
     if repo.git is not None and (tracked := git_tracks_any(repo.git, chosen)):
         raise InvalidInput(
@@ -387,7 +388,7 @@ def _record(repo: Repo, top: str, before: Entries) -> TreeRecord | None:
 
 def _local_part(repo: Repo, plan: Plan, left: Left) -> Plan:
     """Return a plan that writes what of a version is here."""
-    here = tuple(row for row in plan.write if is_local(repo, row.entry))
+    here = tuple(row for row in plan.write if is_near(repo, row.entry))
     if len(here) == len(plan.write):
         return plan
     left.lacking[plan.path] = plan.size - sum(row.entry.size for row in here)

@@ -8,7 +8,17 @@ import pytest
 
 from xver.errors import CorruptData, InvalidInput, UnsupportedFormat
 from xver.format.codecs import Codec
-from xver.format.foreign import FOREIGN_MAX, Foreign, ForeignPart, Where, decode_foreign, encode_foreign
+from xver.format.foreign import (
+    FOREIGN_MAX,
+    Foreign,
+    ForeignPart,
+    ObjectName,
+    Where,
+    decode_foreign,
+    decode_object_name,
+    encode_foreign,
+    encode_object_name,
+)
 from xver.format.packs import check_frame, decode_frame
 from xver.model.ids import Kind, chunk_id
 
@@ -30,8 +40,10 @@ def test_a_frame_says_where_a_chunk_lies() -> None:
         encode_foreign(ForeignPart(WHOLE._replace(address=""), 0)),
         encode_foreign(ForeignPart(WHOLE._replace(address="a\0b"), 0)),
         struct.pack("<BQQHH", 1, 1_000, 0, 0, 2) + b"\xff\xfe",
+        encode_foreign(ForeignPart(WHOLE._replace(where=Where.OBJECT), 0)),
+        encode_foreign(ForeignPart(WHOLE._replace(where=Where.OBJECT, address="s3://bucket"), 0)),
     ],
-    ids=["nothing", "short", "long", "beyond", "nowhere", "NUL", "no text"],
+    ids=["nothing", "short", "long", "beyond", "nowhere", "NUL", "no text", "no object", "a bucket"],
 )
 def test_a_frame_that_cannot_be_is_refused(frame: bytes) -> None:
     with pytest.raises(CorruptData):
@@ -40,7 +52,18 @@ def test_a_frame_that_cannot_be_is_refused(frame: bytes) -> None:
 
 def test_an_address_of_the_future_needs_a_newer_xver() -> None:
     with pytest.raises(UnsupportedFormat):
-        decode_foreign(b"\x02" + encode_foreign(ForeignPart(WHOLE, 0))[1:], 400)
+        decode_foreign(b"\x03" + encode_foreign(ForeignPart(WHOLE, 0))[1:], 400)
+    object = WHOLE._replace(where=Where.OBJECT, address="ftp://host/a")
+    with pytest.raises(UnsupportedFormat):
+        decode_foreign(encode_foreign(ForeignPart(object, 0)), 400)
+
+
+@pytest.mark.parametrize("endpoint_url", [None, "http://127.0.0.1:9000"])
+def test_an_object_is_named_by_bucket_key_and_server(endpoint_url: str | None) -> None:
+    name = ObjectName("s3://bucket", "a b/c%20d/é?x#y", endpoint_url)
+    whole = Foreign(Where.OBJECT, encode_object_name(name), 1_000, "kept:x")
+    assert whole.address.isascii()
+    assert decode_object_name(decode_foreign(encode_foreign(ForeignPart(whole, 0)), 400).whole.address) == name
 
 
 @pytest.mark.parametrize("address", ["x" * FOREIGN_MAX, "\udcff"], ids=["long", "no UTF-8"])

@@ -20,15 +20,17 @@ def check_foreign(store: Store, places: Sequence[Place]) -> Iterator[tuple[Place
     A file that was not written to since it was adopted is not read. What cannot be told here, as the frame itself is
     damaged, is left to who reads the frames.
     """
-    for whole, some in _files(store, places):
-        files = store.foreign
-        harm = "is on another machine" if files is None else files.harm(whole)
-        if files is not None and harm is not None:
-            yield from ((place, f"cannot be read: {files.path(whole)}, where it lies, {harm}") for place in some)
-        elif files is None:
-            yield from ((place, f"cannot be read: the file where it lies {harm}") for place in some)
-        elif files.is_touched(whole):
-            for place in some:
+    found, reader = dict(_files(store, places)), store.foreign
+    if reader is None:
+        lost = "cannot be read: the file where it lies is on another machine"
+        yield from ((place, lost) for some in found.values() for place in some)
+        return
+    for whole, seen in reader.look(found):
+        if seen.harm is not None:
+            harm = f"cannot be read: {reader.name(whole)}, where it lies, {seen.harm}"
+            yield from ((place, harm) for place in found[whole])
+        elif seen.is_touched:
+            for place in found[whole]:
                 try:
                     store.get(place.kind, place.id)
                 except TransientStorageError:
@@ -38,10 +40,10 @@ def check_foreign(store: Store, places: Sequence[Place]) -> Iterator[tuple[Place
 
 
 def foreign_files(store: Store, ids: Iterable[bytes]) -> list[str]:
-    """Return the paths of the files of others in which some of a store's objects lie."""
+    """Return the paths and addresses of what others made and some of a store's objects lie in."""
     places = list(store.index.find_many(ids).values())
-    files = store.foreign
-    return [] if files is None else sorted({files.path(whole) for whole, _ in _files(store, places)})
+    reader = store.foreign
+    return [] if reader is None else sorted({reader.name(whole) for whole, _ in _files(store, places)})
 
 
 def _files(store: Store, places: Sequence[Place]) -> Iterator[tuple[Foreign, list[Place]]]:

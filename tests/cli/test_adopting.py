@@ -1,0 +1,41 @@
+"""A bucket adopted, as it is typed; what cannot be adopted is refused with the next command."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.support.servers import BUCKET, Server, s3_client
+
+from .workplace import Workplace
+
+
+@pytest.mark.server
+def test_a_bucket_is_tracked_and_what_it_costs_is_said(place: Workplace, seaweedfs: Server) -> None:
+    place.environment |= seaweedfs.environment
+    prefix = uuid.uuid4().hex
+    for name, data in (("a.csv", b"a"), ("deep/b", b"bb")):
+        s3_client(seaweedfs).put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=data)
+    typed = ("adopt", f"s3://{BUCKET}/{prefix}", "raw", "--endpoint-url", seaweedfs.endpoint_url)
+    first, second, third = place.ok(*typed).splitlines()
+    assert first == "Adopted raw  2 files  3 B: 2 files read (3 B), 0 B copied"
+    assert second == "  on the disk: xver checkout raw"
+    assert third.startswith("  the bucket keeps no versions of 2: ")
+    assert place.ok(*typed).startswith("Adopted raw  2 files  3 B: 0 files read (0 B), 0 B copied\n")
+    place.ok("checkout", "raw")
+    assert place.read("raw/deep/b") == b"bb"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("s3://bucket/raw",), "xver adopt s3://bucket/raw PATH"),
+        (("s3://bucket/raw", "raw", "--history", "HEAD"), "xver adopt s3://bucket/raw PATH"),
+        (("ftp://host/raw", "raw"), "s3://bucket/folder"),
+        (("mercurial",), "xver adopt dvc"),
+        (("dvc", "raw"), "xver adopt ADDRESS PATH"),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused(place: Workplace, words: tuple[str, ...], hint: str) -> None:
+    assert hint in place.fails(2, "adopt", *words)[-1]
