@@ -147,6 +147,10 @@ class Packer:
         """
         return id in self._new or (self._holds_whole(id) if whole else id in self)
 
+    def holds_all(self, ids: set[bytes]) -> bool:
+        """Tell whether `holds` is true of all of these, of which each is one chunk; quicker where it is."""
+        return (not self._anew and self._index.holds_all(ids)) or all(map(self.holds, ids))
+
     def put(
         self,
         kind: Kind,

@@ -344,10 +344,13 @@ def _file(top: str, folder: str, name: bytes) -> str:
 
 
 def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
-    return packer is None or all(
-        _holds(packer, record.ids[ID_SIZE * at : ID_SIZE * (at + 1)], size)
-        for at, size in enumerate(record.each_size())
-    )
+    if packer is None:
+        return True
+    ids = [record.ids[at : at + ID_SIZE] for at in range(0, len(record.ids), ID_SIZE)]
+    sizes = list(record.each_size())
+    if max(sizes, default=0) <= CHUNK_MAX:
+        return packer.holds_all(set(ids) - {EMPTY_ID})
+    return all(_holds(packer, id, size) for id, size in zip(ids, sizes, strict=True))
 
 
 def _holds(packer: Packer | None, id: bytes, size: int) -> bool:
