@@ -13,7 +13,10 @@ from .sources import ROOT, imported, inside_functions, modules, parse, while_loa
 
 MAX_LINES = 400
 # The clients of servers take longer to load than `status` takes; few stores have chunks that lie in buckets.
-LATE = {"xver/store/foreign_objects.py": ["xver.storage.locate"]}
+LATE = {
+    "xver/store/foreign_objects.py": ["xver.storage.locate"],
+    "xver/worktree/scan.py": ["xver.worktree.scouts"],  # what it needs takes a tenth of an idle status to load
+}
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.
 _DEMO = {"xver/cli/demo/scripts/prepare.py", "xver/cli/demo/scripts/train.py"}  # programs of the demo's user
 # The room that looks into files works on arrays throughout; it is loaded to compare two of them.

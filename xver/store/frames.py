@@ -99,6 +99,25 @@ class Frames:
             ContentNotFound: a base, or a file that a foreign chunk lies in, is not here.
             CorruptData: an object's, or its base's, bytes have another id.
         """
+        while places:
+            done: set[bytes] = set()
+            try:
+                for place, stored, data in self._verified(places):
+                    yield place, stored, data
+                    done.add(place.id)
+            except ContentNotFound as error:
+                left = [place for place in places if place.id not in done]
+                if any(place.id == error.id for place in left):
+                    raise
+                # A base went while it was read: what was a delta of it is elsewhere by now, and made otherwise.
+                self._log.refresh()
+                places = in_order(map(self._locate, left))
+                if places == left:
+                    raise
+            else:
+                return
+
+    def _verified(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview, bytes | memoryview]]:
         deltas = [place for place in places if place.codec is Codec.DELTA]
         if not deltas:
             yield from self._verified_whole(places)

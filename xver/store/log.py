@@ -117,8 +117,18 @@ class Log:
                 if self.refs.get(name) != old:
                     raise RefConflict(name, expected=_shown(old), actual=_shown(self.refs.get(name)))
             self._check_added(change)
-            if check is not None:
-                check(self)
+            n = self.n
+            try:
+                if check is not None:
+                    check(self)
+            except NotFound:
+                # Perhaps of what is to be made live: a collection that came meanwhile may have taken it.
+                self.refresh()
+                if self.n == n:
+                    raise
+            if self.n != n:
+                # To look at the store, the check had to read on in the log: all is judged anew.
+                continue
             body = encode_entry(self._entry(change))
             if self._storage.create(entry_key(self.n), body):
                 n = self.n

@@ -15,6 +15,7 @@ from xver.format.log_entries import LiveIndex
 from xver.model.ids import Kind, chunk_id, object_id
 from xver.storage.memory import MemoryStorage
 from xver.store.bases import Tally
+from xver.store.frames import in_order
 from xver.store.log import Change
 from xver.store.store import Store, Wanted, create_store, open_store
 
@@ -81,6 +82,27 @@ def test_what_was_whole_and_is_a_delta_now_is_read(storage: MemoryStorage, store
     storage.delete(place.container.name)
     assert codec(store, NEW) is Codec.DELTA
     assert [bytes(data) for _, data in reader.frames.decoded([place])] == [NEW]
+
+
+def test_what_was_a_delta_of_what_is_gone_is_read_where_it_is_now(storage: MemoryStorage, store: Store) -> None:
+    old = live(store, (OLD, []))
+    delta = live(store, (NEW, [OLD]))
+    other = b"another"
+    live(store, (other, []))
+    reader = open_store(storage, client="reader")
+    places = in_order(reader.locate(chunk_id(one)) for one in (NEW, other))
+    with store.packer(anew=True) as packer:
+        packer.put(Kind.CHUNK, NEW)
+        whole = packer.finish()
+    assert whole is not None
+    gone = {*old.packs, *delta.packs}
+    names = (old.name, delta.name)
+    store.commit(Change("move", add_index=(whole,), remove_index=names, remove_packs=tuple(sorted(gone))))
+    # The pack with the delta is deleted later: its frame is still read.
+    for name in old.packs:
+        storage.delete(name)
+    assert {bytes(data) for _, data in reader.frames.decoded(places)} == {NEW, other}
+    assert reader.locate(chunk_id(NEW)).codec is not Codec.DELTA
 
 
 @pytest.mark.parametrize("near", [[b"never stored"], [OLD], []], ids=["unknown", "of another kind", "none"])

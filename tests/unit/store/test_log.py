@@ -8,7 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.faulty import FaultyStorage
-from xver.errors import Collected, CorruptData, InvalidInput, RefConflict, TransientStorageError, UnsupportedFormat
+from xver.errors import (
+    Collected,
+    CorruptData,
+    InvalidInput,
+    NotFound,
+    RefConflict,
+    TransientStorageError,
+    UnsupportedFormat,
+)
 from xver.format.canonical import encode_json
 from xver.format.log_entries import LiveIndex
 from xver.model.refs import Target, TargetKind
@@ -111,6 +119,36 @@ def test_the_check_sees_what_the_entry_would_follow(storage: MemoryStorage) -> N
     assert ours.append(moved("heads/ours", None, 2), check=check) == 1
     assert seen == [0, 1]
     assert set(ours.refs) == {"heads/ours", "heads/theirs"}
+
+
+def test_a_check_that_reads_on_in_the_log_is_judged_by_what_it_read(storage: MemoryStorage) -> None:
+    ours, theirs = log_on(storage), log_on(storage)
+
+    def check(log: Log) -> None:
+        if not log.n:
+            theirs.append(moved("heads/x", None, 1))
+            log.refresh()
+
+    with pytest.raises(RefConflict):
+        ours.append(moved("heads/x", None, 2), check=check)
+    assert log_on(storage).refs == theirs.refs
+
+
+def test_what_the_check_does_not_find_is_judged_anew_if_there_are_news(storage: MemoryStorage) -> None:
+    ours, theirs = log_on(storage), log_on(storage)
+
+    def check(log: Log) -> None:
+        if not log.n:
+            theirs.append(moved("heads/theirs", None, 1))
+            raise NotFound("a pack that somebody took")
+
+    assert ours.append(moved("heads/ours", None, 2), check=check) == 1
+
+    def fails(_: Log) -> None:
+        raise NotFound("a pack that nobody took")
+
+    with pytest.raises(NotFound, match="nobody"):
+        ours.append(moved("heads/more", None, 2), check=fails)
 
 
 def test_what_the_check_raises_changes_nothing(storage: MemoryStorage) -> None:
