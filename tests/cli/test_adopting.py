@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 import pytest
@@ -25,6 +26,25 @@ def test_a_bucket_is_tracked_and_what_it_costs_is_said(place: Workplace, seaweed
     assert place.ok(*typed).startswith("Adopted raw  2 files  3 B: 0 files read (0 B), 0 B copied\n")
     place.ok("checkout", "raw")
     assert place.read("raw/deep/b") == b"bb"
+
+
+@pytest.mark.server
+def test_a_bucket_is_referred_to_and_its_run_says_so(place: Workplace, seaweedfs: Server) -> None:
+    place.environment |= seaweedfs.environment
+    prefix = uuid.uuid4().hex
+    s3_client(seaweedfs).put_object(Bucket=BUCKET, Key=f"{prefix}/a.csv", Body=b"a")
+    url = f"s3://{BUCKET}/{prefix}"
+    typed = ("import", "--reference", url, "raw", "--endpoint-url", seaweedfs.endpoint_url)
+    assert place.ok(*typed).startswith("Imported raw  1 file  1 B  by reference, 0 B read  in ")
+    assert "raw  1 file  1 B  (by reference)" in place.ok(
+        "runs", "show", json.loads(place.ok("runs", "list", "--json"))[0]["name"]
+    )
+    assert place.ok("update") == "Unchanged raw\n"
+    s3_client(seaweedfs).put_object(Bucket=BUCKET, Key=f"{prefix}/b", Body=b"bb")
+    assert place.ok("update", "-n").startswith("Newer at its source: raw")
+    assert place.ok("update").startswith("Updated raw  1 file  1 B -> 2 files  3 B\n")
+    assert place.ok("cat", "raw/b") == "bb"
+    assert place.json("status")["changed"] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,11 +19,12 @@ from fsspec.utils import stringify_path, tokenize
 
 from xver.errors import NotFound
 from xver.filesystem.addresses import PREFIX, Address, parse_address
+from xver.filesystem.originals import Original
 from xver.filesystem.sources import LocalSource, RemoteSource, Source
 from xver.filesystem.trees import Folder, Found, Tree
 from xver.model.entries import External, File, Link
 from xver.repo import open_repo
-from xver.store.ranges import ContentFile, Range, open_content, read_ranges
+from xver.store.ranges import Range, open_content, read_ranges
 
 _WRITES: Final = (
     *("_put_file", "_rm", "copy", "cp", "cp_file", "delete", "makedir", "makedirs", "mkdir", "mkdirs", "move", "mv"),
@@ -179,11 +181,14 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         """Pickle with the folder of this repository: another process may run in another one."""
         return make_instance, (type(self), self.storage_args, {**self.storage_options, "repo": self._home})
 
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> ContentFile:
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BufferedReader:
         if mode != "rb":
             _refuse(path)
         tree, address = self._at(path)
-        file = self._file(tree, address)
+        found = tree.find(address.path)
+        if isinstance(found, External):
+            return Original(found).open()
+        file = _as_file(address, found)
         return open_content(tree.store, file.id, file.size)
 
     def _read(self, paths: Sequence[str], starts: Sequence[int | None], ends: Sequence[int | None]) -> list[bytes]:
@@ -195,12 +200,18 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         for members in groups.values():
             tree = self._tree(addresses[members[0]])
             found = tree.find_many(addresses[at].path for at in members)
-            ranges = []
+            ranges, stored = [], []
             for at in members:
-                file = _as_file(addresses[at], found[addresses[at].path])
+                here = found[addresses[at].path]
+                if isinstance(here, External):
+                    low, high, _ = slice(starts[at], ends[at]).indices(here.size)
+                    results[at] = Original(here).read(low, high)
+                    continue
+                file = _as_file(addresses[at], here)
                 low, high, _ = slice(starts[at], ends[at]).indices(file.size)
                 ranges.append(Range(file.id, file.size, low, high))
-            results.update(zip(members, read_ranges(tree.store, ranges), strict=True))
+                stored.append(at)
+            results.update(zip(stored, read_ranges(tree.store, ranges), strict=True))
         return [results[at] for at in range(len(paths))]
 
     def _one_or_error(self, path: str, start: int | None, end: int | None) -> bytes | Exception:
@@ -352,7 +363,7 @@ def _info(address: Address, found: Found) -> dict[str, Any]:
         case Link():
             info |= {"size": found.size, "type": "link", "islink": True}
         case External():
-            info |= {"size": found.size, "type": "other", "uri": found.uri, "ETag": found.etag}
+            info |= {"size": found.size, "type": "file", "uri": found.uri, "ETag": found.etag}
     return info
 
 

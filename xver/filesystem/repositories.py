@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 
 from xver.errors import InvalidInput, NotFound
 from xver.filesystem.addresses import PREFIX, parse_address
+from xver.filesystem.originals import Original
 from xver.filesystem.sources import LocalSource, RemoteSource, default_branch
 from xver.filesystem.trees import Folder, Tree
 from xver.history.bounds import bounds_of
@@ -125,8 +126,13 @@ class RemoteRepo:
         if mode not in MODES:
             raise InvalidInput(f"mode {mode!r}: a remote is only read", hint='mode="r" for text, mode="rb" for bytes')
         tree = self._source.tree(rev)
-        found = self._file(tree, path)
-        file = open_content(tree.store, found.id, found.size)
+        found = tree.find(path)
+        file: io.BufferedReader
+        if isinstance(found, External):
+            file = Original(found).open()
+        else:
+            stored = self._file(tree, path)
+            file = open_content(tree.store, stored.id, stored.size)
         return file if mode == "rb" else io.TextIOWrapper(file, encoding=encoding)
 
     def _file(self, tree: Tree, path: str) -> File:

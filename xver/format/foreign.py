@@ -23,6 +23,7 @@ FOREIGN_MAX: Final = 8192
 """The most bytes of such a frame."""
 BUCKETS: Final = ("s3", "gs", "az")
 """The schemes that an object may have."""
+_VERSION: Final = "?versionId="
 _HEAD: Final = struct.Struct("<BQQHH")
 
 
@@ -50,28 +51,34 @@ class ForeignPart(NamedTuple):
 
 
 class ObjectName(NamedTuple):
-    """An object: its bucket (`s3://bucket`), its key there, and the server where that is not the provider's own."""
+    """An object: its bucket (`s3://bucket`), its key there, and the server where that is not the provider's own.
+
+    `version` is the name under which the bucket keeps it, for who has no other place to say that.
+    """
 
     bucket: str
     key: str
     endpoint_url: str | None
+    version: str = ""
 
 
 def encode_object_name(name: ObjectName) -> str:
     """Return the address of an object as frames hold it."""
-    return f"{name.bucket}/{quote(name.key)}" + (f" {name.endpoint_url}" if name.endpoint_url else "")
+    version = f"{_VERSION}{quote(name.version, safe='')}" if name.version else ""
+    return f"{name.bucket}/{quote(name.key)}{version}" + (f" {name.endpoint_url}" if name.endpoint_url else "")
 
 
 def decode_object_name(address: str) -> ObjectName:
     """Return the object at an address; raises `CorruptData` for what is none, `UnsupportedFormat` for a newer one."""
     url, _, endpoint_url = address.partition(" ")
     scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("/")
+    bucket, _, named = rest.partition("/")
+    key, _, version = named.partition(_VERSION)
     if not (scheme and bucket and key):
         raise CorruptData("foreign frame whose address is no object's")
     if scheme not in BUCKETS:
         raise UnsupportedFormat(f"foreign chunk at a {scheme}:// address", hint=UPGRADE)
-    return ObjectName(f"{scheme}://{bucket}", unquote(key), endpoint_url or None)
+    return ObjectName(f"{scheme}://{bucket}", unquote(key), endpoint_url or None, unquote(version))
 
 
 def encode_foreign(part: ForeignPart) -> bytes:

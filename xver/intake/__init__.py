@@ -2,7 +2,7 @@
 
     importing    `import` and `update`: content brought, tracked, and its origin sealed as a run
     choosing     what an address means: an `origin`, which is a file of a web server, objects of a bucket, a folder of
-                 this machine, or a path of another repository
+                 this machine, a path of another repository, or the listing of a bucket alone (`references`)
     getting      `get`: a path of a version to anywhere, no repository needed
     adopting     `adopt`: what another tool (`tools`: dvc, lfs) tracks, by small files of a commit or the disk (`trees`)
                  or a bucket holds (`buckets`); `taking` reads each file or object (`held`) once (`reads`)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from xver.errors import AlreadyExists, InvalidInput, NotFound, StorageError, XverError
+from xver.filesystem.originals import Original
 from xver.filesystem.places import Place, find_below
 from xver.filesystem.sources import LocalSource, RemoteSource
 from xver.filesystem.trees import Tree
@@ -32,13 +33,12 @@ _FOLDS: Final = sys.platform in ("darwin", "win32")
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """What a get did: where to, files and bytes written, files that were there, paths that no store keeps."""
+    """What a get did: where to, files and bytes written, files that were there."""
 
     target: Path
     written: int
     size: int
     there: int
-    external: tuple[str, ...]
 
 
 def get(
@@ -67,25 +67,16 @@ def get(
     elif isinstance(found, list):
         root, rows = target, found
     else:
-        if isinstance(found, External):
-            raise NotFound(f"{place.path} is known there, and not stored: it is at {found.uri}")
         target = target / name if target.is_dir() else target
         root, rows = target.parent, [Row(TrackedPath(target.name), found)]
     check_names((row.path for row in rows), folds=_FOLDS, windows=sys.platform == "win32")
-    lacking = [row for row in rows if isinstance(row.entry, File | Link) and not _is_there(root, row, force=force)]
+    lacking = [row for row in rows if not _is_there(root, row, force=force)]
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{root} cannot be made: {(error.strerror or str(error)).lower()}") from error
     _write(tree, root, lacking, force=force, meter=meter)
-    external = tuple(str(row.path) for row in rows if isinstance(row.entry, External))
-    return Got(
-        target,
-        len(lacking),
-        sum(row.entry.size for row in lacking),
-        len(rows) - len(lacking) - len(external),
-        external,
-    )
+    return Got(target, len(lacking), sum(row.entry.size for row in lacking), len(rows) - len(lacking))
 
 
 def _tree(place: Place, endpoint_url: str | None) -> Tree:
@@ -103,10 +94,17 @@ def _write(tree: Tree, root: Path, rows: list[Row], *, force: bool, meter: Meter
     meter.start("Getting", sum(row.entry.size for row in rows), "B")
     try:
         with open_folders(root) as folders:
-            for row, parts in read_rows(tree.store, rows):
+            for row, parts in _read(tree, rows):
                 folders.write(row.path, row.entry, counted(parts), seen=None if force else b"")
     finally:
         meter.finish()
+
+
+def _read(tree: Tree, rows: list[Row]) -> Iterator[tuple[Row, Iterator[bytes | memoryview]]]:
+    yield from read_rows(tree.store, [row for row in rows if not isinstance(row.entry, External)])
+    for row in rows:
+        if isinstance(row.entry, External):
+            yield row, Original(row.entry).blocks()
 
 
 def _is_there(root: Path, row: Row, *, force: bool) -> bool:
@@ -114,6 +112,10 @@ def _is_there(root: Path, row: Row, *, force: bool) -> bool:
     path = root / row.path
     if not os.path.lexists(path):
         return False
+    if isinstance(row.entry, External):
+        if force:
+            return False
+        raise AlreadyExists(f"{path} is there, and may be another than {row.entry.uri}", hint="--force")
     assert isinstance(row.entry, File | Link)
     wanted = known_of(row.entry)
     try:

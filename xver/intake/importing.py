@@ -50,6 +50,11 @@ class Import:
         """What an origin is to be asked with."""
         return Known(self.source, self.output.id, self.output.files)
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether only its listing was taken."""
+        return not self.output.kept
+
 
 @dataclass(frozen=True, slots=True)
 class Brought:
@@ -134,7 +139,7 @@ def origin_of(one: Import, *, start: Path) -> Origin:
             f"the address of {one.source.path} held a secret, which is not kept",
             hint=f"xver update {one.source.path} --from ADDRESS",
         )
-    return find_origin(one.source.uri, endpoint_url=one.source.endpoint_url, start=start)
+    return find_origin(one.source.uri, endpoint_url=one.source.endpoint_url, start=start, is_reference=one.is_reference)
 
 
 def known_by(one: Import, origin: Origin) -> Known:
@@ -198,7 +203,7 @@ def _sealed(repo: Repo, run: Run, top: TrackedPath, taken: Taken, uploaded: list
     if id is None:
         raise NotFound(f"{taken.source.uri} is known there, and not stored")
     files = entry.files if isinstance(entry, Dataset) else None
-    output = Output(top, id, entry.size, Evidence.IMPORTED, kept=True, files=files)
+    output = Output(top, id, entry.size, Evidence.IMPORTED, kept=taken.is_stored, files=files)
     record = replace(
         run,
         status=Status.OK,

@@ -54,7 +54,7 @@ class ObjectsOrigin:
     def is_same(self, repo: Repo, known: Known) -> bool | None:  # noqa: ARG002 - the servers know
         """Compare what its server calls each object."""
         one = self._one()
-        version = one.stat.version if one is not None else _digest(self._list()) or ""
+        version = one.stat.version if one is not None else digest_of(self._list()) or ""
         return version == known.source.version if version and known.source.version else None
 
     def take(self, repo: Repo, wanted: Wanted) -> Taken | None:
@@ -84,7 +84,7 @@ class ObjectsOrigin:
     def _take_all(self, repo: Repo, wanted: Wanted) -> Taken | None:
         storage, found = self._locate(self.uri.rstrip("/")), self._list()
         names = paths_of(self.uri.rstrip("/"), found)
-        version = _digest(found)
+        version = digest_of(found)
         if wanted.known is not None and version and version == wanted.known.source.version:
             return None
         same = {} if wanted.known is None else _unchanged(repo, wanted.known, found)
@@ -164,7 +164,7 @@ def decode_objects(data: bytes) -> dict[str, Stat]:
     return found
 
 
-def _digest(found: Mapping[str, Stat]) -> str | None:
+def digest_of(found: Mapping[str, Stat]) -> str | None:
     """Return what stands for the versions of all objects, None where a server does not name each one's."""
     if not all(one.version for one in found.values()):
         return None

@@ -25,11 +25,15 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was taken: the entry it became, what is to be recorded of the origin, what no version can hold."""
+    """What was taken: the entry it became, what is to be recorded of the origin, what no version can hold.
+
+    `is_stored` tells whether the content is in the store, and not only known.
+    """
 
     entry: Entry
     source: Source
     special: tuple[str, ...] = ()
+    is_stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)

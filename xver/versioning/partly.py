@@ -9,7 +9,7 @@ from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
 from xver.format.codecs import Codec
 from xver.format.foreign import Where, decode_foreign
 from xver.format.listings import Row
-from xver.model.entries import Dataset, Entry, File, Link
+from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.store.content import is_here, leaves
@@ -45,7 +45,13 @@ def refuse_never_here(repo: Repo, top: TrackedPath, parts: Sequence[str], before
 
     Raises:
         DirtyWorktree: there are some in what the dataset was, `before`, and is no more.
+        InvalidInput: it only refers to files elsewhere.
     """
+    if taken.entry != before and is_reference(repo, before):
+        raise InvalidInput(
+            f"{top} refers to what lies elsewhere, and takes in nothing from the disk",
+            hint=f"xver update {top} asks there; xver rm {top} first, to add other files",
+        )
     now, record = taken.record, repo.stat_index.known_at(top) or TreeRecord(None, {})
     if not isinstance(taken.entry, Dataset):
         _refuse_replacing(repo, top, before)
@@ -113,6 +119,15 @@ def lies_in_bucket(repo: Repo, entry: Entry) -> bool:
         return place.codec is Codec.FOREIGN and decode_foreign(frame, place.raw).whole.where is Where.OBJECT
     except ContentNotFound:
         return False
+
+
+def is_reference(repo: Repo, entry: Dataset) -> bool:
+    """Tell whether the files of a dataset are known and not stored, as the first of them shows."""
+    try:
+        first = next(iter(read_listing(repo.store, entry.id)), None)
+    except ContentNotFound:
+        return False
+    return first is not None and isinstance(first.entry, External)
 
 
 def require_content(repo: Repo, plans: Iterable[Plan]) -> None:

@@ -43,9 +43,10 @@ _SHOWN: Final = 20
 )
 @click.argument("address")
 @click.argument("path")
+@click.option("--reference", "is_reference", is_flag=True, help="Only list a bucket, and read and store nothing of it.")
 @click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket.")
 @pass_output
-def import_(out: Output, address: str, path: str, endpoint_url: str | None) -> None:
+def import_(out: Output, address: str, path: str, is_reference: bool, endpoint_url: str | None) -> None:
     """Bring data from elsewhere, and record where it came from.
 
     ADDRESS is a file of a web server, an object or all objects below an address of a bucket (s3, gs, az, sftp, and what
@@ -53,9 +54,14 @@ def import_(out: Output, address: str, path: str, endpoint_url: str | None) -> N
     stored, tracked as PATH and written there; below PATH, where that is a folder. `xver lineage` ends at the address,
     and `xver update` asks there for a newer version.
 
+    With --reference PATH says of each object of a bucket (s3, gs, az) where it is, how large, and in which version, and
+    nothing is read: `xver.open` and `xver get` read it there, as long as it is what was listed. `xver adopt` reads all
+    once and makes versions of the content itself.
+
     Examples:
       xver import https://host/labels.csv data/labels.csv
       xver import s3://bucket/raw data/raw
+      xver import --reference s3://bucket/all data/all
       xver import xver+s3://bucket/survey@v1:data/raw data/raw
       xver import ../survey@main:data/labels.csv data/
     """
@@ -64,11 +70,14 @@ def import_(out: Output, address: str, path: str, endpoint_url: str | None) -> N
 
     repo = opened(out)
     begun = time.monotonic()
-    origin = find_origin(address, endpoint_url=endpoint_url, start=Path.cwd())
+    origin = find_origin(address, endpoint_url=endpoint_url, start=Path.cwd(), is_reference=is_reference)
     top = _inside(repo, path, origin.name)
     done = import_data(repo, origin, top, start=Path.cwd(), meter=out.meter())
     _tell_special(out, done)
     took = duration(time.monotonic() - begun)
+    if is_reference:
+        out.note(f"Imported {done.path}  {amount(done.entry)}  by reference, 0 B read  in {took}")
+        return
     out.note(f"Imported {done.path}  {amount(done.entry)}  ({_stored(done)})  in {took}")
 
 
@@ -166,8 +175,6 @@ def get(out: Output, place: str, to: Path | None, force: bool, endpoint_url: str
         raise InvalidInput(f"{place} names no path of a version", hint=SHAPES)
     start = time.monotonic()
     done = bring(found, to, endpoint_url=endpoint_url, force=force, meter=out.meter())
-    for path in done.external:
-        out.warn(f"{path} is known there, and not stored: it was left out")
     there = f"  ({count(done.there)} were there already)" if done.there else ""
     took = duration(time.monotonic() - start)
     out.note(f"Got {done.target}  {plural(done.written, 'file')}  {size(done.size)}{there}  in {took}")
@@ -222,7 +229,7 @@ def _update(
     if address is None:
         origin = origin_of(one, start=start)
     else:
-        origin = find_origin(address, endpoint_url=endpoint_url, start=start)
+        origin = find_origin(address, endpoint_url=endpoint_url, start=start, is_reference=one.is_reference)
     if dry_run:
         same = origin.is_same(repo, known_by(one, origin))
         state = {True: "unchanged", False: "newer", None: "unknown"}[same]

@@ -15,6 +15,7 @@ from xver.cli.opening import reading
 from xver.cli.output import Output, pass_output
 from xver.cli.views.entries import amount, entry_json, id_text, is_tracked, kind_word, split_path
 from xver.errors import (
+    Conflict,
     ContentNotFound,
     InvalidInput,
     NotFound,
@@ -66,7 +67,10 @@ def ls(out: Output, path: str, rev: str | None, long: bool, as_json: bool) -> No
 
 @click.command(
     cls=Command,
-    exits=(NotFound, RevisionNotFound, RepositoryNotFound, ContentNotFound, StorageError, TransientStorageError),
+    exits=(
+        *(NotFound, RevisionNotFound, RepositoryNotFound, ContentNotFound),
+        *(Conflict, StorageError, TransientStorageError),
+    ),
 )
 @click.argument("path")
 @click.option("-r", "--rev", default=None, metavar="REV", help="The version to read from [default: xver.lock].")
@@ -81,11 +85,16 @@ def cat(out: Output, path: str, rev: str | None) -> None:
       xver cat "data/labels.csv" --rev "@{2 days ago}"
       xver cat xver+s3://bucket/prefix//data/labels.csv@v1.0
     """
+    from xver.filesystem.originals import Original
     from xver.store.content import read_content
 
     store, entry = _entry_at(path, rev) if _ADDRESS in path else _entry_here(out, path, rev)
-    if isinstance(entry, Dataset | External):
+    if isinstance(entry, Dataset):
         raise InvalidInput(f"{path} is no file ({kind_word(entry)}, {size(entry.size)})", hint=f"xver ls {path}")
+    if isinstance(entry, External):
+        for block in Original(entry).blocks():
+            out.raw(block)
+        return
     for part in read_content(store, entry.id, entry.size):
         out.raw(bytes(part))
 

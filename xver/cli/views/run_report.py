@@ -10,7 +10,7 @@ from xver.cli.human import count, duration, plural, size
 from xver.cli.output import Output, Styled, Text
 from xver.git.state import is_tracked
 from xver.model.ids import short_id
-from xver.model.runs import Input, Metric, Run, Scalar, State, Status
+from xver.model.runs import Evidence, Input, Metric, Run, Scalar, State, Status
 from xver.model.runs import Output as Made
 from xver.provenance.members import decode_members
 from xver.provenance.metrics import FILE as METRICS
@@ -123,6 +123,8 @@ def output_words(repo: Repo, made: Made) -> str:
         what = f"{made.path}  {size(made.size)}"
     if made.kept:
         return f"{what}  (kept)"
+    if made.evidence is Evidence.IMPORTED:
+        return f"{what}  (by reference)"
     if made.path.rpartition("/")[2] == METRICS:
         return f"{what}  (recorded)"
     if repo.git is not None and is_tracked(repo.git, made.path):
