@@ -2,6 +2,7 @@
 
     XverError                     carries the line a person reads and the hint that follows
     ├── InvalidInput              a path, name, address, option or file that cannot be right
+    │   └── Unreadable            a file or folder of the user that cannot be read
     ├── NotFound                  what was named does not exist
     │   ├── RepositoryNotFound
     │   ├── ContentNotFound       an id that no reachable store holds
@@ -12,6 +13,7 @@
     │   └── RunNotFound
     ├── AlreadyExists             what was to be made is there
     ├── Conflict                  two intentions meet; nothing was changed
+    │   ├── Changing              a file is written while it is read
     │   ├── RefConflict           the ref moved since it was read
     │   ├── Overtaken             somebody else was faster
     │   ├── Collected             a collection took what this relies on
@@ -57,6 +59,14 @@ def _revive(kind: type[XverError], args: tuple[Any, ...], facts: dict[str, Any])
 
 class InvalidInput(XverError, ValueError):
     """What was given cannot be right, whatever the state of the repository."""
+
+
+class Unreadable(InvalidInput):
+    """A file or folder that cannot be read; `reason` says why."""
+
+    def __init__(self, path: str, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"cannot read {path}: {reason}", hint=hint)
+        self.reason = reason
 
 
 class NotFound(XverError, LookupError):
@@ -121,6 +131,14 @@ class AlreadyExists(XverError):
 
 class Conflict(XverError):
     """Two intentions meet; nothing was changed."""
+
+
+class Changing(Conflict):
+    """A file that is written again and again while it is read; `reason` says so."""
+
+    def __init__(self, path: str) -> None:
+        self.reason = "changes while it is read"
+        super().__init__(f"{path} {self.reason}", hint="wait until whatever writes it is done, then add it again")
 
 
 class RefConflict(Conflict):

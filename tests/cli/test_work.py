@@ -45,7 +45,17 @@ def test_status_as_json(place: Workplace) -> None:
     place.ok("add", "e")
     (place.root / "g").unlink()
     found = place.json("status")
-    assert list(found) == ["clean", "staged", "changed", "absent", "not_here", "not_local", "special", "sparse"]
+    assert list(found) == [
+        "clean",
+        "staged",
+        "changed",
+        "absent",
+        "not_here",
+        "not_local",
+        "special",
+        "unreadable",
+        "sparse",
+    ]
     assert found["changed"] == [{"path": "d/a", "tracked": "d", "change": "modified", "size": 2}]
     assert (found["absent"], found["not_local"], found["special"]) == (["g"], [], [])
     (staged,) = found["staged"]
@@ -63,6 +73,7 @@ def test_status_as_json(place: Workplace) -> None:
         "not_here": [],
         "not_local": [],
         "special": [],
+        "unreadable": [],
         "sparse": None,
     }
 

@@ -9,6 +9,7 @@ import pytest
 from xver import errors
 from xver.cli.failures import EXIT_CODES
 from xver.errors import (
+    Changing,
     Collected,
     CommandFailed,
     ContentNotFound,
@@ -20,6 +21,7 @@ from xver.errors import (
     Overtaken,
     Purged,
     RefConflict,
+    Unreadable,
     XverError,
 )
 
@@ -32,6 +34,8 @@ MADE = {
     Incomplete: Incomplete("part is done", ["a: no"], hint="again"),
     Overtaken: Overtaken("s3://bucket"),
     Collected: Collected("s3://bucket", packs=frozenset({"packs/0.a.data"})),
+    Changing: Changing("d/a"),
+    Unreadable: Unreadable("d/a", "permission denied", hint="chmod u+r d/a"),
     HasMoved: HasMoved("s3://bucket", "s3://other", name="origin"),
     ForeignChanged: ForeignChanged(bytes(32), "cache/a", "is gone"),
     Purged: Purged(bytes(32), entry=3, url="s3://bucket", path="data/a"),

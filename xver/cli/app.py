@@ -44,7 +44,7 @@ FAMILIES: Final[dict[str, dict[str, Lazy]]] = {
         "hook": Lazy("commands.beside_git:hook", "What git's hooks and drivers call"),
     },
     "Work": {
-        "add": Lazy("commands.work:add", "Track files and folders, and store what is new in them"),
+        "add": Lazy("commands.adding:add", "Track files and folders, and store what is new in them"),
         "rm": Lazy("commands.work:rm", "Stop tracking files and folders, or parts of a tracked folder"),
         "mv": Lazy("commands.undoing:mv", "Move tracked files and folders, or parts of a tracked folder"),
         "restore": Lazy("commands.work:restore", "Bring files back from a version, or take back what was added"),

@@ -23,6 +23,7 @@ from xver.cli.human import count
 from xver.cli.output import Output, Styled
 from xver.errors import (
     AlreadyExists,
+    Changing,
     Collected,
     CommandFailed,
     Conflict,
@@ -45,6 +46,7 @@ from xver.errors import (
     RunNotFound,
     StorageError,
     TransientStorageError,
+    Unreadable,
     UnsupportedFormat,
     WorkersFailed,
     XverError,
@@ -60,6 +62,7 @@ NOBODY_READS: Final = 141
 
 EXIT_CODES: Final[dict[type[XverError], int]] = {
     InvalidInput: USAGE,
+    Unreadable: USAGE,
     NotFound: 3,
     RefNotFound: 3,
     RevisionNotFound: 3,
@@ -70,6 +73,7 @@ EXIT_CODES: Final[dict[type[XverError], int]] = {
     Purged: 18,
     AlreadyExists: 6,
     Conflict: 7,
+    Changing: 7,
     RefConflict: 7,
     Overtaken: 7,
     Collected: 7,

@@ -14,6 +14,7 @@ from xver.provenance.members import Member, put_members
 from xver.provenance.outputs import Written, folders_above
 from xver.repo import Repo
 from xver.store.packing import Packer
+from xver.versioning.membership import rules
 from xver.versioning.state import compare_path
 from xver.versioning.versions import find_entry
 from xver.worktree.ingest import ingest
@@ -83,7 +84,7 @@ def _take(repo: Repo, path: str, packer: Packer) -> tuple[Output, Entry]:
         known = read_file(os.path.join(repo.root, path), packer).known
         return Output(parse_path(path), known.id, known.size, Evidence.DECLARED, kept=True), entry_of(known)
     record = repo.stat_index.tree(path) if TrackedPath(path) in repo.lock.entries else None
-    taken = ingest(repo.root, path, packer, record=record, ignore=repo.ignore)
+    taken = ingest(repo.root, path, packer, record=record, ignore=rules(repo))
     assert isinstance(taken.entry, Dataset)
     members = [Member(known.id, known.size, name) for name, known in sorted(taken.record.files())]
     output = Output(
@@ -108,7 +109,7 @@ def _now(repo: Repo, path: str) -> Input | None:
 
 def _look(repo: Repo, path: str) -> Entry:
     if (repo.root / path).is_dir() and not (repo.root / path).is_symlink():
-        return ingest(repo.root, path, None, record=None, ignore=repo.ignore).entry
+        return ingest(repo.root, path, None, record=None, ignore=rules(repo)).entry
     return entry_of(read_file(os.path.join(repo.root, path), None).known)
 
 

@@ -19,6 +19,7 @@ from xver.provenance.tree import TreeState, look, module_of
 from xver.provenance.watch import Watcher, is_available
 from xver.repo import Repo
 from xver.store.packing import Packer
+from xver.versioning.membership import rules
 from xver.versioning.state import compare_path
 from xver.worktree.ingest import ingest
 
@@ -67,6 +68,7 @@ def look_before(repo: Repo, packer: Packer) -> Before:
     tracked: dict[TrackedPath, Entry | None] = {}
     unsaved: dict[TrackedPath, Entry] = {}
     notes: list[str] = []
+    ignore = rules(repo)
     for path, entry in repo.lock.entries.items():
         if not os.path.lexists(repo.root / path):
             tracked[path] = None
@@ -76,11 +78,11 @@ def look_before(repo: Repo, packer: Packer) -> Before:
                 tracked[path] = entry
                 continue
             record = repo.stat_index.tree(path)
-            tracked[path] = unsaved[path] = ingest(repo.root, path, packer, record=record, ignore=repo.ignore).entry
+            tracked[path] = unsaved[path] = ingest(repo.root, path, packer, record=record, ignore=ignore).entry
         except (XverError, OSError) as error:
             notes.append(f"{path} could not be read before the run: {error}")
     repo.stat_index.write()
-    return Before(look(repo.root, repo.ignore, tracked), tracked, unsaved, tuple(notes))
+    return Before(look(repo.root, ignore, tracked), tracked, unsaved, tuple(notes))
 
 
 def _is_clean(repo: Repo, path: TrackedPath, entry: Entry) -> bool:

@@ -20,6 +20,7 @@ from xver.provenance.tree import TreeState
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
+from xver.versioning.membership import rules
 from xver.versioning.tracking import add
 from xver.worktree.ingest import ingest
 from xver.worktree.reading import entry_of, read_file
@@ -110,7 +111,7 @@ def _tracked_output(
         record = repo.stat_index.tree(top)
         assert record is not None
     else:
-        taken = ingest(repo.root, top, packer, record=repo.stat_index.tree(top), ignore=repo.ignore, before=before)
+        taken = ingest(repo.root, top, packer, record=repo.stat_index.tree(top), ignore=rules(repo), before=before)
         entry, record = taken.entry, taken.record
     id, earlier = entry_id(entry), None if before is None else entry_id(before)
     if id is None or (id == earlier and not any(path in rewritten for path in paths)):

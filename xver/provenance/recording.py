@@ -33,6 +33,7 @@ from xver.provenance.secrets import mask
 from xver.provenance.tree import TreeState, look
 from xver.repo import Repo
 from xver.store.packing import Packer
+from xver.versioning.membership import rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _conclude(
 def _work_out(
     repo: Repo, flight: Flight, run: Run, before: Before, seen: Seen, options: RunOptions, unplaced: frozenset[str]
 ) -> Run:
-    after = look(repo.root, repo.ignore, before.tracked)
+    after = look(repo.root, rules(repo), before.tracked)
     record = flight.read()
     changed = after.changed_since(before.tree)
     if seen.is_complete:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from xver.errors import InvalidInput
+from xver.errors import Changing, InvalidInput, Unreadable
 from xver.model.entries import EntryKind
 from xver.model.paths import TrackedPath, parse_path
 from xver.storage.base import Part, Stat, Storage
@@ -20,6 +20,8 @@ from xver.worktree.records import Known
 from xver.worktree.stats import NO_STAT, unpack_stat
 
 _BLOCK: Final = 8 * 1024 * 1024
+Read: TypeAlias = Reading | Unreadable | Changing
+"""What a file is, or why it cannot be read: one that resists is no reason to give up the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,15 @@ class Folder:
 
     root: str
 
-    def read(self, files: Sequence[Item], packer: Packer) -> Iterator[Reading]:
-        """Yield what each file is, stored by `packer`; raises like `read_file`."""
+    def read(self, files: Sequence[Item], packer: Packer) -> Iterator[Read]:
+        """Yield what each file is, stored by `packer`, or why it cannot be read."""
         if not os.path.isdir(self.root):
             raise InvalidInput(f"cannot read {self.root}")
         for one in files:
-            yield read_file(one.path, packer, stat=one.stat)
+            try:
+                yield read_file(one.path, packer, stat=one.stat)
+            except (Unreadable, Changing) as error:
+                yield error
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Bucket:
     url: str
     endpoint_url: str | None = None
 
-    def read(self, files: Sequence[Item], packer: Packer) -> Iterator[Reading]:
+    def read(self, files: Sequence[Item], packer: Packer) -> Iterator[Read]:
         """Yield what each object is, stored by `packer`; several ranges are on their way at a time.
 
         Raises:

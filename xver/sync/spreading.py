@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from concurrent.futures import Executor
 from typing import Final
 
-from xver.errors import Collected, Conflict, CorruptData
+from xver.errors import Changing, Collected, Conflict, CorruptData
 from xver.format.listings import Row
 from xver.model.entries import CHUNK_MAX, Entry
 from xver.model.ids import NodeId
@@ -32,11 +32,11 @@ from xver.sync.arrivals import Arrivals, bring_nodes
 from xver.sync.clones import Keeper
 from xver.sync.executors import Crew, crew
 from xver.sync.remotes import open_or_create_remote
-from xver.sync.sources import Bucket, Folder, Item, Source, item_of, paths_of
+from xver.sync.sources import Bucket, Folder, Item, Read, Source, item_of, paths_of
 from xver.sync.tasks import Take, Taken, local_address, remote_address, split, take, this_process
 from xver.versioning.tracking import AddResult, add_rows
 from xver.versioning.tracking import add as add_here
-from xver.worktree.reading import Reading, entry_of, is_kind, kind_of_stat, read_file
+from xver.worktree.reading import Reading, Skip, entry_of, is_kind, kind_of_stat, read_file, refuse
 from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
 _ATTEMPTS: Final = 3
@@ -50,6 +50,8 @@ def add(
     to: Remote | None = None,
     executor: str | Executor = "threads",
     rehash: bool = False,
+    force: bool = False,
+    skip: Skip = refuse,
     meter: Meter = SILENT,
 ) -> AddResult:
     """Take files and folders under version control as `tracking.add` does, their content read by workers.
@@ -59,12 +61,15 @@ def add(
 
     Raises:
         WorkersFailed: workers cannot be reached, do not fit, or died too often.
-        Conflict: a file changed while it was read, or the remote is collected faster than this.
+        Conflict: the remote is collected faster than this.
         CorruptData: a worker's answer does not hold.
         XverError: what `tracking.add` and `open_or_create_remote` raise.
     """
     return _persistently(
-        repo, to, executor, lambda reader: add_here(repo, paths, rehash=rehash, reader=reader, meter=meter)
+        repo,
+        to,
+        executor,
+        lambda reader: add_here(repo, paths, rehash=rehash, force=force, reader=reader, skip=skip, meter=meter),
     )
 
 
@@ -98,7 +103,7 @@ def add_bucket(
             for _, taken in reader.take(source, items):
                 packer.added += taken.new
                 meter.advance(len(taken.readings))
-                yield from (Row(next(by_path), entry_of(one.known)) for one in taken.readings)
+                yield from (Row(next(by_path), entry_of(_reading(one).known)) for one in taken.readings)
             _refuse_changed(source, found)
 
         result = add_rows(repo, path, rows, reader=reader)
@@ -156,7 +161,7 @@ class _Spread:
         self.arrivals = Arrivals(target, "add", is_local=there is None)
         self._results = self.take(Folder(os.fspath(repo.root)), ())
         self._begun: dict[str, int] = {}
-        self._readings: dict[str, tuple[Reading, int]] = {}
+        self._readings: dict[str, tuple[Read, int]] = {}
         self._large: list[tuple[bytes, str]] = []
         self._sent: set[bytes] = set()
 
@@ -192,7 +197,7 @@ class _Spread:
                 one.path: (reading, begun) for one, reading in zip(task.files, taken.readings, strict=True)
             }
         reading, begun = self._readings.pop(path)
-        return _as_here(path, reading, stat, begun)
+        return _as_here(path, _reading(reading), stat, begun)
 
     def settle(self, packer: Packer, entries: Mapping[TrackedPath, Entry], fresh: Collection[TrackedPath]) -> None:
         for _ in self._results:
@@ -218,12 +223,17 @@ class _Spread:
     def _judge(self, task: Take, taken: Taken) -> None:
         if len(taken.readings) != len(task.files):
             raise CorruptData(f"{taken.worker} answered for {len(taken.readings)} of {len(task.files)} files")
-        stored = [
-            (one.known, item.path) for one, item in zip(taken.readings, task.files, strict=True) if one.known.size
-        ]
+        read = zip(taken.readings, task.files, strict=True)
+        stored = [(one.known, item.path) for one, item in read if isinstance(one, Reading) and one.known.size]
         self.arrivals.accept(taken.worker, taken.index, ((known.id, path) for known, path in stored))
         self._large += [(known.id, path) for known, path in stored if known.size > CHUNK_MAX]
         self._sent.update(known.id for known, _ in stored if known.size <= CHUNK_MAX)
+
+
+def _reading(read: Read) -> Reading:
+    if not isinstance(read, Reading):
+        raise read
+    return read
 
 
 def _as_here(path: str, reading: Reading, stat: bytes | None, begun: int) -> Reading:
@@ -242,9 +252,7 @@ def _as_here(path: str, reading: Reading, stat: bytes | None, begun: int) -> Rea
         except OSError:
             now = None
         if now is None or not _is_same(unpack_stat(now), unpack_stat(reading.seen)):
-            raise Conflict(
-                f"{path} changes while it is read", hint="wait until whatever writes it is done, then add it again"
-            )
+            raise Changing(path)
     assert now is not None
     return Reading(reading.known, settled(now, begun), now)
 

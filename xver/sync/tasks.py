@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from xver.errors import CorruptData, InvalidInput, NotFound, StorageError, WorkersFailed, XverError
+from xver.errors import (
+    Changing,
+    CorruptData,
+    InvalidInput,
+    NotFound,
+    StorageError,
+    Unreadable,
+    WorkersFailed,
+    XverError,
+)
 from xver.format.log_entries import LiveIndex
 from xver.history.reach import Edge
 from xver.repo import Repo, client_name
@@ -26,7 +35,7 @@ from xver.storage.memory import MemoryStorage
 from xver.store.store import Store, open_store
 from xver.sync.executors import here
 from xver.sync.remotes import cache_folder, open_at, storage_at
-from xver.sync.sources import Item, Source
+from xver.sync.sources import Item, Read, Source
 from xver.sync.transfer import Transfer, copy_objects
 from xver.worktree.reading import Reading
 
@@ -79,13 +88,13 @@ class Copy(_Task):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a worker did: what each file is, in the order of the task, and the index of the packs it uploaded.
+    """What a worker did: what each file is, or why not, in the order of the task; the index of the packs it uploaded.
 
     `new` counts the bytes that the store did not hold, before compression.
     """
 
     worker: str
-    readings: tuple[Reading, ...]
+    readings: tuple[Read, ...]
     index: LiveIndex | None
     new: int
 
@@ -103,14 +112,16 @@ def take(task: Take) -> Taken:
     """Cut, identify, compress and upload; runs in a worker.
 
     Raises:
-        Conflict: a file went on changing while it was read.
-        InvalidInput: it cannot be read there.
+        InvalidInput: the folder of the files cannot be read there.
         StorageError: the store cannot be reached or written from there.
     """
     with _named(task):
         # A remote relies on nobody; a local store on what a remote keeps for it.
         with _open(task.target).packer(fetches=task.target.remote is not None) as packer:
             readings = tuple(task.source.read(task.files, packer))
+            for one in readings:
+                if not isinstance(one, Reading):
+                    _name(task, one)
             index = packer.finish()
         return Taken(here(), readings, index, packer.added)
 
@@ -159,15 +170,21 @@ def _named(task: _Task) -> Iterator[None]:
     try:
         yield
     except XverError as error:
-        if task.client == this_process():
-            raise
-        error.message = f"{here()}: {error.message}"
-        error.args = (error.message,)
-        if isinstance(error, InvalidInput):
-            error.hint = "is it on a file system that all workers share, and may they read it?"
-        elif isinstance(error, StorageError):
-            error.hint = f"the workers need their own way in: {error.hint}" if error.hint else None
+        _name(task, error)
         raise
+
+
+def _name(task: _Task, error: XverError) -> None:
+    if task.client == this_process():
+        return
+    error.message = f"{here()}: {error.message}"
+    error.args = (error.message,)
+    if isinstance(error, Unreadable | Changing):
+        error.reason = f"{error.reason}, says {here()}"
+    if isinstance(error, InvalidInput):
+        error.hint = "is it on a file system that all workers share, and may they read it?"
+    elif isinstance(error, StorageError):
+        error.hint = f"the workers need their own way in: {error.hint}" if error.hint else None
 
 
 _KEPT: Final = 4

@@ -9,6 +9,7 @@ from xver.format.log_entries import LiveIndex
 from xver.model.paths import TrackedPath, is_below
 from xver.repo import Repo
 from xver.upkeep.findings import Damage
+from xver.versioning.membership import rules
 from xver.worktree.ingest import ingest
 
 
@@ -20,7 +21,7 @@ def take_files(repo: Repo, damage: Iterable[Damage], lost: frozenset[bytes]) -> 
     with repo.store.packer(only=lost) as packer:
         for top in _tops(repo, damage):
             try:
-                ingest(repo.root, top, packer, record=None, ignore=repo.ignore, rehash=True)
+                ingest(repo.root, top, packer, record=None, ignore=rules(repo), rehash=True)
             except (InvalidInput, Conflict):
                 continue  # it is not there, or changes right now: then it is no copy
         return packer.finish()

@@ -19,7 +19,8 @@ from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
 from xver.versioning.operations import noted
-from xver.versioning.tracking import move_lock, refuse_place, write_tracked
+from xver.versioning.pathspecs import refuse_place
+from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import is_there
 from xver.worktree.records import Known, TreeRecord

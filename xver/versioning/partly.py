@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
@@ -16,7 +16,6 @@ from xver.store.content import is_here, leaves
 from xver.store.listings import read_listing
 from xver.worktree.checkout import Plan
 from xver.worktree.compare import is_there
-from xver.worktree.ingest import Ingested
 from xver.worktree.records import TreeRecord
 
 
@@ -28,7 +27,7 @@ def rows_away(repo: Repo, top: TrackedPath, before: Entry | None) -> list[Row]:
     """
     if repo.sparse.holds(top) or not isinstance(before, Dataset):
         return []
-    return [row for row in _rows(repo, top, before) if not repo.sparse.holds(f"{top}/{row.path}")]
+    return [row for row in rows_of(repo, top, before) if not repo.sparse.holds(f"{top}/{row.path}")]
 
 
 def refuse_outside(repo: Repo, path: TrackedPath) -> None:
@@ -40,20 +39,24 @@ def refuse_outside(repo: Repo, path: TrackedPath) -> None:
         )
 
 
-def refuse_never_here(repo: Repo, top: TrackedPath, parts: Sequence[str], before: Dataset, taken: Ingested) -> None:
+def refuse_never_here(
+    repo: Repo,
+    top: TrackedPath,
+    parts: Sequence[str],
+    before: Dataset,
+    *,
+    is_dataset: bool,
+    has: Callable[[str], object],
+) -> None:
     """Refuse to drop files that were never on this disk: where only a part was pulled, that is no wish of the user.
+
+    `is_dataset` tells whether `top` will still be one, `has` whether it will have a file.
 
     Raises:
         DirtyWorktree: there are some in what the dataset was, `before`, and is no more.
-        InvalidInput: it only refers to files elsewhere.
     """
-    if taken.entry != before and is_reference(repo, before):
-        raise InvalidInput(
-            f"{top} refers to what lies elsewhere, and takes in nothing from the disk",
-            hint=f"xver update {top} asks there; xver rm {top} first, to add other files",
-        )
-    now, record = taken.record, repo.stat_index.known_at(top) or TreeRecord(None, {})
-    if not isinstance(taken.entry, Dataset):
+    record = repo.stat_index.known_at(top) or TreeRecord(None, {})
+    if not is_dataset:
         _refuse_replacing(repo, top, before)
     # Where nothing of the old version ever was here, and all of it is added, it is replaced on purpose.
     if (record.id == before.id and record.is_whole) or not (
@@ -66,7 +69,7 @@ def refuse_never_here(repo: Repo, top: TrackedPath, parts: Sequence[str], before
             f"{top}/{row.path}"
             for row in read_listing(repo.store, before.id)
             if row.entry.size
-            and not (now.find(row.path) or record.was_here(row.path))
+            and not (has(row.path) or record.was_here(row.path))
             and (record.find(row.path) or not is_near(repo, row.entry))
             and not meant.isdisjoint(accumulate(f"{top}/{row.path}".split("/"), "{}/{}".format))
         ]
@@ -121,6 +124,15 @@ def lies_in_bucket(repo: Repo, entry: Entry) -> bool:
         return False
 
 
+def refuse_reference(repo: Repo, top: TrackedPath, before: Dataset) -> None:
+    """Refuse to change a dataset that only refers to files elsewhere; raises `InvalidInput`."""
+    if is_reference(repo, before):
+        raise InvalidInput(
+            f"{top} refers to what lies elsewhere, and takes in nothing from the disk",
+            hint=f"xver update {top} asks there; xver rm {top} first, to add other files",
+        )
+
+
 def is_reference(repo: Repo, entry: Dataset) -> bool:
     """Tell whether the files of a dataset are known and not stored, as the first of them shows."""
     try:
@@ -143,7 +155,12 @@ def require_content(repo: Repo, plans: Iterable[Plan]) -> None:
         raise NotFound(f"{files} ({size:,} bytes) not local", hint="xver pull")
 
 
-def _rows(repo: Repo, top: str, entry: Dataset) -> Iterator[Row]:
+def rows_of(repo: Repo, top: str, entry: Dataset) -> Iterator[Row]:
+    """Yield the rows of a tracked dataset.
+
+    Raises:
+        ContentNotFound: its listing is not here; the hint says how it comes.
+    """
     try:
         yield from read_listing(repo.store, entry.id)
     except ContentNotFound as error:

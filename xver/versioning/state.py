@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from xver.errors import ContentNotFound, DirtyWorktree, NotFound
+from xver.errors import Changing, ContentNotFound, DirtyWorktree, NotFound, Unreadable
 from xver.format.listings import Row
 from xver.history.diff import Entries, diff_listings
 from xver.model.entries import Dataset, Entry
@@ -19,6 +19,7 @@ from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.versioning.versions import head_entries
 from xver.worktree.compare import Comparison, Difference, Differs, compare, is_there
+from xver.worktree.reading import Skip, refuse
 from xver.worktree.records import TreeRecord
 
 
@@ -45,7 +46,7 @@ class Status:
 
     `absent` lists tracked paths that are gone from the disk; `unknown` those that cannot be compared because
     the listing that belongs there was not fetched; `special` what lies in tracked paths and no version can hold;
-    `away` what never was on this disk, by tracked path.
+    `away` what never was on this disk, by tracked path; `unreadable` what cannot be read, and why.
     """
 
     staged: tuple[Staged, ...]
@@ -54,11 +55,12 @@ class Status:
     unknown: tuple[str, ...]
     special: tuple[str, ...] = ()
     away: Mapping[TrackedPath, Away] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
         """Tell whether HEAD, `xver.lock` and the disk agree."""
-        return not (self.staged or self.changed or self.absent or self.unknown or self.away)
+        return not (self.staged or self.changed or self.absent or self.unknown or self.away or self.unreadable)
 
 
 def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> Status:
@@ -71,11 +73,22 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
     head = head_entries(repo)
     require_tracked({**head, **entries}, paths)
     staged = tuple(one for one in changes_to(head, entries) if _chosen(one.path, paths))
-    return replace(against_disk(repo, entries, paths, meter=meter), staged=staged)
+    unreadable: dict[str, str] = {}
+
+    def skip(path: str, error: Unreadable | Changing) -> None:
+        unreadable[path] = error.reason
+
+    found = against_disk(repo, entries, paths, skip=skip, meter=meter)
+    return replace(found, staged=staged, unreadable=unreadable)
 
 
-def against_disk(repo: Repo, entries: Entries, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> Status:
-    """Return how the disk stands to what `xver.lock` names, all or at and below `paths`; nothing is staged in it."""
+def against_disk(
+    repo: Repo, entries: Entries, paths: Sequence[str] = (), *, skip: Skip = refuse, meter: Meter = SILENT
+) -> Status:
+    """Return how the disk stands to what `xver.lock` names, all or at and below `paths`; nothing is staged in it.
+
+    `skip` as for `compare`.
+    """
     changed: dict[TrackedPath, Comparison] = {}
     absent: list[str] = []
     unknown: list[str] = []
@@ -93,7 +106,7 @@ def against_disk(repo: Repo, entries: Entries, paths: Sequence[str] = (), *, met
                 absent.append(path)
             continue
         try:
-            comparison = compare_path(repo, path, entry, meter=meter)
+            comparison = compare_path(repo, path, entry, skip=skip, meter=meter)
         except ContentNotFound:
             unknown.append(path)
             continue
@@ -128,7 +141,13 @@ def _was_never_here(one: Difference, record: TreeRecord | None) -> bool:
 
 
 def compare_path(
-    repo: Repo, path: TrackedPath, entry: Entry, *, wanted: Scope | None = None, meter: Meter = SILENT
+    repo: Repo,
+    path: TrackedPath,
+    entry: Entry,
+    *,
+    wanted: Scope | None = None,
+    skip: Skip = refuse,
+    meter: Meter = SILENT,
 ) -> Comparison:
     """Compare the disk at a tracked path with an entry, and let the stat index learn from it.
 
@@ -136,6 +155,7 @@ def compare_path(
 
     Raises:
         ContentNotFound: the entry's listing is not in the store.
+        Unreadable, Changing: a file or folder cannot be read, unless `skip` takes it.
     """
     record = repo.stat_index.known_at(path)
     comparison = compare(
@@ -146,6 +166,7 @@ def compare_path(
         ignore=repo.ignore,
         read_rows=lambda one: _rows(repo, one),
         changes=_changes(repo, record, entry),
+        skip=skip,
         meter=meter,
     )
     if comparison.record.id is not None or record is None:

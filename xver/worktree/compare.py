@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from xver.errors import Changing, Unreadable
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, EntryKind, External, File, Link
 from xver.model.ids import ListingId
+from xver.model.paths import is_below
 from xver.progress import SILENT, Meter
 from xver.worktree.ignore import Ignore
-from xver.worktree.reading import is_kind, kind_of_stat, known_of, read_file, read_fingerprint
+from xver.worktree.members import Members, with_folders
+from xver.worktree.reading import Skip, is_kind, kind_of_stat, known_of, read_file, read_fingerprint, refuse
 from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
 from xver.worktree.scan import Directory, scan
 from xver.worktree.stats import leads_elsewhere, pack_stat, unpack_stat
@@ -127,12 +130,17 @@ def compare(
     ignore: Ignore,
     read_rows: ReadRows,
     changes: Changes | None = None,
+    skip: Skip = refuse,
     meter: Meter = SILENT,
 ) -> Comparison:
     """Compare the disk at `root/path` with the entry that belongs there.
 
     `read_rows` reads a listing; it is called only where the stat index does not speak of the expected version, and
-    `changes` do not say what is other there than in the version that it speaks of.
+    `changes` do not say what is other there than in the version that it speaks of. `skip` hears of what cannot be
+    read: such a file differs, and of a folder nothing is said.
+
+    Raises:
+        Unreadable, Changing: a file or folder cannot be read, and `skip` does not take it.
     """
     if isinstance(expected, External):
         return Comparison((), TreeRecord(None, {}))
@@ -150,8 +158,14 @@ def compare(
     special: list[str] = []
     leftovers: list[str] = []
     seen: set[str] = set()
-    top = os.path.join(root, path)
-    for directory in directories(root, path, ignore, recorded):
+    closed: list[str] = []
+    members = Members(path, expected, record, read_rows)
+    spared = members if changed is None or same_version else _spared(members, path, changed)
+    for directory in directories(root, path, ignore.sparing(spared), recorded):
+        if directory.closed is not None:
+            skip(_join(path, directory.path), directory.closed)
+            closed.append(directory.path)
+            continue
         meter.advance(len(directory.names))
         special += directory.special
         leftovers += directory.leftovers
@@ -159,23 +173,23 @@ def compare(
         known = recorded.get(directory.path)
         if changed is not None and known is not None and known.holds(directory.names, directory.stats):
             here = changed.get(directory.path, {})
-            differences += _only_changed(top, directory, here, ignore)
+            differences += _only_changed(directory, here)
             removed = [name for name, one in here.items() if one is None]
             fresh = known.edited(dict.fromkeys(removed)) if removed else known
         else:
-            found, fresh = _compare_directory(top, directory, known, belonging(directory.path), ignore)
+            found, fresh = _compare_directory(root, path, directory, known, belonging(directory.path), skip)
             differences += found
         if fresh.kinds:
             records[directory.path] = fresh
     expected_folders = wanted.keys() if changed is None else recorded.keys() | changed.keys()
     for folder in expected_folders - seen:
-        missing = (_missing(top, folder, name, want, ignore) for name, want in belonging(folder).items())
-        differences += [one for one in missing if one is not None]
+        if not any(is_below(folder, one) for one in closed):
+            differences += [_missing(folder, name, want) for name, want in belonging(folder).items()]
         if same_version:
             records[folder] = recorded[folder]
     differences.sort(key=lambda one: one.path)
     # The records must amount to the id they stand under: with differences they do only if the old ones were kept.
-    same = same_version or not differences
+    same = same_version or not (differences or closed)
     kept = TreeRecord(expected.id if same else None, records)
     return Comparison(tuple(differences), kept, tuple(special), tuple(leftovers))
 
@@ -205,26 +219,41 @@ def _edited(record: DirectoryRecord | None, changes: Mapping[bytes, Known | None
     return {name: known for name, known in files.items() if known is not None}
 
 
-def _only_changed(
-    top: str, directory: Directory, changes: Mapping[bytes, Known | None], ignore: Ignore
-) -> Iterator[Difference]:
+def _spared(members: Members, path: str, changed: Mapping[str, Mapping[bytes, Known | None]]) -> Callable[[str], bool]:
+    """Return what tells whether either of two versions has a path: the recorded one, and the one that belongs there."""
+    folders = with_folders(changed)
+
+    def is_tracked(one: str) -> bool:
+        inner = one[len(path) + 1 :]
+        folder, _, name = inner.rpartition("/")
+        return members.saw(one) or inner in folders or os.fsencode(name) in changed.get(folder, {})
+
+    return is_tracked
+
+
+def _only_changed(directory: Directory, changes: Mapping[bytes, Known | None]) -> Iterator[Difference]:
     """Yield the differences in a directory that is as recorded: what is other in the version that belongs there."""
     for name, want in changes.items():
         at = bisect_left(directory.names, name)
         if directory.names[at : at + 1] == (name,):
             differs = Differs.ADDED if want is None else Differs.MODIFIED
             yield _difference(directory.path, name, differs, unpack_stat(directory.stats[at]).size, want)
-        elif want is not None and (missing := _missing(top, directory.path, name, want, ignore)):
-            yield missing
+        elif want is not None:
+            yield _missing(directory.path, name, want)
 
 
 def _compare_directory(
-    top: str, directory: Directory, record: DirectoryRecord | None, belongs: Mapping[bytes, Known], ignore: Ignore
+    root: Path,
+    path: str,
+    directory: Directory,
+    record: DirectoryRecord | None,
+    belongs: Mapping[bytes, Known],
+    skip: Skip,
 ) -> tuple[list[Difference], DirectoryRecord]:
     recorded = {} if record is None else record.by_name()
     differences = []
     fresh = RecordBuilder()
-    folder = os.path.join(top, directory.path) if directory.path else top
+    folder = os.path.join(root, path, directory.path) if directory.path else os.path.join(root, path)
     unseen = dict(belongs)
     kept: dict[bytes, tuple[bytes, Known]] = {}
     for name, stat in zip(directory.names, directory.stats, strict=True):
@@ -234,7 +263,11 @@ def _compare_directory(
         elif recorded.get(name) == (stat, want):
             kept[name] = stat, want
         else:
-            same, seen = _same_bytes(os.path.join(folder, os.fsdecode(name)) if name else top, stat, want)
+            try:
+                same, seen = _same_bytes(os.path.join(folder, os.fsdecode(name)) if name else folder, stat, want)
+            except (Unreadable, Changing) as error:
+                skip(_join(path, _join(directory.path, name.decode())), error)
+                same, seen = False, b""
             if same:
                 kept[name] = seen, want
                 continue
@@ -242,8 +275,7 @@ def _compare_directory(
             if name in recorded:
                 kept[name] = recorded[name]
     for name, want in unseen.items():
-        missing = _missing(top, directory.path, name, want, ignore)
-        differences += [missing] if missing else []
+        differences.append(_missing(directory.path, name, want))
         if name in recorded:
             kept[name] = recorded[name]
     for name in sorted(kept):
@@ -251,17 +283,7 @@ def _compare_directory(
     return differences, fresh.build()
 
 
-def _missing(top: str, folder: str, name: bytes, want: Known, ignore: Ignore) -> Difference | None:
-    """Return how a file differs that belongs here and was not seen: deleted, unless an ignore rule hides it."""
-    if not ignore.is_plain:
-        path = os.path.join(top, folder, os.fsdecode(name)) if name else top
-        try:
-            found = os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return _difference(folder, name, Differs.DELETED, want.size, want)
-        if stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
-            same, _ = _same_bytes(path, pack_stat(found), want)
-            return None if same else _difference(folder, name, Differs.MODIFIED, found.st_size, want)
+def _missing(folder: str, name: bytes, want: Known) -> Difference:
     return _difference(folder, name, Differs.DELETED, want.size, want)
 
 
@@ -283,5 +305,8 @@ def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
 
 
 def _difference(folder: str, name: bytes, differs: Differs, size: int, want: Known | None = None) -> Difference:
-    text = name.decode()
-    return Difference(f"{folder}/{text}" if folder and text else folder or text, differs, size, want)
+    return Difference(_join(folder, name.decode()), differs, size, want)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and name else folder or name

@@ -1,7 +1,7 @@
 """What is never versioned: git's and xver's own places, and what `.xverignore` at the root and the user's own file say.
 
 Both have the patterns of gitignore(5); a directory that matches is not entered. What the repository says comes after
-what the user says, and so may take it back.
+what the user says, and so may take it back. What is tracked stays tracked whatever a rule says, as in git.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from copy import copy
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ class Ignore:
 
     def __init__(self, root: Path) -> None:
         self._match: Callable[[str], Any] | None = None
+        self._spares: Callable[[str], bool] = lambda _: False
         own = user_rules(os.environ, sys.platform)
         rules = {os.fspath(own): _rules(own), NAME: _rules(root / NAME)}
         files = [name for name, lines in rules.items() if lines]
@@ -45,7 +47,24 @@ class Ignore:
         """Tell whether `path` is left out."""
         if path.rpartition("/")[2] in OWN:
             return True
-        return self._match is not None and bool(self._match(path + "/" if is_directory else path))
+        if self._match is None or not self._match(path + "/" if is_directory else path):
+            return False
+        return not self._spares(path)
+
+    def sparing(self, is_tracked: Callable[[str], bool]) -> Ignore:
+        """Return these rules for paths of which some are tracked already: as in git, no rule leaves those out.
+
+        `is_tracked` is asked only where a rule matches; it says yes to the folders above a tracked file as well.
+        """
+        rules = copy(self)
+        rules._spares = is_tracked  # noqa: SLF001 - a copy of this
+        return rules
+
+    def lifted(self) -> Ignore:
+        """Return what leaves out nothing but `.git` and `.xver`."""
+        rules = copy(self)
+        rules._match = None  # noqa: SLF001
+        return rules
 
 
 def user_rules(environ: Mapping[str, str], platform: str) -> Path:

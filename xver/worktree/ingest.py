@@ -6,39 +6,29 @@ import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, InvalidInput, Purged
+from xver.errors import ContentNotFound, CorruptData, InvalidInput
 from xver.format.listings import Row
-from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link, entry_id
-from xver.model.ids import EMPTY_ID, ID_SIZE
+from xver.model.entries import Dataset, Entry, File, Link, entry_id
+from xver.model.ids import EMPTY_ID
 from xver.model.paths import TrackedPath, is_below, parse_path
 from xver.progress import SILENT, Meter
-from xver.store.content import Before
 from xver.store.listing_edits import edit_listing
-from xver.store.listings import RowFinder, put_listing
+from xver.store.listings import put_listing
 from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
-from xver.worktree.reading import Reading, entry_of, is_kind, known_of, read_file
-from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
+from xver.worktree.members import Members
+from xver.worktree.reading import Skip, entry_of, known_of, read_file, refuse
+from xver.worktree.records import DirectoryRecord, Known, TreeRecord
 from xver.worktree.scan import Directory
 from xver.worktree.stats import AWAY_STAT, NO_STAT
+from xver.worktree.taking import Read, Taker, file_of, folder_of, former_of
 
 _FEW: Final = 4
 """A listing of which more than every fourth row changes is built anew."""
-_Former: TypeAlias = "Callable[[str], Entry | None]"
-
-
-class Read(Protocol):
-    """What reads a file and sees to it that its content is stored, as `read_file` does."""
-
-    def __call__(
-        self, path: str, packer: Packer | None, *, stat: bytes | None = None, before: Before | None = None
-    ) -> Reading:
-        """Return what the file is; raises like `read_file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +49,41 @@ def ingest(
     record: TreeRecord | None,
     ignore: Ignore,
     before: Entry | None = None,
+    members: Members | None = None,
     away: Sequence[Row] = (),
     rehash: bool = False,
     read: Read = read_file,
+    skip: Skip = refuse,
     meter: Meter = SILENT,
 ) -> Ingested:
     """Store what lies at `root/path` and return what it is; without a packer only identify it.
 
     A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same. Files
     are read by `read`, in the order that `unread` gives. `before` is what was tracked there: of what changed since,
-    only the difference is stored. `away` are rows of it that stay in a dataset, though they are not on this disk.
+    only the difference is stored, and `members` is asked for it. `away` are rows of it that stay in a dataset, though
+    they are not on this disk. `skip` hears of what cannot be read; that stays as it was, or is left out.
 
     Raises:
         InvalidInput: nothing is there, or a file or name that cannot be taken in; the message has its path.
-        Conflict: a file changed while it was read.
+        Unreadable, Changing: a file or folder cannot be read, and `skip` does not take it, or it is all there is.
     """
+    belongs = members or Members(path, None, record, lambda _: ())
+    taker = Taker(root, path, packer, former_of(packer, before), belongs, read, skip)
     known_before = {} if record is None or rehash else record.directories
     records: dict[str, DirectoryRecord] = {}
     special: list[str] = []
     files = 0
     found_any = False
-    former = _former(packer, before)
     for directory in directories(root, path, ignore, known_before):
         found_any = True
+        if directory.closed is not None:
+            records |= taker.pass_over(directory, directory.closed)
+            continue
         special += _nameable(directory.special)
-        recorded = known_before.get(directory.path)
-        fresh, count = _take(os.path.join(root, path), directory, recorded, packer, former, read)
+        fresh, count = taker.take(directory, known_before.get(directory.path))
         meter.advance(len(directory.names))
         files += count
-        if directory.names:
+        if fresh.kinds:
             records[directory.path] = fresh
     if not found_any:
         raise InvalidInput(f"there is no {path}", hint="give the path of a file or folder that exists")
@@ -159,10 +155,12 @@ def ingest_parts(
     old: Iterable[Row],
     record: TreeRecord | None,
     before: Entry | None = None,
+    members: Members | None = None,
     away: Sequence[Row] = (),
     ignore: Ignore,
     rehash: bool = False,
     read: Read = read_file,
+    skip: Skip = refuse,
     meter: Meter = SILENT,
 ) -> Ingested:
     """Store what lies at some parts of the dataset `root/path`, and return the listing that has `old` elsewhere.
@@ -174,6 +172,8 @@ def ingest_parts(
     tree = record or TreeRecord(None, {})
     known_before = {} if rehash else tree.directories
     entries: dict[str, Entry] = {row.path: row.entry for row in old}
+    belongs = members or Members(path, None, record, lambda _: ())
+    taker = Taker(root, path, packer, entries.get, belongs, read, skip)
     rows = {
         TrackedPath(name): entry for name, entry in entries.items() if not any(is_below(name, part) for part in parts)
     }
@@ -185,11 +185,14 @@ def ingest_parts(
             special += _nameable(directory.special)
             if f"{path}/{part}" in directory.special:
                 raise InvalidInput(f"{path}/{part} is neither file, link nor folder")
-            recorded = known_before.get(directory.path)
-            taken, count = _take(os.path.join(root, path), directory, recorded, packer, entries.get, read)
+            if directory.closed is not None:
+                taken = dict(taker.pass_over(directory, directory.closed))
+            else:
+                one, count = taker.take(directory, known_before.get(directory.path))
+                taken = {directory.path: one}
+                files += count
             meter.advance(len(directory.names))
-            files += count
-            fresh = list(TreeRecord(None, {directory.path: taken}).rows())
+            fresh = list(TreeRecord(None, taken).rows())
             tree = tree.updated(fresh)
             for name, _, known in fresh:
                 _make_way(rows, name)
@@ -220,11 +223,11 @@ def unread(
     for directory in directories(root, path, ignore) if found is None else found:
         before = known_before.get(directory.path)
         recorded = {} if before is None else before.by_name()
-        folder = _folder(top, directory)
+        folder = folder_of(top, directory)
         for name, stat in zip(directory.names, directory.stats, strict=True):
             seen, known = recorded.get(name, (NO_STAT, None))
             if known is None or seen != stat or not (known.id == EMPTY_ID or holds(known.id, known.size)):
-                yield _file(top, folder, name), stat
+                yield file_of(top, folder, name), stat
 
 
 def _part(root: Path, path: str, part: str, ignore: Ignore) -> Iterator[Directory]:
@@ -279,83 +282,6 @@ def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:
                 hint="rename it, or leave it out with .xverignore",
             ) from error
     return special
-
-
-def _former(packer: Packer | None, before: Entry | None) -> _Former:
-    """Return what tells what was tracked at a path (below the dataset; "" is a file tracked by itself) before."""
-    if packer is None or packer.bases is None or before is None:
-        return lambda _: None
-    if not isinstance(before, Dataset):
-        return lambda path: None if path else before
-    return RowFinder(packer.bases.read, before.id).find
-
-
-def _stood(packer: Packer | None, known: Known | None, former: _Former, path: str) -> tuple[bytes, int] | None:
-    """Return the id and size of the content that stood at a path before, None if none of it is here."""
-    if known is not None and known.size and packer is not None and known.id in packer:
-        return known.id, known.size
-    try:
-        entry = former(path)
-    except (CorruptData, ContentNotFound):
-        # What is not here, or damaged, is nothing that a difference can be stored to; `fsck` tells of it.
-        return None
-    return (entry.id, entry.size) if isinstance(entry, File | Link) and entry.size else None
-
-
-def _take(
-    top: str,
-    directory: Directory,
-    before: DirectoryRecord | None,
-    packer: Packer | None,
-    former: _Former,
-    read: Read,
-) -> tuple[DirectoryRecord, int]:
-    if before is not None and before.holds(directory.names, directory.stats) and _holds_all(packer, before):
-        return before, 0
-    recorded = {} if before is None else before.by_name()
-    folder = _folder(top, directory)
-    fresh = RecordBuilder()
-    count = 0
-    for name, stat in zip(directory.names, directory.stats, strict=True):
-        seen, known = recorded.get(name, (NO_STAT, None))
-        if known is not None and seen == stat and _holds(packer, known.id, known.size):
-            fresh.add(name, stat, known)
-            continue
-        inner = os.fsdecode(name)
-        stood = partial(_stood, packer, known, former, f"{directory.path}/{inner}" if directory.path else inner)
-        try:
-            reading = read(_file(top, folder, name), packer, stat=stat, before=stood)
-        except Purged as error:
-            raise Purged(error.id, entry=error.entry, url=error.url, path=_file(top, folder, name)) from error
-        count += 1
-        now = reading.known
-        if known is not None and is_kind(now.kind, known.kind):
-            now = now._replace(kind=known.kind)
-        fresh.add(name, reading.stat, now)
-    return fresh.build(), count
-
-
-def _folder(top: str, directory: Directory) -> str:
-    return os.path.join(top, directory.path) if directory.path else top
-
-
-def _file(top: str, folder: str, name: bytes) -> str:
-    return os.path.join(folder, os.fsdecode(name)) if name else top
-
-
-def _holds_all(packer: Packer | None, record: DirectoryRecord) -> bool:
-    if packer is None:
-        return True
-    ids = [record.ids[at : at + ID_SIZE] for at in range(0, len(record.ids), ID_SIZE)]
-    sizes = list(record.each_size())
-    if max(sizes, default=0) <= CHUNK_MAX:
-        return packer.holds_all(set(ids) - {EMPTY_ID})
-    return all(_holds(packer, id, size) for id, size in zip(ids, sizes, strict=True))
-
-
-def _holds(packer: Packer | None, id: bytes, size: int) -> bool:
-    """Tell whether content need not be stored: it is, or a remote keeps it, or there is none, or nobody stores any."""
-    return packer is None or id == EMPTY_ID or packer.holds(id, whole=size > CHUNK_MAX)
 
 
 def _whole_names(folder: str, record: DirectoryRecord) -> Iterator[tuple[bytes, Known]]:

@@ -7,9 +7,9 @@ import stat as stat_
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
-from xver.errors import Conflict, InvalidInput
+from xver.errors import Changing, Unreadable
 from xver.model.entries import CHUNK_MAX, Entry, EntryKind, File, Link
 from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
 from xver.store.content import Before, put_stream
@@ -28,6 +28,13 @@ _FLAGS: Final = os.O_RDONLY | sum(
 
 _Result = TypeVar("_Result")
 _Read: TypeAlias = Callable[[bytes, Stat, "int | None"], tuple[_Result, int]]
+Skip: TypeAlias = Callable[[str, Unreadable | Changing], None]
+"""Hears of a file or folder that cannot be read, by its path relative to the root: it is passed over."""
+
+
+def refuse(path: str, error: Unreadable | Changing) -> NoReturn:  # noqa: ARG001 - the message has it
+    """Pass over nothing: what cannot be read ends it all."""
+    raise error
 
 
 class Reading(NamedTuple):
@@ -45,8 +52,8 @@ def read_file(path: str, packer: Packer | None, *, stat: bytes | None = None, be
     stood there before (`put_stream`).
 
     Raises:
-        Conflict: the file went on changing while it was read.
-        InvalidInput: it cannot be read, is gone, or is neither file nor link.
+        Changing: the file went on changing while it was read.
+        Unreadable: it cannot be read, is gone, or is neither file nor link.
     """
     return _steadily(path, stat, lambda seen, found, handle: _identify(path, seen, found, handle, packer, before))
 
@@ -100,7 +107,7 @@ def _steadily(path: str, stat: bytes | None, read: _Read[_Result]) -> _Result:
                     return result
                 continue
             if not stat_.S_ISREG(found.mode):
-                raise InvalidInput(f"cannot read {path}: it is neither file nor link")
+                raise Unreadable(path, "it is neither file nor link")
             handle = os.open(path, _FLAGS)
             try:
                 result, size = read(before, found, handle)
@@ -110,8 +117,8 @@ def _steadily(path: str, stat: bytes | None, read: _Read[_Result]) -> _Result:
                 os.close(handle)
         except OSError as error:
             if believed is None:
-                raise InvalidInput(f"cannot read {path}: {error.strerror}") from error
-    raise Conflict(f"{path} changes while it is read", hint="wait until whatever writes it is done, then add it again")
+                raise Unreadable(path, error.strerror or str(error)) from error
+    raise Changing(path)
 
 
 def _identify(

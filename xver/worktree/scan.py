@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xver.errors import InvalidInput
+from xver.errors import Unreadable
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.looking import Look, look_at
 from xver.worktree.stats import leads_elsewhere, pack_stat
@@ -35,6 +35,7 @@ class Directory:
 
     `path` is relative to the scanned one (empty: itself). Relative to the root: `special` names what no version can
     hold (neither file, link nor directory, or a name that is not UTF-8), `leftovers` what a killed checkout left.
+    `closed` says why a directory cannot be read; what it holds is not known then.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Directory:
     stats: tuple[bytes, ...]
     special: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
+    closed: Unreadable | None = None
 
 
 def scan(root: Path, path: str, ignore: Ignore, known: Mapping[str, int] | None = None) -> Iterator[Directory]:
@@ -49,9 +51,6 @@ def scan(root: Path, path: str, ignore: Ignore, known: Mapping[str, int] | None 
 
     `known` are directories that were there last time, with their numbers of files: very many are looked at by several
     processes.
-
-    Raises:
-        InvalidInput: a directory that cannot be read.
     """
     top = os.fsencode(root / path)
     known = known or {}
@@ -101,8 +100,9 @@ def _scan(top: bytes, path: str, ignore: Ignore, quick: Callable[[str], Look | N
                     special.append(_below(base, name))
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except PermissionError as error:
-            raise _unreadable(base) from error
+        except OSError as error:
+            yield Directory(folder, (), (), closed=_closed(base, error))
+            continue
         yield Directory(folder, tuple(names), tuple(stats), tuple(special), tuple(leftovers))
         waiting.extend(reversed(folders))
 
@@ -153,5 +153,6 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _unreadable(folder: str) -> InvalidInput:
-    return InvalidInput(f"cannot read the folder {folder or '.'}", hint=f"chmod u+rx '{folder or '.'}'")
+def _closed(folder: str, error: OSError) -> Unreadable:
+    hint = f"chmod u+rx '{folder}'" if isinstance(error, PermissionError) else None
+    return Unreadable(f"the folder {folder}", error.strerror or str(error), hint=hint)

@@ -16,9 +16,10 @@ from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.upkeep.fsck import check
 from xver.versioning import tracking
+from xver.versioning.pathspecs import expand
 from xver.versioning.restoring import checkout
 from xver.versioning.state import Away, status
-from xver.versioning.tracking import add, expand
+from xver.versioning.tracking import add
 from xver.worktree import reading
 
 
@@ -208,8 +209,8 @@ def test_a_file_becomes_a_folder_and_back_part_by_part(repo: Repo) -> None:
         ("../x", "not relative"),
         ("link/x", "lies behind the link link"),
         ("d/inner/x", "lies behind the link d/inner"),
-        ("skipped/x", "a rule leaves skipped out"),
-        ("d/x.log", "a rule leaves d/x.log out"),
+        ("skipped/x", "a rule of .xverignore leaves skipped out"),
+        ("d/x.log", "a rule of .xverignore leaves d/x.log out"),
         ("caf\udce9", "not UTF-8"),
     ],
 )

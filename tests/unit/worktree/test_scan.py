@@ -154,11 +154,12 @@ def test_rules_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
 @not_root
 @posix
 @pytest.mark.parametrize("mode", [0o000, 0o400])
-def test_a_folder_that_cannot_be_read_is_an_error_with_its_path(tmp_path: Path, mode: int) -> None:
+def test_a_folder_that_cannot_be_read_comes_with_the_reason(tmp_path: Path, mode: int) -> None:
     write_tree(tmp_path, {"d/closed/x": b""})
     (tmp_path / "d" / "closed").chmod(mode)
     try:
-        with pytest.raises(InvalidInput, match="cannot read the folder d/closed"):
-            found(tmp_path)
+        _, closed = scan(tmp_path, "d", Ignore(tmp_path))
     finally:
         (tmp_path / "d" / "closed").chmod(0o700)
+    assert (closed.path, closed.names) == ("closed", ())
+    assert str(closed.closed) == "cannot read the folder d/closed: Permission denied"

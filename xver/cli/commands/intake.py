@@ -109,7 +109,7 @@ def update(
       xver update -n data/labels.csv
       xver update data/raw --from xver+s3://bucket/survey@v2:data/raw
     """
-    from xver.versioning.tracking import expand
+    from xver.versioning.pathspecs import expand
 
     repo = opened(out)
     wanted = expand(repo, paths, start=Path.cwd())

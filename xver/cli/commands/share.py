@@ -88,7 +88,7 @@ def _fetch_from(
 ) -> None:
     from xver.sync.fetch import fetch as bring
     from xver.sync.pull import pull as bring_data
-    from xver.versioning.tracking import expand
+    from xver.versioning.pathspecs import expand
 
     done = bring(repo, remote, depth=depth, unshallow=unshallow, meter=out.meter())
     tell_purged_at(out, remote.name, done.purged)
@@ -123,7 +123,7 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
     """
     from xver.sync.pull import pull as bring
     from xver.sync.remotes import choose_remote
-    from xver.versioning.tracking import expand
+    from xver.versioning.pathspecs import expand
 
     give_back()
     repo = open_repo()

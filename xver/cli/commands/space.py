@@ -60,7 +60,7 @@ def evict(
     from xver.sync.remotes import choose_remote, open_remote
     from xver.upkeep.evict import evict as free
     from xver.upkeep.evict import plan_eviction
-    from xver.versioning.tracking import expand
+    from xver.versioning.pathspecs import expand
 
     if not (paths or everything or most):
         raise InvalidInput("what is to go?", hint="xver evict --to 50GB, xver evict PATH, or xver evict --all")

@@ -29,7 +29,7 @@ def mv(out: Output, paths: tuple[str, ...]) -> None:
       xver mv data/raw/img_00042.jpg data/outliers
     """
     from xver.versioning.moving import move
-    from xver.versioning.tracking import expand
+    from xver.versioning.pathspecs import expand
 
     if len(paths) < 2:
         raise InvalidInput("a path and where it is to go are needed", hint="xver mv data/raw data/images")

@@ -1,147 +1,24 @@
-"""The commands of daily work: add, rm, status, commit, checkout, restore."""
+"""The commands of daily work: rm, status, commit, checkout, restore."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from xver.cli.command import Command
-from xver.cli.human import count, duration, plural, size
+from xver.cli.human import count, plural, size
 from xver.cli.opening import opened, tell_purged
 from xver.cli.output import Output, Styled, pass_output
-from xver.cli.views.entries import amount, entry_json, staged_line
-from xver.errors import Conflict, DirtyWorktree, InvalidInput, NotFound, WorkersFailed
-from xver.model.entries import Dataset
-from xver.repo import Repo
-
-
-@click.command(cls=Command, exits=(InvalidInput, Conflict, DirtyWorktree, WorkersFailed))
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--rehash", is_flag=True, help="Read every file, also those whose size and times have not changed.")
-@click.option("--to", "to", default=None, metavar="REMOTE", help="Send the content straight there, and keep none here.")
-@click.option("--executor", default=None, metavar="SPEC", help="threads[:N], processes[:N] or dask://HOST:PORT.")
-@click.option(
-    "--as", "as_path", default=None, metavar="PATH", help="Track what lies elsewhere, or in a bucket, as PATH."
+from xver.cli.views.entries import difference_line, entry_json, staged_line
+from xver.errors import (
+    Conflict,
+    DirtyWorktree,
+    InvalidInput,
+    NotFound,
 )
-@click.option("--endpoint-url", default=None, metavar="URL", help="The server of an S3-compatible bucket to take in.")
-@pass_output
-def add(
-    out: Output,
-    paths: tuple[str, ...],
-    rehash: bool,
-    to: str | None,
-    executor: str | None,
-    as_path: str | None,
-    endpoint_url: str | None,
-) -> None:
-    """Track files and folders, and store what is new in them.
-
-    Content goes into the store cut into chunks, each stored once. xver.lock names what belongs here, and .gitignore
-    keeps git's hands off it. Adding a path inside a tracked folder updates that part alone.
-
-    With --as what lies elsewhere on this machine is taken in, and written to PATH. Again, it takes in what changed.
-
-    With --to the content goes straight to a remote, which keeps it for you. Workers do the heavy part: threads or
-    processes of this machine, or those of a Dask cluster that sees the same files.
-
-    Examples:
-      xver add data/raw models/model.pkl
-      xver add "data/*.parquet"
-      xver add data/raw --to origin --executor dask://scheduler:8786
-      xver add s3://bucket/raw --as data/raw --to origin
-      xver add /scratch/raw --as data/raw
-    """
-    from xver.versioning.tracking import add as add_paths
-    from xver.versioning.tracking import expand
-
-    repo = opened(out)
-    start = time.monotonic()
-    if as_path is not None and endpoint_url is None and not any("://" in path for path in paths):
-        _add_from(out, repo, paths, as_path, is_spread=to is not None or executor is not None)
-        return
-    if as_path is not None or endpoint_url is not None or any("://" in path for path in paths):
-        result = _add_bucket(out, repo, paths, endpoint_url, as_path, to=to, executor=executor)
-    elif to is not None or executor is not None:
-        from xver.sync.remotes import choose_remote
-        from xver.sync.spreading import add as spread
-
-        remote = None if to is None else choose_remote(repo, to)
-        chosen = expand(repo, paths, start=Path.cwd())
-        result = spread(repo, chosen, to=remote, executor=executor or "threads", rehash=rehash, meter=out.meter())
-    else:
-        result = add_paths(repo, expand(repo, paths, start=Path.cwd()), rehash=rehash, meter=out.meter())
-    took = duration(time.monotonic() - start)
-    total = sum(one.new for one in result.added)
-    ratio = total / result.stored if result.stored else 1
-    for one in result.added:
-        files = f"  {plural(one.entry.files, 'file')}" if isinstance(one.entry, Dataset) else ""
-        if one.before == one.entry:
-            out.note(f"Unchanged {one.path}{files}  {size(one.entry.size)}")
-        else:
-            out.note(f"Added {one.path}{files}  {size(one.entry.size)}  ({_new(one, ratio)})  in {took}")
-        for special in one.special:
-            out.warn(f"{special} is no file, link or folder, and was left out")
-        if not repo.sparse.meets(one.path):
-            out.warn(f"{one.path} lies outside of the sparse profile: xver sparse add {one.path}")
-
-
-def _add_bucket(
-    out: Output,
-    repo: Repo,
-    urls: tuple[str, ...],
-    endpoint_url: str | None,
-    path: str | None,
-    *,
-    to: str | None,
-    executor: str | None,
-) -> Any:
-    from xver.sync.remotes import choose_remote
-    from xver.sync.sources import Bucket
-    from xver.sync.spreading import add_bucket
-
-    if path is None or len(urls) != 1:
-        raise InvalidInput(
-            "the objects of one bucket become one dataset", hint="xver add s3://bucket/raw --as data/raw"
-        )
-    remote = None if to is None else choose_remote(repo, to)
-    top = repo.relative(path, start=Path.cwd())
-    source = Bucket(urls[0], endpoint_url)
-    return add_bucket(repo, source, top, to=remote, executor=executor or "threads", meter=out.meter())
-
-
-def _add_from(out: Output, repo: Repo, paths: tuple[str, ...], as_path: str, *, is_spread: bool) -> None:
-    from xver.intake.folders import FolderOrigin
-    from xver.intake.importing import add_from
-
-    if len(paths) != 1:
-        raise InvalidInput(
-            "one folder or bucket becomes one dataset",
-            hint="xver add /other/disk/raw --as data/raw, or s3://bucket/raw --as data/raw",
-        )
-    if is_spread:
-        raise InvalidInput(
-            "what is added from elsewhere on this machine comes into its own store first",
-            hint=f"xver add {paths[0]} --as {as_path}, then xver push",
-        )
-    start = time.monotonic()
-    origin = FolderOrigin(Path.cwd() / Path(paths[0]).expanduser())
-    done = add_from(repo, origin, repo.relative(as_path, start=Path.cwd()), meter=out.meter())
-    for special in done.special:
-        out.warn(f"{special} is no file, link or folder, and was left out")
-    if done.before == done.entry:
-        out.note(f"Unchanged {done.path}  {amount(done.entry)}")
-    else:
-        stored = f"{size(done.stored)} stored" if done.stored else "nothing new"
-        out.note(f"Added {done.path}  {amount(done.entry)}  ({stored})  in {duration(time.monotonic() - start)}")
-
-
-def _new(one: Any, ratio: float) -> str:
-    if not one.new or not one.entry.size:
-        return "nothing new"
-    return f"{size(one.new)} new" + (f", {ratio:.1f}x compressed" if ratio >= 1.05 else "")
+from xver.repo import Repo
 
 
 @click.command(cls=Command, exits=(NotFound, DirtyWorktree))
@@ -159,8 +36,8 @@ def rm(out: Output, paths: tuple[str, ...], cached: bool) -> None:
       xver rm data/raw/img_00042.jpg
       xver rm --cached data/mine
     """
+    from xver.versioning.pathspecs import expand
     from xver.versioning.removing import remove
-    from xver.versioning.tracking import expand
 
     repo = opened(out)
     done = remove(repo, expand(repo, paths, start=Path.cwd()), cached=cached)
@@ -184,8 +61,8 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
       xver status
       xver status --json data/raw
     """
+    from xver.versioning.pathspecs import expand
     from xver.versioning.state import status as compare
-    from xver.versioning.tracking import expand
 
     repo = opened(out)
     found = compare(repo, expand(repo, paths, start=Path.cwd()), meter=out.meter())
@@ -208,12 +85,15 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
                 ],
                 "not_local": list(found.unknown),
                 "special": list(found.special),
+                "unreadable": [{"path": path, "reason": why} for path, why in sorted(found.unreadable.items())],
                 "sparse": None if repo.sparse.paths is None else list(repo.sparse.paths),
             }
         )
         return
     for special in found.special:
         out.warn(f"{special} cannot be tracked: its name is not UTF-8, or it is no file, link or folder")
+    for path, why in sorted(found.unreadable.items()):
+        out.warn(f"{path} cannot be read, and may have changed: {why[:1].lower()}{why[1:]}")
     if repo.sparse.paths is not None:
         out.note(f"Only {plural(len(repo.sparse.paths), 'path')} wanted on this disk  (xver sparse list)")
     if found.is_clean:
@@ -240,8 +120,7 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
 def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
     shown = 10
     for one in differences[:shown]:
-        style = "good" if one.differs == "added" else "bad"
-        out.line(" ", Styled(f"{one.differs:8}", style), " ", _join(top, one.path), f"  {size(one.size)}")  # type: ignore[arg-type]
+        out.line(" ", *difference_line(top, one))
     if len(differences) > shown:
         out.line(f"  and {plural(len(differences) - shown, 'more file')} in {top}")
 
@@ -286,8 +165,8 @@ def checkout(out: Output, paths: tuple[str, ...], force: bool) -> None:
       git checkout v1.0 && xver checkout
       xver checkout data/raw
     """
+    from xver.versioning.pathspecs import expand
     from xver.versioning.restoring import checkout as bring
-    from xver.versioning.tracking import expand
 
     repo = opened(out)
     done = bring(repo, expand(repo, paths, start=Path.cwd()), force=force, meter=out.meter())
@@ -313,9 +192,9 @@ def restore(out: Output, paths: tuple[str, ...], source: str | None, staged: boo
       xver restore --source v1.0 data/raw/img_00042.jpg
       xver restore --staged
     """
+    from xver.versioning.pathspecs import expand
     from xver.versioning.restoring import checkout as bring
     from xver.versioning.restoring import restore as take
-    from xver.versioning.tracking import expand
 
     if staged and (source is not None or force):
         raise InvalidInput("--staged takes xver.lock back to HEAD, and leaves the disk alone", hint="xver restore -h")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xver.cli.human import plural, size
-from xver.cli.output import Styled, Text
+from xver.cli.output import Style, Styled, Text
 from xver.errors import RevisionNotFound
 from xver.history.diff import Change
 from xver.model.entries import Dataset, Entry, EntryKind, External, File, kind_of
@@ -17,6 +17,7 @@ from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.versioning.state import Staged
 from xver.versioning.versions import resolve
+from xver.worktree.compare import Difference, Differs
 
 _PREFIXES = ("run",)
 _KINDS = {
@@ -111,6 +112,13 @@ def change_line(change: Change) -> list[Text]:
     if kind_of(before) is not kind_of(after):
         return [Styled("T ", "strong"), change.path, f"  {kind_word(before)} -> {kind_word(after)}"]
     return [Styled("M ", "strong"), change.path, f"  {size(before.size)} -> {size(after.size)}"]
+
+
+def difference_line(top: str, one: Difference) -> list[Text]:
+    """Return the line of one file that the disk has otherwise than the tracked path `top`."""
+    path = f"{top}/{one.path}" if one.path else top
+    style: Style = "good" if one.differs is Differs.ADDED else "bad"
+    return [Styled(f"{one.differs:8}", style), " ", path, f"  {size(one.size)}"]
 
 
 def id_text(id: bytes) -> Styled:
