@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -47,8 +48,14 @@ class DiskTree:
 
     def __init__(self, root: Path, git: GitCommand | None) -> None:
         self._root = root
+        self._git = git
+
+    @cached_property
+    def items(self) -> Mapping[str, Item]:
+        """What there is; looked for when somebody asks."""
+        git, root = self._git, self._root
         names = _walked(root) if git is None else git.paths("ls-files", "-zco", "--exclude-standard")
-        self.items = {name: item for name in names if (item := _item(root / name)) is not None}
+        return {name: item for name in names if (item := _item(root / name)) is not None}
 
     def read(self, path: str) -> bytes:
         """Return the bytes of one of its files."""
