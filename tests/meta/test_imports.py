@@ -36,3 +36,9 @@ def test_the_frame_loads_neither_commands_nor_anything_heavy(code: str) -> None:
     rooms = {name for name in names if name.startswith("xver.") and not name.startswith("xver.cli")}
     assert rooms == {"xver.errors", "xver.progress"}
     assert not any(name.startswith("xver.cli.commands") for name in names)
+
+
+def test_what_status_needs_loads_no_records_of_runs_and_no_network() -> None:
+    names = loaded("import xver.cli.commands.work, xver.versioning.state")
+    assert "xver.history.reach" in names
+    assert names & {"xver.model.runs", "xver.format.runs", "secrets", "socket"} == set()

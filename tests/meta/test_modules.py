@@ -15,6 +15,9 @@ MAX_LINES = 400
 # The clients of servers take longer to load than `status` takes; few stores have chunks that lie in buckets.
 LATE = {
     "xver/store/foreign_objects.py": ["xver.storage.locate"],
+    # Records of runs are many classes, which take a tenth of an idle status to make.
+    "xver/history/reach.py": ["xver.format.runs"],
+    "xver/versioning/versions.py": ["xver.versioning.runs"],
     "xver/worktree/scan.py": ["xver.worktree.scouts"],  # what it needs takes a tenth of an idle status to load
 }
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -91,7 +90,7 @@ def write_block(root: Path, datasets: Iterable[str], files: Iterable[str]) -> bo
     new = update_block(old, [*(f"{path}/" for path in datasets), *files])
     if new == old:
         return False
-    beside = root / f"{FILE}.xver-{secrets.token_hex(6)}"
+    beside = root / f"{FILE}.xver-{os.urandom(6).hex()}"
     try:
         # O_EXCL with 0o666 lets the umask decide on a new file, as for any other the user makes.
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import platform
 import re
-import socket
 from typing import Final
 
 from xver.errors import CommandFailed, InvalidInput
@@ -101,4 +101,4 @@ def _machine_user() -> Author:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user without an entry in the password file
         name = "unknown"
-    return Author(name, f"{name}@{socket.gethostname()}")
+    return Author(name, f"{name}@{platform.node()}")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from xver.errors import ContentNotFound, CorruptData, NotFound, StorageError, UnsupportedFormat
 from xver.format.listings import decode_block, decode_index
 from xver.format.nodes import decode_node
-from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
 from xver.history.bounds import Bounds, bounds_of
 from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
@@ -245,6 +244,8 @@ def strong_edges(edge: Edge, data: bytes) -> Iterator[Edge]:
             for parent in snapshot.parents:
                 yield Edge(Kind.SNAPSHOT, parent)
         case Kind.RUN:
+            from xver.format.runs import decode_run
+
             run = decode_run(data)
             for attachment in run.attachments():
                 if attachment.size:

@@ -7,7 +7,7 @@ paths that it made, it has what it made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xver.errors import ContentNotFound, RevisionNotFound
 from xver.history.diff import Entries
@@ -15,10 +15,12 @@ from xver.model.entries import Entry
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, overlaps
 from xver.model.refs import KEPT
-from xver.model.runs import Run
 from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.store.listings import read_listing
+
+if TYPE_CHECKING:
+    from xver.model.runs import Run
 
 PREFIX: Final = "run:"
 _OUTPUTS: Final = "outputs/"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xver.errors import ContentNotFound, NotFound, RevisionNotFound
 from xver.format.listings import Row
@@ -24,7 +24,6 @@ from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import HEADS, SNAPSHOTS, TargetKind
-from xver.model.runs import Run
 from xver.model.snapshots import Snapshot, Version
 from xver.patience import replace
 from xver.repo import Repo
@@ -35,7 +34,9 @@ from xver.versioning.adopted import adopted_entries
 from xver.versioning.keeping import naming
 from xver.versioning.made import PREFIX as MADE
 from xver.versioning.made import commit_of, laid_over, made_by
-from xver.versioning.runs import find_run
+
+if TYPE_CHECKING:
+    from xver.model.runs import Run
 
 DEFAULT_BRANCH: Final = "main"
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +52,7 @@ def entries_at(repo: Repo, rev: str) -> Entries:
         ContentNotFound: its data was forgotten, or never came here (outside git).
     """
     if rev.startswith(MADE):
-        run = find_run(repo, rev.removeprefix(MADE))
+        run = _run_of(repo, rev)
         made = made_by(repo, run)
         try:
             base = entries_at(repo, _commit_of(repo, run))
@@ -184,7 +185,7 @@ def resolve_id(repo: Repo, rev: str) -> SnapshotId:
         RevisionNotFound: it names none.
     """
     if rev.startswith(MADE):
-        return SnapshotId(bytes.fromhex(_commit_of(repo, find_run(repo, rev.removeprefix(MADE)))))
+        return SnapshotId(bytes.fromhex(_commit_of(repo, _run_of(repo, rev))))
     word, rev = read_head(repo), without_former(repo, rev)
     return resolve_snapshot(repo.store, rev, head=head_id(repo), on=word if word.startswith(HEADS) else None)
 
@@ -198,7 +199,7 @@ def commit_id(repo: Repo, rev: str) -> str:
     if repo.git is None:
         return resolve_id(repo, rev).hex()
     if rev.startswith(MADE):
-        run = find_run(repo, rev.removeprefix(MADE))
+        run = _run_of(repo, rev)
         return _commit_of(repo, run)
     return git_history.resolve(repo.git, rev)
 
@@ -222,6 +223,12 @@ def common_ancestor(repo: Repo, one: str, other: str) -> str:
     if not found:
         raise RevisionNotFound(f"{one} and {other} have no common ancestor", hint=f"xver diff {one} {other}")
     return found
+
+
+def _run_of(repo: Repo, rev: str) -> Run:
+    from xver.versioning.runs import find_run
+
+    return find_run(repo, rev.removeprefix(MADE))
 
 
 def _commit_of(repo: Repo, run: Run) -> str:
