@@ -194,37 +194,27 @@ class Repo:
         Raises:
             Locked: another process holds it for longer than `timeout` seconds; the message names it.
         """
-        import filelock
-
         if self._holds:
             yield
             return
         path = self.places.own / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
         holder = path.with_name("lock-holder")
-        lock = filelock.FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            self.on_wait(_who_holds(holder))
+        with _alone(
+            path,
+            timeout,
+            wait=lambda: self.on_wait(_who_holds(holder)),
+            refusal=lambda: f"the work tree is in use by {_who_holds(holder)} since more than {timeout:g} s",
+        ):
+            self._holds = 1
             try:
-                lock.acquire(timeout=timeout, poll_interval=0.02)
-            except filelock.Timeout as error:
-                raise Locked(
-                    f"the work tree is in use by {_who_holds(holder)} since more than {timeout:g} s",
-                    hint="wait for it, then try again",
-                ) from error
-        self._holds = 1
-        try:
-            holder.write_text(f"pid {os.getpid()} on {platform.node()}\n", encoding="utf-8")
-            for name in ("stat_index", "ignore", "settings", "sparse"):
-                self.__dict__.pop(name, None)
-            if "store" in self.__dict__:
-                self.store.refresh()
-            yield
-        finally:
-            self._holds = 0
-            lock.release()
+                holder.write_text(f"pid {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+                for name in ("stat_index", "ignore", "settings", "sparse"):
+                    self.__dict__.pop(name, None)
+                if "store" in self.__dict__:
+                    self.store.refresh()
+                yield
+            finally:
+                self._holds = 0
 
     @contextlib.contextmanager
     def promising(self, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
@@ -235,25 +225,14 @@ class Repo:
         Raises:
             Locked: another process holds it for longer than `timeout` seconds.
         """
-        import filelock
-
-        lock = filelock.FileLock(self.places.shared / "promises-lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            self.on_wait("xver evict")
-            try:
-                lock.acquire(timeout=timeout, poll_interval=0.02)
-            except filelock.Timeout as error:
-                raise Locked(
-                    f"another command has been giving up content of this store for more than {timeout:g} s",
-                    hint="wait for it, then try again",
-                ) from error
-        try:
+        with _alone(
+            self.places.shared / "promises-lock",
+            timeout,
+            wait=lambda: self.on_wait("xver evict"),
+            refusal=lambda: f"another command has been giving up content of this store for more than {timeout:g} s",
+        ):
             self.store.promises.forget()
             yield
-        finally:
-            lock.release()
 
     def keep_stats(self) -> None:
         """Write the stat index where that disturbs nobody: it is a cache, and reading must not wait or fail for it."""
@@ -267,16 +246,12 @@ class Repo:
 
     @contextlib.contextmanager
     def _held_now(self) -> Iterator[None]:
-        import filelock
-
         if self._holds:
             yield
             return
-        try:
-            with filelock.FileLock(self.places.own / "lock", timeout=0):
-                yield
-        except filelock.Timeout as error:
-            raise Locked("the work tree is in use") from error
+        path = self.places.own / "lock"
+        with _alone(path, 0, wait=lambda: None, refusal=lambda: "the work tree is in use"):
+            yield
 
     def relative(self, path: str | os.PathLike[str], *, start: Path) -> str:
         """Return a path a user typed in folder `start` as one relative to the root; links inside are not followed.
@@ -379,6 +354,31 @@ def _random_name(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name + "\n", encoding="ascii")
     return name
+
+
+@contextlib.contextmanager
+def _alone(path: Path, timeout: float, *, wait: Callable[[], None], refusal: Callable[[], str]) -> Iterator[None]:
+    """Hold a lock file; where another process has it, call `wait`, then wait for it.
+
+    Raises:
+        Locked: it was not to be had for `timeout` seconds; `refusal` gives the message.
+    """
+    import filelock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        wait()
+        try:
+            lock.acquire(timeout=timeout, poll_interval=0.02)
+        except filelock.Timeout as error:
+            raise Locked(refusal(), hint="wait for it, then try again") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _who_holds(holder: Path) -> str:

@@ -61,7 +61,10 @@ class _Journal:
         """Write down a pack that is durable at the target."""
         line = _encode(pack)
         with self._lock:
-            if self._file is None:
+            # Another transfer to this target may have taken over, and removed, what was written so far.
+            if self._file is None or not self._path.exists():
+                if self._file is not None:
+                    self._file.close()
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = self._path.open("a", encoding="ascii", newline="\n")
             self._file.write(line)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from xver.store import packing
 from xver.store.log import Change
 from xver.sync import remotes
 from xver.sync.fetch import fetch_data
+from xver.sync.journal import resumed
 from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.sync.remotes import open_remote, open_remote_afresh
@@ -70,10 +72,11 @@ def journals(repo: Repo) -> list[Path]:
 
 
 class Cut:
-    """Cuts the connection at the n-th pack; `cut` is what a remote's storage is wrapped in."""
+    """Cuts the connection at the n-th pack, and calls what is `meanwhile` to happen when so many are left."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = 0
+        self.meanwhile: dict[int, Callable[[], None]] = {}
         monkeypatch.setattr(remotes, "locate", self._locate)
 
     def _locate(self, url: str, *, base: Path, **options: str | None) -> Storage:
@@ -82,6 +85,7 @@ class Cut:
     def _before(self, method: str, key: str) -> None:
         if method in ("put", "get") and key.endswith(".data"):
             self.left -= 1
+            self.meanwhile.pop(self.left, lambda: None)()
             if self.left == 0:
                 raise TransientStorageError("injected: the network is gone")
 
@@ -188,6 +192,25 @@ def test_two_pushes_that_take_over_the_same_packs(repo: Repo, cut: Cut) -> None:
     save(repo, {"data/99": b"one more"}, "more")
     push(reopened(repo), ORIGIN)
     assert stored(repo.root.parent / "remote") < TOTAL + IN_FLIGHT * PACK
+    whole(repo)
+
+
+def test_a_push_whose_journal_another_took_over_goes_on_to_remember(repo: Repo, cut: Cut) -> None:
+    taken: list[int] = []
+
+    def another() -> None:
+        with suppress(TransientStorageError), resumed(again := reopened(repo), open_remote(again, ORIGIN)) as uploaded:
+            taken.extend(len(one.packs) for one in uploaded)
+            raise TransientStorageError("injected: this one is cut as well")
+
+    cut.left, cut.meanwhile = 20, {12: another}
+    with pytest.raises(TransientStorageError):
+        push(reopened(repo), ORIGIN)
+    assert sum(taken) > 2
+    cut.left = 0
+    push(reopened(repo), ORIGIN)
+    assert stored(repo.root.parent / "remote") < TOTAL + IN_FLIGHT * PACK
+    assert journals(repo) == []
     whole(repo)
 
 
