@@ -24,7 +24,7 @@ def test_a_repository_in_order(place: Workplace, tmp_path: Path) -> None:
     answers = found(place, 1 if (place.root / ".git").exists() else 0)
     assert answers["file system"][1].endswith("atomic creates work")
     assert answers["hashing"][1].endswith("GB/s on one thread")
-    assert answers["link mode"][1].startswith("copies")
+    assert answers["link mode"][1] in ("copies", "large files are cloned")
     assert answers["index"][1].endswith("pack indexes; stats of 1 tracked path")
     assert "round trip" in answers["remote origin"][1]
     assert sorted((tmp_path / "remote").rglob("*")) == before

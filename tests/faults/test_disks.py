@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import xver as xver_package
+from tests.support.mounted import may_mount, play
 from tests.support.repos import write_tree
 
-SCRIPT = """
-import os, sys
-sys.path.insert(0, sys.argv[2])
-from pathlib import Path
-from xver.cli.app import main
-os.chdir(sys.argv[1])
-
-def xver(*words):
-    print("$", *words, flush=True)
-    code = main(words)
-    sys.stdout.flush(); sys.stderr.flush()
-    print("=", code, flush=True)
-
-exec(sys.argv[3])
-"""
-
-
-def _may_mount() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
-    return probe.returncode == 0
-
-
-pytestmark = pytest.mark.skipif(not _may_mount(), reason="needs the right to mount in a namespace of its own")
-
-
-def play(tmp_path: Path, mount: str, script: str) -> list[str]:
-    """Run `script` at a mount point; return the lines on stdout and stderr."""
-    (tmp_path / "at").mkdir(exist_ok=True)
-    package = str(Path(xver_package.__file__).parents[1])
-    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONUTF8": "1", "GIT_CEILING_DIRECTORIES": str(tmp_path)}
-    done = subprocess.run(
-        [
-            "unshare", "-m", "/bin/sh", "-c", f'{mount} && exec "$0" -c "$1" "$2" "$3" "$4"',
-            sys.executable, SCRIPT, str(tmp_path / "at"), package, script,
-        ],
-        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=60,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    assert "Traceback" not in done.stdout
-    return done.stdout.splitlines()
+pytestmark = pytest.mark.skipif(not may_mount(), reason="needs the right to mount in a namespace of its own")
 
 
 def after(lines: list[str], command: str, nth: int = 0) -> list[str]:

@@ -179,9 +179,8 @@ class Reader:
         expect(place.kind == kind, "object of another kind")
         expect(0 < place.raw <= (CHUNK_MAX if kind == CHUNK else OBJECT_MAX), "object beyond the maximum")
         with (self.folder / place.pack).open("rb") as pack:
-            expect(pack.read(8) == b"XVERPACK", "no pack")
-            if (version := int.from_bytes(pack.read(4), "little")) != 1:
-                raise Newer(f"pack of version {version}")
+            if not place.pack.endswith(".whole") and (head := pack.read(12)) != b"XVERPACK\1\0\0\0":
+                raise Newer("pack of a later version") if head[:8] == b"XVERPACK" else Damaged("no pack")
             pack.seek(place.offset)
             stored = pack.read(place.stored)
         if place.codec == 0:
@@ -215,10 +214,11 @@ class Reader:
         expect(end == b"KCAPREVX" and length % 60 == 0 and length + 32 <= len(data), "no footer")
         rows = data[len(data) - 20 - length : -20]
         expect(xxhash.xxh3_64_intdigest(rows) == checksum, "footer checksum")
-        found, at = {}, 12
+        found, at = dict[bytes, Place](), 0 if name.endswith(".whole") else 12
         for id, offset, stored, raw, kind, codec, _, frame in struct.iter_unpack("<32sQIIBBBxQ", rows):
             expect(offset == at and xxhash.xxh3_64_intdigest(data[at : at + stored]) == frame, "frame checksum")
-            found[id] = Place(name, offset, stored, raw, kind, codec)
+            expect(not name.endswith(".whole") or (kind, codec) == (CHUNK, 0), "frames that are not chunks")
+            found.setdefault(id, Place(name, offset, stored, raw, kind, codec))
             at += stored
         expect(at == len(data) - 20 - length, "frames that do not fill the pack")
         return found
@@ -309,7 +309,7 @@ class Reader:
 def known(record: dict[str, Any], version: int) -> None:
     if record["format"] > version:
         raise Newer(f"record of format {record['format']}")
-    if not {"foreign"}.issuperset(record.get("require", ())):
+    if not {"foreign", "whole"}.issuperset(record.get("require", ())):
         raise Newer(f"store that requires {record['require']}")
 
 

@@ -25,8 +25,6 @@ from xver.storage.local import LocalStorage
 
 _LOW_SPACE = 1_000_000_000
 _HASHED = 32 * 1024 * 1024
-_FICLONE = 0x40049409
-"""The request of Linux that lets two files share their blocks: ioctl_ficlone(2)."""
 
 
 def examine(folder: Path, environ: Mapping[str, str]) -> list[Finding]:
@@ -83,24 +81,13 @@ def _kind_of(folder: Path) -> str:
 
 
 def _links(folder: Path) -> Finding:
-    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder, prefix=".xver-doctor-") as where:
-        source, copy = Path(where, "a"), Path(where, "b")
-        source.write_bytes(b"x" * 4096)
-        return Finding("link mode", True, "copies" + ("; reflinks would work here" if _reflinks(source, copy) else ""))
+    with (
+        contextlib.suppress(OSError, XverError),
+        tempfile.TemporaryDirectory(dir=folder, prefix=".xver-doctor-") as where,
+    ):
+        if LocalStorage(where).can_clone:
+            return Finding("link mode", True, "large files are cloned")
     return Finding("link mode", True, "copies")
-
-
-def _reflinks(source: Path, copy: Path) -> bool:
-    if platform.system() != "Linux":
-        return False
-    # Loaded by name: type checkers know nothing of it on other systems.
-    fcntl = importlib.import_module("fcntl")
-    with source.open("rb") as one, copy.open("wb") as other:
-        try:
-            fcntl.ioctl(other, _FICLONE, one.fileno())
-        except OSError:
-            return False
-    return True
 
 
 def _hashing() -> Finding:

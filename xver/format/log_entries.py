@@ -16,6 +16,7 @@ from xver.format.canonical import Json, decode_json, encode_json
 from xver.format.fields import array, check_version, id_bytes, integer, natural, optional, table, text
 from xver.format.foreign import FEATURE
 from xver.format.keys import check_key
+from xver.format.packs import WHOLE_FEATURE
 from xver.model.ids import parse_hex
 from xver.model.refs import Target, parse_ref, parse_target
 
@@ -23,7 +24,7 @@ ENTRY_MAX: Final = 1024 * 1024
 INLINE_MAX: Final = 256 * 1024
 _FORMAT: Final = 1
 _CHECKSUM_SIZE: Final = 8
-KNOWN_FEATURES: Final = frozenset({FEATURE})
+KNOWN_FEATURES: Final = frozenset({FEATURE, WHOLE_FEATURE})
 """What this version of xver understands beyond format 1: an entry that requires anything else is refused."""
 
 

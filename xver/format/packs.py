@@ -5,6 +5,8 @@
 
 A frame is the stored bytes and nothing else; its row says what they are. The footer is found from the end, so a
 pack can be checked, and its index built again, from the pack alone.
+
+    bytes of a file │ row row row … │ the same end          a whole file: its chunks are frames as they are
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ RECORD_MAX: Final = 16 * 1024 * 1024
 _MAGIC: Final = b"XVERPACK"
 _END: Final = b"KCAPREVX"
 _VERSION: Final = 1
+WHOLE: Final = ".whole"
+"""The end of the key of a pack that begins with all bytes of one file instead of a header."""
+WHOLE_FEATURE: Final = "whole"
 HEADER: Final = _MAGIC + struct.pack("<I", _VERSION)
 KINDS: Final = {int(kind): kind for kind in Kind}
 CODECS: Final = {int(codec): codec for codec in Codec}
@@ -52,12 +57,23 @@ class Frame(NamedTuple):
     checksum: int
 
 
+def is_whole(key: str) -> bool:
+    """Tell whether a pack is a whole file."""
+    return key.endswith(WHOLE)
+
+
 def encode_footer(frames: Sequence[Frame]) -> bytes:
     """Return what follows the last frame."""
-    rows = b"".join(
-        _ROW.pack(one.id, one.offset, one.stored, one.raw, one.kind, one.codec, one.bases, one.checksum)
-        for one in frames
-    )
+    return end_footer(b"".join(map(encode_row, frames)))
+
+
+def encode_row(one: Frame) -> bytes:
+    """Return the row of a frame in a footer."""
+    return _ROW.pack(one.id, one.offset, one.stored, one.raw, one.kind, one.codec, one.bases, one.checksum)
+
+
+def end_footer(rows: bytes) -> bytes:
+    """Return the footer that has these rows."""
     return rows + _TAIL.pack(len(rows), checksum(rows), _END)
 
 
@@ -80,8 +96,8 @@ def footer_size(tail: bytes | memoryview) -> int:
     return int(length) + TAIL_SIZE
 
 
-def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
-    """Return the frames of a pack of `size` bytes from its footer.
+def decode_footer(footer: bytes | memoryview, size: int, *, whole: bool = False) -> list[Frame]:
+    """Return the frames of a pack of `size` bytes from its footer; `whole`: it is a whole file.
 
     Raises `CorruptData` unless the frames lie back to back and fill the pack, `UnsupportedFormat` for a kind or codec
     of the future.
@@ -92,11 +108,13 @@ def decode_footer(footer: bytes | memoryview, size: int) -> list[Frame]:
     if checksum(rows) != _TAIL.unpack(footer[-TAIL_SIZE:])[1]:
         raise CorruptData("pack footer does not match its checksum")
     frames = []
-    offset = len(HEADER)
+    offset = 0 if whole else len(HEADER)
     for id, at, stored, raw, kind, codec, bases, sum_ in _ROW.iter_unpack(rows):
         check_frame(kind, codec, stored, raw, bases)
         if at != offset:
             raise CorruptData("pack whose frames do not lie back to back")
+        if whole and (kind, codec) != (Kind.CHUNK, Codec.RAW):
+            raise CorruptData("whole file with frames that are not its bytes")
         frames.append(Frame(id, at, stored, raw, KINDS[kind], CODECS[codec], bases, sum_))
         offset += stored
     if offset + len(footer) != size:

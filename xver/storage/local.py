@@ -17,12 +17,15 @@ import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from xver.errors import NotFound, StorageError
 from xver.patience import patiently, replace
 from xver.storage.base import Part, Stat, Storage
+from xver.storage.cloning import NoClone, clone
 from xver.storage.no_replace import rename_new
 
 TEMPORARY: Final = "tmp"
@@ -68,11 +71,37 @@ class LocalStorage(Storage):
 
         Raises `StorageError` when the disk is full or refuses; then nothing of the object is left.
         """
+        with self._writer(key, None) as file:
+            yield file
+
+    def cloner(self, key: str, source: int) -> AbstractContextManager[BinaryIO]:
+        """Give a file as `writer` does that begins as a clone of an open one; raises `NoClone` where there are none."""
+        return self._writer(key, source)
+
+    @cached_property
+    def can_clone(self) -> bool:
+        """Whether files of this folder can be cloned; what lies on another file system still cannot."""
+        temporary = self._temporary()
+        with self._translated(TEMPORARY):
+            with open(temporary, "xb") as file:
+                file.write(b"x")
+            try:
+                with open(temporary, "rb") as source:
+                    os.close(clone(source.fileno(), f"{temporary}.clone"))
+                os.unlink(f"{temporary}.clone")
+            except NoClone:
+                return False
+            finally:
+                os.unlink(temporary)
+            return True
+
+    @contextlib.contextmanager
+    def _writer(self, key: str, source: int | None) -> Iterator[BinaryIO]:
         target = self.path(key)
         temporary = self._temporary()
         with self._translated(key):
             try:
-                with open(temporary, "xb") as file:
+                with open(temporary, "xb") if source is None else _cloned(source, temporary) as file:
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
@@ -184,6 +213,11 @@ class LocalStorage(Storage):
                     hint=f"check the rights of {self._root}",
                 ) from error
             raise StorageError(f"{self._root}: {error.strerror or error}") from error
+
+
+def _cloned(source: int, path: str) -> BinaryIO:
+    """Return a file, to be read by nobody but its owner's programs and written by us alone, that begins as a clone."""
+    return os.fdopen(clone(source, path, mode=0o444), "r+b")
 
 
 def _read_exactly(file: BinaryIO, start: int, length: int, key: str) -> bytes:

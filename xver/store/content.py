@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from xver.errors import ContentNotFound, CorruptData, InvalidInput
 from xver.format.chunks import cut
@@ -47,6 +47,31 @@ class Content(NamedTuple):
     sha256: bytes | None
 
 
+class Sink(Protocol):
+    """Where the chunks and nodes of a content go."""
+
+    def put_chunk(self, data: bytes | memoryview, id: bytes) -> None:
+        """Take the next chunk."""
+
+    def put_node(self, data: bytes) -> bytes:
+        """Take a node of chunks taken before, or that come before `finish`; return its id."""
+
+    def finish(self) -> None:
+        """Hear that all chunks were given; the last nodes follow."""
+
+
+class _Nowhere:
+    def put_chunk(self, data: bytes | memoryview, id: bytes) -> None:
+        """Drop it."""
+
+    def put_node(self, data: bytes) -> bytes:
+        """Only identify it."""
+        return object_id(Kind.NODE, data)
+
+    def finish(self) -> None:
+        """Hold nothing back."""
+
+
 def content_kind(size: int) -> Kind:
     """Return the kind of the object that content of this size is known by."""
     return Kind.CHUNK if size <= CHUNK_MAX else Kind.NODE
@@ -84,13 +109,21 @@ def put_stream(packer: Packer | None, blocks: Iterable[bytes], *, before: Before
         if packer is not None:
             return put_bytes(packer, head, before=before)
         return Content(chunk_id(head), len(head), fingerprint(head), None)
-    prints, sha256 = fingerprinter(), sha256er()
-    former = None if packer is None else FormerContent(packer, None if before is None else before())
-    tree = NodeBuilder(lambda data: NodeId(object_id(Kind.NODE, data) if former is None else former.put_node(data)))
-    # SHA-256 is the slowest of the three hashes by far, so it has a thread of its own, one block behind at most.
+    sink = _Nowhere() if packer is None else FormerContent(packer, None if before is None else before())
     # The only name of the first block: it is given up when it has been cut, and not when all has been read.
     first = [head]
     del head, block
+    return put_long(sink, first, iterator)
+
+
+def put_long(sink: Sink, first: list[bytes], rest: Iterator[bytes]) -> Content:
+    """Give content of more than one chunk to `sink`, chunk by chunk, its nodes in between; return what it is known by.
+
+    `first` has the first block and is emptied.
+    """
+    prints, sha256 = fingerprinter(), sha256er()
+    tree = NodeBuilder(lambda data: NodeId(sink.put_node(data)))
+    # SHA-256 is the slowest of the three hashes by far, so it has a thread of its own, one block behind at most.
     with ThreadPoolExecutor(1, "sha256") as hasher:
 
         def tee() -> Iterator[bytes]:
@@ -100,15 +133,13 @@ def put_stream(packer: Packer | None, blocks: Iterable[bytes], *, before: Before
                 prints.update(block)
                 yield block
                 hashed.result()
-                block = next(iterator, None)
+                block = next(rest, None)
 
         for chunk in cut(tee()):
             id = chunk_id(chunk)
             tree.add(id, len(chunk))
-            if former is not None:
-                former.put_chunk(chunk, id)
-    if former is not None:
-        former.finish()
+            sink.put_chunk(chunk, id)
+    sink.finish()
     root, size = tree.finish()
     return Content(root, size, prints.digest(), sha256.digest())
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from xver.errors import CorruptData
 from xver.format.indexes import Container, Place
-from xver.format.packs import ROW_SIZE, TAIL_SIZE, decode_footer, footer_size
+from xver.format.packs import ROW_SIZE, TAIL_SIZE, decode_footer, footer_size, is_whole
 from xver.format.ranged_indexes import RangedIndex
 from xver.storage.base import Part, Storage
 
@@ -67,7 +67,7 @@ class Footers:
             if size > pack.size:
                 raise CorruptData(f"{pack.name} has a footer that is longer than itself")
             whole = data[-size:] if size <= len(data) else self._storage.get(pack.name, Part(-size, size))
-            for one in decode_footer(whole, pack.size):
+            for one in decode_footer(whole, pack.size, whole=is_whole(pack.name)):
                 self._places[one.id] = Place(one.id, pack, one.offset, one.stored, one.raw, one.kind, one.codec)
             self._read.add(pack)
 

@@ -35,6 +35,7 @@ from xver.format.log_entries import (
     encode_checkpoint,
     encode_entry,
 )
+from xver.format.packs import WHOLE_FEATURE, is_whole
 from xver.model.ids import digest_hex
 from xver.model.refs import Target, parse_ref
 from xver.storage.base import Storage
@@ -246,7 +247,7 @@ class Log:
             fence=change.fence,
             tombstones=change.tombstones,
             moved_to=change.moved_to,
-            require=change.require,
+            require=(*change.require, *self._newly_required(change)),
         )
         if self.n - self._checkpointed < CHECKPOINT_EVERY:
             return entry
@@ -254,6 +255,11 @@ class Log:
         digest = digest_hex(body)
         self._storage.put(_checkpoint_key(self.n - 1, digest), body)
         return replace(entry, checkpoint=(self.n - 1, digest))
+
+    def _newly_required(self, change: Change) -> tuple[str, ...]:
+        """Return what readers have to know from this entry on for the packs that it makes live."""
+        has_whole = any(is_whole(pack) for index in change.add_index for pack in index.packs)
+        return (WHOLE_FEATURE,) if has_whole and WHOLE_FEATURE not in self.require else ()
 
     def _state(self) -> Checkpoint:
         return Checkpoint(

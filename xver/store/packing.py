@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
@@ -23,9 +23,19 @@ from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 from xver.format.codecs import Against, Codec, Compressor, delta_bases
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.log_entries import INLINE_MAX, LiveIndex
-from xver.format.packs import DATA_PACK_SIZE, HEADER, META_PACK_SIZE, Frame, decode_footer, encode_footer
+from xver.format.packs import (
+    DATA_PACK_SIZE,
+    HEADER,
+    META_PACK_SIZE,
+    WHOLE,
+    Frame,
+    decode_footer,
+    encode_footer,
+    is_whole,
+)
 from xver.model.ids import Kind, checksum, checksummer, object_id
 from xver.storage.base import Storage
+from xver.storage.local import LocalStorage
 from xver.store.bases import Bases, Tally
 from xver.store.index import StoreIndex
 
@@ -34,6 +44,8 @@ _IN_FLIGHT: Final = 2
 CLOSING: Final = 2
 """Packs of one store on their way to its storage at once, however many packers are at work."""
 _INLINE_PACKS: Final = 3
+_WHOLES_MAX: Final = 4000
+"""Whole files of one transfer: a log entry names them all."""
 _FRAMES_MAX: Final = 1 << 16
 """Objects of a pack at most: very small ones would else make a footer of many mebibytes."""
 
@@ -117,6 +129,7 @@ class Packer:
         self._closer = ThreadPoolExecutor(CLOSING, "close")
         self._slots = slots
         self._pending: deque[Future[None]] = deque()
+        self._wholes: list[tuple[Container, bytes, Future[None]]] = []
         self.added = 0
         """Bytes of content that were new, before compression; what describes it does not count."""
 
@@ -190,6 +203,31 @@ class Packer:
         if id not in self:
             self._add(_Object(id, Kind.CHUNK, frame, Codec.FOREIGN, size))
 
+    def takes_wholes(self) -> bool:
+        """Tell whether files can be taken as they are: by clones, into a store on this machine's own disk."""
+        if self._anew or len(self._wholes) >= _WHOLES_MAX:
+            return False
+        return isinstance(self._storage, LocalStorage) and self._storage.can_clone
+
+    def begin_whole(self, source: int) -> tuple[str, AbstractContextManager[BinaryIO]]:
+        """Give the key of a pack that begins as a clone of an open file, and the context of its file."""
+        assert isinstance(self._storage, LocalStorage)
+        key = f"packs/{self._name}-{len(self._wholes)}{WHOLE}"
+        return key, self._storage.cloner(key, source)
+
+    def add_whole(self, container: Container, footer: bytes, stack: ExitStack) -> None:
+        """Add a whole file that is written: `stack`, which is taken over, ends its context.
+
+        Raises `Purged` for one with a chunk that must not come back.
+        """
+        sizes = {place.id: place.raw for place in _places(container, footer)}
+        if self._refuse is not None:
+            for id in sizes:
+                self._refuse(id)
+        self._new |= sizes.keys()
+        self.added += sum(sizes.values())
+        self._wholes.append((container, footer, self.close_pack(stack.pop_all(), FinishedPack(container, footer, {}))))
+
     def finish(self) -> LiveIndex | None:
         """Write what is left; return the index of all packs, None if nothing was new."""
         for family in self._batches:
@@ -200,6 +238,9 @@ class Packer:
         self._closer.shutdown(wait=True)
         bases = {id: names for writer in self._writers.values() for id, names in writer.bases.items()}
         finished = [pack for writer in self._writers.values() for pack in writer.finished()]
+        for container, footer, closed in self._wholes:
+            closed.result()
+            finished.append((container, footer))
         if not finished:
             return None
         packs = {container.name: container.size for container, _ in finished}
@@ -354,5 +395,5 @@ class _Abandoned(Exception):
 
 
 def _places(container: Container, footer: bytes) -> Iterator[Place]:
-    for frame in decode_footer(footer, container.size):
+    for frame in decode_footer(footer, container.size, whole=is_whole(container.name)):
         yield Place(frame.id, container, frame.offset, frame.stored, frame.raw, frame.kind, frame.codec)

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from xver.format.codecs import Codec, delta_bases
 from xver.format.indexes import Container, Place
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import CODECS, KINDS
+from xver.format.packs import CODECS, KINDS, is_whole
 from xver.history.reach import Edge
 from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
@@ -104,7 +104,8 @@ def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter)
     for batch in batches(places, _held, _BATCH, most_things=_BATCH_OBJECTS):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
         for place, stored, data in frames.verified(in_order(batch)):
-            if place.codec is Codec.FOREIGN:
+            if place.codec is Codec.FOREIGN or is_whole(place.container.name):
+                # It was never packed: who takes it packs it.
                 packer.put(place.kind, data, place.id)
             elif place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
                 packer.put_frame(place, bytes(stored))

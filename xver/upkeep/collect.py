@@ -17,7 +17,7 @@ from typing import Final
 from xver.errors import Collected, ContentNotFound, CorruptData, Overtaken
 from xver.format.codecs import Codec, delta_bases
 from xver.format.log_entries import LiveIndex
-from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE
+from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE, is_whole
 from xver.progress import SILENT, Meter
 from xver.store.batches import batches
 from xver.store.frames import in_order, stored_size
@@ -273,7 +273,7 @@ def _move(store: Store, kept: Kept, packs: Sequence[str], whole: frozenset[bytes
                 except CorruptData:
                     damaged.add(place.container.name)
                     continue
-                if whole.isdisjoint(bases):
+                if whole.isdisjoint(bases) and not is_whole(place.container.name):
                     packer.put_frame(place, bytes(stored))
                 else:
                     packer.put(place.kind, data, place.id)

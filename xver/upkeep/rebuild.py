@@ -126,7 +126,7 @@ def _groups(
             try:
                 fresh = [
                     Place(one.id, container, one.offset, one.stored, one.raw, one.kind, one.codec)
-                    for one in frames_of(footer, live[name])
+                    for one in frames_of(footer, name, live[name])
                 ]
                 named = _bases(store, [place for place in fresh if place.codec is Codec.DELTA])
             except TransientStorageError:

@@ -23,6 +23,7 @@ from xver.errors import Collected, Conflict, Overtaken, TransientStorageError
 from xver.format.codecs import Codec
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
+from xver.format.packs import is_whole
 from xver.history.bounds import bounds_of
 from xver.history.reach import Edge, edges_within
 from xver.model.ids import EMPTY_ID, Kind
@@ -247,8 +248,9 @@ class _Mender:
         with store.packer(anew=True) as packer:
             for batch in batches(alone, stored_size, _BATCH_BYTES):
                 for place, stored, data in _whole(store, batch):
-                    if place.codec is Codec.DELTA:
-                        # Its bases may have come back in another pack than they were in: whole it needs none.
+                    if place.codec is Codec.DELTA or is_whole(place.container.name):
+                        # Its bases may have come back in another pack than they were in: whole it needs none. Nor was
+                        # what lies in a whole file ever packed.
                         packer.put(place.kind, bytes(data), place.id)
                     else:
                         packer.put_frame(place, bytes(stored))

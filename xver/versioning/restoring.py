@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput, NotFound
@@ -22,6 +23,7 @@ from xver.repo import Repo
 from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
+from xver.store.wholes import clone_whole
 from xver.versioning.operations import noted
 from xver.versioning.partly import is_near, lies_in_bucket, require_content
 from xver.versioning.purged import without_purged
@@ -121,7 +123,7 @@ def _checkout(
         execute_checkout(repo.root, plan, read)
         repo.stat_index.remove(plan.path)
     for plan in plans:
-        done = plan.done(execute_checkout(repo.root, plan, read))
+        done = plan.done(execute_checkout(repo.root, plan, read, clone=partial(clone_whole, repo.store, meter)))
         if done is None:
             compare_path(repo, plan.path, plan.entry)
         else:

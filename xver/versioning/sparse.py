@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xver.errors import ContentNotFound, InvalidInput
 from xver.format.listings import Row
@@ -15,6 +16,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.content import read_rows
 from xver.store.listings import read_listing
+from xver.store.wholes import clone_whole
 from xver.versioning.partly import is_local
 from xver.versioning.restoring import Restored
 from xver.versioning.state import compare_path, require_tracked
@@ -159,7 +161,8 @@ def _bring(repo: Repo, one: _Coming, meter: Meter) -> None:
     if plan.write:
         repo.stat_index.set(plan.path, plan.intended(plan.around))
         repo.stat_index.write()
-        stats = execute_checkout(repo.root, plan, lambda wanted: _counted(repo, wanted, meter))
+        clone = partial(clone_whole, repo.store, meter)
+        stats = execute_checkout(repo.root, plan, lambda wanted: _counted(repo, wanted, meter), clone=clone)
         rows += [(path, stats.get(path, NO_STAT), known) for path, known in _known(plan.write)]
     _record(repo, plan.path, plan.around, rows)
 

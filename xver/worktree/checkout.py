@@ -11,6 +11,7 @@ import stat as stat_
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -19,6 +20,7 @@ from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
 from xver.model.paths import TrackedPath, fold
+from xver.store.wholes import WHOLE_MIN
 from xver.worktree.compare import Comparison, Difference, Differs
 from xver.worktree.folders import open_folders
 from xver.worktree.reading import entry_of, known_of, read_file
@@ -141,9 +143,15 @@ def plan_removal(
 
 
 def execute_checkout(
-    root: Path, plan: Plan, read: Callable[[list[Row]], Iterator[tuple[Row, Iterator[bytes | memoryview]]]]
+    root: Path,
+    plan: Plan,
+    read: Callable[[list[Row]], Iterator[tuple[Row, Iterator[bytes | memoryview]]]],
+    *,
+    clone: Callable[[Entry, str, int | None, int], bool] = lambda *_: False,
 ) -> dict[str, bytes]:
     """Carry out a plan; `read` yields the content of rows, in the order it likes.
+
+    `clone` is asked first, as `Folders.clone` asks, to make each large file without its being read.
 
     Returns the stat of each file that was written.
 
@@ -161,7 +169,17 @@ def execute_checkout(
             folders.remove(_whole(plan.path, gone), "" if plan.gone else top, seen=_expected(plan, gone))
         if plan.gone:
             folders.prune(plan.path)
-        for row, parts in read(list(plan.write)):
+        left = []
+        for row in plan.write:
+            stat = None
+            if row.entry.size >= WHOLE_MIN:
+                seen, make = _expected(plan, row.path), partial(clone, row.entry)
+                stat = folders.clone(_whole(plan.path, row.path), row.entry, make, seen=seen)
+            if stat is None:
+                left.append(row)
+            else:
+                stats[row.path] = stat
+        for row, parts in read(left):
             seen = _expected(plan, row.path)
             stats[row.path] = folders.write(_whole(plan.path, row.path), row.entry, parts, seen=seen)
         if isinstance(plan.entry, Dataset) and not plan.gone:

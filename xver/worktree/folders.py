@@ -12,11 +12,11 @@ import stat as stat_
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import RawIOBase
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeAlias
 
 from xver.errors import Conflict, CorruptData, InvalidInput, StorageError, XverError
 from xver.model.entries import Entry, File, Link
@@ -32,6 +32,10 @@ _LONG: Final = 240
 _TICK_NS: Final = 50_000_000
 """More than a tick of the clock that file systems take times from: Linux up to 10 ms, Windows 16 ms."""
 _GRAIN_NS: Final = 1_000
+
+
+Clone: TypeAlias = Callable[["str", "int | None", "int"], bool]
+"""Makes a new file, named in a folder (None: by its path) and with a mode, without writing; tells whether it could."""
 
 
 class Place(NamedTuple):
@@ -123,22 +127,33 @@ class Folders(ABC):
             InvalidInput: a folder with something in it stands there.
             StorageError: the disk refuses; nothing of the file is left.
         """
+
+        def make(beside: str, handle: int | None, mode: int) -> bool:
+            if isinstance(entry, Link):
+                os.symlink(_target(b"".join(parts)), beside, dir_fd=handle)
+                return True
+            with open(os.open(beside, _NEW_FILE, mode, dir_fd=handle), "wb", buffering=0) as out:
+                for part in parts:
+                    _write_all(out, part)
+            return True
+
+        stat = self.clone(path, entry, make, seen=seen)
+        assert stat is not None
+        return stat
+
+    def clone(self, path: str, entry: Entry, make: Clone, *, seen: bytes | None) -> bytes | None:
+        """Let `make` make a file beside its place and rename it there; None if it made none, else as `write`."""
         folder, _, name = path.rpartition("/")
         place = self.ensure(folder)
         beside = f".xver-{os.urandom(6).hex()}.tmp"
         written = None
         try:
             try:
-                if isinstance(entry, Link):
-                    os.symlink(_target(b"".join(parts)), place.of(beside), dir_fd=place.handle)
-                else:
-                    # The umask of the user decides about rights, as it does for git.
-                    mode = 0o777 if isinstance(entry, File) and entry.executable else 0o666
-                    with open(
-                        os.open(place.of(beside), _NEW_FILE, mode, dir_fd=place.handle), "wb", buffering=0
-                    ) as out:
-                        for part in parts:
-                            _write_all(out, part)
+                # The umask of the user decides about rights, as it does for git.
+                mode = 0o777 if isinstance(entry, File) and entry.executable else 0o666
+                if not make(place.of(beside), place.handle, mode):
+                    return None
+                if not isinstance(entry, Link):
                     written = (time.time_ns() - _TICK_NS) // _GRAIN_NS * _GRAIN_NS
                     os.utime(place.of(beside), ns=(written, written), dir_fd=place.handle)
                 found = _require(path, place.look(name), seen)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import stat as stat_
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from xver.errors import Changing, Unreadable
 from xver.model.entries import CHUNK_MAX, Entry, EntryKind, File, Link
 from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
-from xver.store.content import Before, put_stream
+from xver.store.content import Before, Content, put_stream
 from xver.store.packing import Packer
+from xver.store.wholes import WHOLE_MIN, put_whole
 from xver.worktree.records import Known
 from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
@@ -130,11 +131,17 @@ def _identify(
         content = put_stream(packer, [_target(path)])
         known = Known(kind, content.size, content.id, NO_FINGERPRINT, None)
     else:
-        is_small = found.size <= CHUNK_MAX
-        blocks = [_read_small(handle, found.size)] if is_small else _blocks(handle, found.size)
-        content = put_stream(packer, blocks, before=before)
+        content = _put(handle, found.size, packer, before)
         known = Known(kind, content.size, content.id, content.fingerprint, content.sha256)
     return Reading(known, settled(stat, now), stat), content.size
+
+
+def _put(handle: int, size: int, packer: Packer | None, before: Before | None) -> Content:
+    if size <= CHUNK_MAX:
+        return put_stream(packer, [_read_small(handle, size)], before=before)
+    if packer is not None and size >= WHOLE_MIN and (whole := put_whole(packer, handle, size, _blocks)) is not None:
+        return whole
+    return put_stream(packer, _blocks(handle, size), before=before)
 
 
 def _target(path: str) -> bytes:
@@ -169,7 +176,7 @@ def _read_small(handle: int, size: int) -> bytes:
     return data
 
 
-def _blocks(handle: int, size: int) -> Iterator[bytes]:
+def _blocks(handle: int, size: int) -> Generator[bytes, None, None]:
     """Yield the file's bytes, and not much more than `size`: one that grows faster than it is read has no end."""
     # The disk reads the next block while this one is hashed and cut.
     with ThreadPoolExecutor(1, "read") as reader:

@@ -35,7 +35,7 @@ from xver.format.packs import (
     footer_size,
 )
 from xver.model.entries import CHUNK_MAX
-from xver.model.ids import Kind, checksum, object_id
+from xver.model.ids import Kind, checksum, chunk_id, object_id
 
 TEXT = b"one line of a table, and another one\n" * 300
 NOISE = random.Random(5).randbytes(100_000)
@@ -165,3 +165,25 @@ def test_a_frame_that_declares_another_size_is_not_decompressed() -> None:
         with pytest.raises(CorruptData):
             decompress(stored, len(TEXT))
     assert decompress(whole, len(TEXT)) == TEXT
+
+
+def test_a_whole_file_begins_with_its_first_chunk() -> None:
+    data = b"0123456789"
+    first, second = chunk_id(data[:4]), chunk_id(data[4:])
+    frames = [
+        Frame(first, 0, 4, 4, Kind.CHUNK, Codec.RAW, 0, checksum(data[:4])),
+        Frame(second, 4, 6, 6, Kind.CHUNK, Codec.RAW, 0, checksum(data[4:])),
+    ]
+    footer = encode_footer(frames)
+    size = len(data) + len(footer)
+    assert decode_footer(footer, size, whole=True) == frames
+    with pytest.raises(CorruptData):
+        decode_footer(footer, size)
+    with pytest.raises(CorruptData):
+        decode_footer(footer, size + 1, whole=True)
+    packed = frames[1]._replace(codec=Codec.ZSTD)
+    with pytest.raises(CorruptData):
+        decode_footer(encode_footer([frames[0], packed]), size, whole=True)
+    node = frames[1]._replace(kind=Kind.NODE)
+    with pytest.raises(CorruptData):
+        decode_footer(encode_footer([frames[0], node]), size, whole=True)

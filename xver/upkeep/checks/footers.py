@@ -10,7 +10,7 @@ from typing import Final
 from xver.errors import CorruptData, NotFound, StorageError, TransientStorageError, UnsupportedFormat, XverError
 from xver.format.codecs import Codec
 from xver.format.indexes import PackIndex, Place, rank_of
-from xver.format.packs import HEADER, TAIL_SIZE, Frame, check_header, decode_footer, footer_size
+from xver.format.packs import HEADER, TAIL_SIZE, Frame, check_header, decode_footer, footer_size, is_whole
 from xver.model.ids import short_id
 from xver.storage.base import Part, Storage
 from xver.store.store import Store
@@ -98,7 +98,8 @@ def read_footers(storage: Storage, sizes: Mapping[str, int]) -> dict[str, bytes 
         try:
             if isinstance(head, XverError) or isinstance(tail, XverError):
                 raise head if isinstance(head, XverError) else tail  # type: ignore[misc]
-            check_header(head)
+            if not is_whole(name):
+                check_header(head)
             length = footer_size(tail[-TAIL_SIZE:])
             if length > size:
                 raise CorruptData("pack footer of the wrong size")
@@ -112,11 +113,11 @@ def read_footers(storage: Storage, sizes: Mapping[str, int]) -> dict[str, bytes 
     return found
 
 
-def frames_of(footer: bytes | XverError, size: int) -> list[Frame]:
+def frames_of(footer: bytes | XverError, name: str, size: int) -> list[Frame]:
     """Return the frames of a pack of `size` bytes from what `read_footers` gave for it; raises what it found."""
     if isinstance(footer, XverError):
         raise footer
-    return decode_footer(footer, size)
+    return decode_footer(footer, size, whole=is_whole(name))
 
 
 def _read(storage: Storage, parts: list[tuple[str, Part]]) -> dict[str, bytes | XverError]:
@@ -157,7 +158,8 @@ def _check_pack(
         report.damage.append(Damage(pack.name, f"has {pack.size:,} bytes where {pack.written:,} were written"))
     if pack.footer is not None and pack.size is not None:
         try:
-            report.frames = {frame.id: frame for frame in frames_of(pack.footer, pack.size)}
+            # A whole file may have a chunk twice: indexes name the first.
+            report.frames = {one.id: one for one in reversed(frames_of(pack.footer, pack.name, pack.size))}
         except DAMAGE as error:
             if pack.size == pack.written:
                 report.damage.append(Damage(pack.name, f"cannot be used: {error.message}"))
