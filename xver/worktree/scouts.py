@@ -110,4 +110,7 @@ def _shares(known: Mapping[str, int], processes: int) -> list[list[str]]:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    else:  # noqa: RET505 (types are checked for other systems, too)
+        return os.cpu_count() or 1
