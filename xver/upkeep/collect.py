@@ -78,19 +78,21 @@ def plan(
     fence: int | None = None,
     spare: int | None = None,
     without: Collection[bytes] = (),
+    leaving: Collection[str] = (),
 ) -> Plan:
     """Decide which packs leave a store so that what is `kept` stays, with the bases of its deltas.
 
     `fence` is what the fence is to be raised to, as far as its entry may (None: not); packs whose transfer began with
     entry `spare` or later stay as they are, as they may be parts of one that goes on (None: none is spared). `without`
     are ids that must leave whatever it costs: their packs are packed again, and deltas stored against them whole.
+    `leaving` are packs that must leave, too, whatever indexes say of them.
     """
     if not isinstance(kept, Kept):
         ids, kept = list(kept), Kept(store, without=without)
         kept.mark(ids)
     kept.mark_bases()
     live, sizes, counts = store.log.live_packs(), kept.sizes(), kept.counts()
-    forced = kept.packs_with_banned() if without else set()
+    forced = (kept.packs_with_banned() if without else set()) | live.keys() & set(leaving)
     spared = {name for name in live if spare is not None and pack_base(name) >= spare} - forced
     ordered = [name for name in sorted(live, key=pack_base) if name not in spared]
     remove = [name for name in ordered if not sizes.get(name) and name not in forced]

@@ -15,15 +15,19 @@ from typing import Final
 
 from xver.errors import Incomplete, Overtaken
 from xver.progress import SILENT, Meter
+from xver.store.batches import batches
 from xver.store.kept import Kept
 from xver.store.log import Change, follows, pack_base
 from xver.store.store import Store
+from xver.upkeep.checks.footers import DAMAGE, frames_of, read_footers
 from xver.upkeep.collect import execute, plan
 from xver.upkeep.sweep import sweep, sweepable
 
 _IDS: Final = 10_000
 """Tombstones in one log entry: 67 bytes each."""
 _ATTEMPTS: Final = 50
+_FOOTERS: Final = 64
+"""Tables of packs that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +76,43 @@ def erase(
         kept.mark_bases()
         return kept
 
-    made = plan(store, fresh(), fence=store.log.n + 1, without=dead)
+    holding = _holding(store)
+    made = plan(store, fresh(), fence=store.log.n + 1, without=dead, leaving=holding)
     done = execute(store, made, again=again, operation="purge", meter=meter)
     store.refresh()
     packs = tuple(sorted(before.keys() - store.log.live_packs().keys()))
     deleted = sweep(store, sweepable(store))
-    if left := sorted(id.hex() for id in dead if id in store):
+    live = store.log.live_packs()
+    if left := sorted({*(id.hex() for id in dead if id in store), *(name for name in holding if name in live)}):
         raise Incomplete(
-            f"{len(left)} objects are purged, and could not be erased: their packs are damaged",
+            "what is purged could not be erased everywhere: packs are damaged",
             (*done.damaged, *left),
             hint="xver fsck, then purge again",
         )
-    live = store.log.live_packs()
     uploads = [stat.key for stat in store.storage.list("packs/") if stat.key not in live]
     late = tuple(name for name in sorted(uploads) if pack_base(name) >= store.log.fence)
     return Erased(store.storage.url, ids, (*entries, store.log.n - 1), packs, deleted, late)
+
+
+def _holding(store: Store) -> set[str]:
+    """Return the live packs that hold a frame of anything that was ever purged, or whose table cannot be read.
+
+    Indexes do not say it: of an object that two stored at once they name one pack, or forget the other when they are
+    merged. The tables of the packs name every frame.
+    """
+    purged = {bytes.fromhex(id) for id in store.log.tombstones}
+    lost = store.lost_packs()
+    there = {name: size for name, size in store.log.live_packs().items() if name not in lost}
+    found = set()
+    for group in batches(there.items(), lambda _: 1, _FOOTERS):
+        for name, footer in read_footers(store.storage, dict(group)).items():
+            try:
+                is_holding = any(frame.id in purged for frame in frames_of(footer, name, there[name]))
+            except DAMAGE:
+                is_holding = True
+            if is_holding:
+                found.add(name)
+    return found
 
 
 def buried(store: Store, ids: Iterable[bytes]) -> dict[bytes, int]:

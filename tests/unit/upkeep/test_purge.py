@@ -14,12 +14,13 @@ from xver.errors import InvalidInput, NotFound, Purged, XverError
 from xver.format.codecs import Codec
 from xver.format.packs import TAIL_SIZE, decode_footer, footer_size
 from xver.history.reach import reach, target_edge
-from xver.model.ids import EMPTY_ID, chunk_id
+from xver.model.ids import EMPTY_ID, Kind, chunk_id
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.base import Part, Storage
 from xver.storage.local import LocalStorage
 from xver.storage.memory import MemoryStorage
+from xver.store import replacing
 from xver.store.log import Change
 from xver.store.store import Store, open_store
 from xver.sync.fetch import fetch
@@ -154,6 +155,31 @@ def test_by_id_it_goes_under_every_name_and_chunks_of_others_stay(repo: Repo) ->
     assert chunk_id(small) not in stored_ids(repo.storage)
     assert sorted(purged_paths(fresh)) == ["data/one", "data/two"]
     assert chunk_id(SECRET) in fresh.store
+
+
+@pytest.mark.parametrize("merged", [False, True], ids=["two indexes", "one index"])
+def test_what_two_stored_at_once_goes_from_both_packs(
+    repo: Repo, merged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [RNG.randbytes(9_000) for _ in range(2)]
+    writers = [open_store(repo.store.storage, client=f"writer {number}") for number in range(2)]
+    indexes = []
+    for writer, data in zip(writers, own, strict=True):
+        with writer.packer() as packer:
+            packer.put(Kind.CHUNK, SECRET)
+            packer.put(Kind.CHUNK, data)
+            indexes.append(packer.finish())
+    if merged:
+        monkeypatch.setattr(replacing, "_MERGE_AT", 2)
+    for writer, index in zip(writers, indexes, strict=True):
+        writer.move("test", {}, index)
+    save(repo, {"secret": SECRET, "one": own[0], "two": own[1]})
+    held = [name for name in repo.store.log.live_packs() if SECRET[:64] in repo.store.storage.get(name)]
+    assert len(held) == 2
+    purge(repo, "secret")
+    assert not is_anywhere(repo.store.storage, SECRET)
+    assert chunk_id(SECRET) not in stored_ids(repo.store.storage)
+    assert check(repo).problems == ()
 
 
 def test_a_version_can_be_spared(repo: Repo) -> None:
