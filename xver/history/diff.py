@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from xver.errors import CorruptData
 from xver.format.listings import BlockColumns, Child, Row
 from xver.model.entries import Dataset, Entry, EntryKind, File, entry_id, kind_of
 from xver.model.ids import ListingId
@@ -74,6 +75,9 @@ def _split(blocks: list[Child], starts: list[bytes]) -> Iterator[list[Child]]:
 def _unequal_rows(store: Store, old: list[Child], new: list[Child]) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """Return the rows of blocks of both sides that only one side has; what both have is not made into rows."""
     sides = [list(read_columns(store, blocks)) for blocks in (old, new)]
+    for side in sides:
+        if any(one >= two for one, two in pairwise(path for columns in side for path in columns.paths)):
+            raise CorruptData("listing blocks out of order")
     if not old or not new or not all(columns.is_plain for side in sides for columns in side):
         whole = [{str(row.path): row.entry for columns in side for row in columns.rows()} for side in sides]
         return whole[0], whole[1]

@@ -187,9 +187,13 @@ def _changes(repo: Repo, record: TreeRecord | None, entry: Entry) -> list[tuple[
     if not isinstance(entry, Dataset) or record is None or record.id in {None, entry.id} or record.find(""):
         return None  # nothing is known, nothing has changed, or a file was there
     try:
-        return [(one.path, one.after) for one in diff_listings(repo.store, ListingId(record.id or b""), entry.id)]
+        changes = list(diff_listings(repo.store, ListingId(record.id or b""), entry.id))
     except ContentNotFound:
         return None  # the recorded version was collected
+    # Whether a new path lies below a file, or through a link, is asked of a whole listing, as it is read.
+    if any(one.before is None for one in changes):
+        return None
+    return [(one.path, one.after) for one in changes]
 
 
 def require_tracked(entries: Entries, paths: Sequence[str]) -> None:
