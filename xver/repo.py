@@ -267,7 +267,10 @@ class Repo:
             folder, name = os.path.split(whole)
             whole = os.path.join(os.path.realpath(folder), name)
         if not Path(whole).is_relative_to(self.root):
-            raise InvalidInput(f"{os.fspath(path)} lies outside of the repository {self.root}")
+            raise InvalidInput(
+                f"{os.fspath(path)} lies outside of the repository {self.root}",
+                hint="xver add PATH --as NAME tracks what lies elsewhere",
+            )
         found = os.path.relpath(whole, self.root)
         return "" if found == os.curdir else found.replace(os.sep, "/")
 

@@ -126,6 +126,11 @@ def test_a_full_disk_says_what_to_do() -> None:
     assert explain(OSError(errno.ENOSPC, "No space left on device"))[1][1].startswith("hint: free some space")
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_place_that_may_not_be_written_says_what_to_do(number: int) -> None:
+    assert explain(OSError(number, "No", "/data/x"))[1][1].startswith("hint: correct its rights, or work in a folder")
+
+
 def test_a_bug_is_one_line_until_asked() -> None:
     def fail() -> None:
         raise ZeroDivisionError("one\ntwo")

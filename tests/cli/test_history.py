@@ -23,6 +23,7 @@ def test_the_log(place: Workplace) -> None:
     )
     assert [one["message"] for one in place.json("log", "d/a")] == ["second\n\nwhy", "first"]
     assert [one["message"] for one in place.json("log", "--", "e")] == ["third", "first"]
+    assert place.fails(2, "log", "-n") == ["error: option '-n' requires an argument", "hint: xver log -h"]
     assert [one["message"] for one in place.json("log", "HEAD~1", "-n", "1")] == ["second\n\nwhy"]
     assert [one["message"] for one in place.json("log", "main", "--", "d/b")] == ["second\n\nwhy"]
     assert place.ok("log", "-n", "1", "a", where="d").count("\n") == 2

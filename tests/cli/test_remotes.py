@@ -69,6 +69,10 @@ def test_a_default_per_branch_is_kept_in_xver_toml(place: Workplace) -> None:
     place.ok("remote", "default", "lab", "--branch", "main")
     assert place.ok("remote", "default") == "lab\n"
     assert place.ok("push").startswith("Pushed main")
+    assert place.fails(3, "pull", "lab") == [
+        "error: lab is a remote, and no tracked path",
+        "hint: xver pull --remote lab",
+    ]
     assert (place.root.parent / "lab" / "log").is_dir()
     assert not (place.root.parent / "origin").exists()
     assert [(one["name"], one["default"], one["default_of"]) for one in listed(place)] == [

@@ -93,7 +93,12 @@ def test_status_of_paths(place: Workplace) -> None:
     [
         (["add", "none"], 2, "there is no none", "give the path of a file or folder that exists"),
         (["add", "."], 2, "the whole repository cannot be one dataset", "xver add data models"),
-        (["add", "../x"], 2, "../x lies outside of the repository", None),
+        (
+            ["add", "../x"],
+            2,
+            "../x lies outside of the repository",
+            "xver add PATH --as NAME tracks what lies elsewhere",
+        ),
         (["add", ""], 2, "an empty path", "for everything, give the folder: ."),
         (["rm", ""], 2, "an empty path", "for everything, give the folder: ."),
         (["add", "no*"], 3, "nothing matches no*", "quote the pattern, and check the folder you are in"),
@@ -255,7 +260,7 @@ def test_unsaved_work_is_listed_and_kept(in_git: Workplace) -> None:
         "error: 2 changed files would be lost",
         "  d/a",
         "  d/b",
-        "hint: xver add d to keep the changes, or xver checkout --force to lose them",
+        "hint: xver add d to keep the changes, or xver checkout --force d to lose them",
     ]
     assert picture(in_git.root) == {"d/a": b"mine", "d/b": b"mine too", "d/c": b"new"}
     in_git.ok("checkout", "--force", "d/a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -76,6 +77,58 @@ def test_a_folder_that_can_neither_link_nor_rename_so_is_refused(
     with pytest.raises(StorageError, match="two writers could not be told apart"):
         LocalStorage(tmp_path / "remote").create("log/0", b"x")
     assert list((tmp_path / "remote" / "log").iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "/deeper/still"])
+def test_a_file_where_the_folder_should_be(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    storage = LocalStorage(f"{tmp_path / 'file'}{below}")
+    for write in (lambda: storage.put("a", TEN), lambda: storage.create("a", TEN)):
+        with pytest.raises(StorageError, match=r"can be no folder: .*file is a file") as caught:
+            write()
+        assert caught.value.hint == "correct the address: xver remote list"
+    assert storage.stat("a") is None
+    assert list(storage.list("")) == []
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_what_goes_while_it_is_listed_is_left_out(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    for key in ("packs/1", "packs/2", "packs/3"):
+        storage.put(key, TEN)
+    listed = storage.list("packs/")
+    assert next(listed).key == "packs/1"
+    storage.delete("packs/2")
+    assert [stat.key for stat in listed] == ["packs/3"]
+
+
+def test_what_may_not_be_read_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    storage = LocalStorage(tmp_path)
+    storage.put("packs/1", TEN)
+    for name, ask in (("scandir", lambda: list(storage.list("packs/"))), ("stat", lambda: storage.stat("packs/1"))):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, refuse)
+            with pytest.raises(StorageError, match="cannot be written or read: Permission denied"):
+                ask()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_also_to_who_writes_outside_of_the_block(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    full = re.escape(f"the disk of {tmp_path} is full")
+    block = storage.writer("packs/1")
+    file = block.__enter__()
+    with open("/dev/full", "wb") as device:
+        os.dup2(device.fileno(), file.fileno())
+    with pytest.raises(StorageError, match=full) as caught:
+        file.write(TEN * 100_000)
+    assert caught.value.hint == "free some space and try again"
+    assert not block.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 class TestCached(FolderContract):

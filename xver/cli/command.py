@@ -56,6 +56,14 @@ class _Shared(click.Command):
         super().__init__(*args, **attrs)
         self.exits = exits
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; whatever is wrong with them is known to be wrong with those of this command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return its own parameters and those that all share."""
         own = super().get_params(ctx)
@@ -116,7 +124,7 @@ class RevisionsCommand(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; a `--` stays among the arguments."""
         at = args.index("--") if "--" in args else len(args)
-        return super().parse_args(ctx, [*args[:at], "--", *args[at:]])
+        return super().parse_args(ctx, [*args[:at], *args[at : at + 1], *args[at:]])
 
 
 class Group(_Shared, click.Group):

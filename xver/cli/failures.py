@@ -102,6 +102,7 @@ _OTHER_CODES: Final = (
 )
 _SHOWN: Final = 20
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class UnknownCommand(click.UsageError):
@@ -225,6 +226,8 @@ def _system_message(error: OSError) -> str:
 def _system_hint(error: OSError) -> str | None:
     if error.errno in _FULL:
         return "free some space, then run it again: what is done is kept"
+    if error.errno in _REFUSED:
+        return "correct its rights, or work in a folder that you may write to: xver doctor tells more"
     if error.errno == errno.EMFILE:
         return "ulimit -n 4096"
     return None

@@ -12,6 +12,7 @@ from xver.format.foreign import ObjectName, decode_object_name
 from xver.model.entries import External
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.locate import locate
+from xver.store.seeking import Seekable
 
 _BLOCK: Final = 8 * 1024 * 1024
 
@@ -67,35 +68,13 @@ class Original:
         )
 
 
-class _Raw(io.RawIOBase):
+class _Raw(Seekable):
     def __init__(self, original: Original) -> None:
-        super().__init__()
+        super().__init__(original.size)
         self._original = original
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._original.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        end = min(self._position + len(view), self._original.size)
-        data = self._original.read(self._position, end)
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+    def _read_at(self, position: int, length: int) -> bytes:
+        return self._original.read(position, position + length)
 
 
 def _locate(entry: External) -> tuple[ObjectName, Storage]:

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import mmap
 import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from xver.errors import NotFound, StorageError
 from xver.patience import patiently, replace
@@ -101,7 +102,7 @@ class LocalStorage(Storage):
         temporary = self._temporary()
         with self._translated(key):
             try:
-                with open(temporary, "xb") if source is None else _cloned(source, temporary) as file:
+                with self._new(key, temporary) if source is None else _cloned(source, temporary) as file:
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
@@ -149,8 +150,9 @@ class LocalStorage(Storage):
 
     def stat(self, key: str) -> Stat | None:
         try:
-            found = os.stat(self.path(key))
-        except (FileNotFoundError, NotADirectoryError):
+            with self._translated(key):
+                found = os.stat(self.path(key))
+        except NotFound:
             return None
         return Stat(key, found.st_size) if stat.S_ISREG(found.st_mode) else None
 
@@ -177,15 +179,17 @@ class LocalStorage(Storage):
 
     def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
+            with self._translated(prefix):
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except NotFound:
             return
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if prefix or entry.name != TEMPORARY:
                     yield from self._walk(entry.path, f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield Stat(prefix + entry.name, entry.stat(follow_symlinks=False).st_size)
+            # What was deleted since the folder was read is not listed.
+            elif entry.is_file(follow_symlinks=False) and (found := self.stat(prefix + entry.name)) is not None:
+                yield found
 
     def _temporary(self) -> str:
         folder = os.path.join(self._root, TEMPORARY)
@@ -193,10 +197,23 @@ class LocalStorage(Storage):
             self._make_folder(folder)
         return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
 
+    def _new(self, key: str, path: str) -> BinaryIO:
+        return io.BufferedWriter(_NewFile(path, lambda: self._translated(key)))
+
     def _make_folder(self, folder: str) -> None:
-        if not os.path.isdir(folder):
-            os.makedirs(folder, exist_ok=True)
-            _sync_folder(os.path.dirname(folder))
+        if os.path.isdir(folder):
+            return
+        above = os.path.dirname(folder)
+        self._make_folder(above)
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if os.path.isdir(folder):
+                return  # somebody else was faster
+            raise StorageError(
+                f"{self._root} can be no folder: {folder} is a file", hint="correct the address: xver remote list"
+            ) from None
+        _sync_folder(above)
 
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
@@ -213,6 +230,18 @@ class LocalStorage(Storage):
                     hint=f"check the rights of {self._root}",
                 ) from error
             raise StorageError(f"{self._root}: {error.strerror or error}") from error
+
+
+class _NewFile(io.FileIO):
+    """A new file; what the disk refuses is told as its storage tells it, also to who writes in another thread."""
+
+    def __init__(self, path: str, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        super().__init__(path, "xb")
+        self._translated = translated
+
+    def write(self, data: Any) -> int:
+        with self._translated():
+            return super().write(data)
 
 
 def _cloned(source: int, path: str) -> BinaryIO:

@@ -13,6 +13,7 @@ from xver.format.nodes import Node, decode_node
 from xver.model.entries import CHUNK_MAX
 from xver.model.ids import EMPTY_ID, ContentId, Kind, NodeId
 from xver.store.batches import batches
+from xver.store.seeking import Seekable
 from xver.store.store import Store, Wanted
 
 _AHEAD: Final = 8 * 1024 * 1024
@@ -125,61 +126,37 @@ class ContentFile(io.BufferedReader):
         super().__init__(_RawContent(store, id, size), buffer_size=_BUFFER)
 
 
-class _RawContent(io.RawIOBase):
+class _RawContent(Seekable):
     def __init__(self, store: Store, id: ContentId, size: int) -> None:
-        super().__init__()
+        super().__init__(size)
         self._store = store
-        self._size = size
         self._tree = _Tree(store, id, size)
-        self._position = 0
         self._expected = -1
         self._window = 0
         self._held: list[tuple[int, bytes | memoryview]] = []
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        if self._position >= self._size or not len(view):
-            return 0
-        found = self._find()
+    def _read_at(self, position: int, length: int) -> memoryview:
+        found = self._find(position)
         if found is None:
-            self._fetch(len(view))
-            found = self._find()
+            self._fetch(position, length)
+            found = self._find(position)
         if found is None:
             raise CorruptData("content whose chunks do not cover it")
-        count = min(len(view), len(found))
-        view[:count] = found[:count]
-        self._position += count
-        self._expected = self._position
-        return count
+        found = found[:length]
+        self._expected = position + len(found)
+        return found
 
-    def _find(self) -> memoryview | None:
-        """Return what is held from the position on, None if nothing is."""
+    def _find(self, position: int) -> memoryview | None:
+        """Return what is held from a position on, None if nothing is."""
         for offset, data in self._held:
-            if offset <= self._position < offset + len(data):
-                return memoryview(data)[self._position - offset :]
+            if offset <= position < offset + len(data):
+                return memoryview(data)[position - offset :]
         return None
 
-    def _fetch(self, length: int) -> None:
-        is_next = self._position == self._expected
-        self._window = min(max(2 * self._window, _FIRST), _AHEAD) if is_next else 0
-        end = self._position + max(min(length, _AHEAD), self._window)
-        leaves = self._tree.leaves(self._position, min(end, self._size))
+    def _fetch(self, position: int, length: int) -> None:
+        self._window = min(max(2 * self._window, _FIRST), _AHEAD) if position == self._expected else 0
+        end = position + max(min(length, _AHEAD), self._window)
+        leaves = self._tree.leaves(position, min(end, self._size))
         chunks = _read_chunks(self._store, leaves)
         self._held = [(leaf.offset, chunks[leaf.id]) for leaf in leaves]
 

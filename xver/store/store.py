@@ -355,7 +355,9 @@ def repository_at(storage: Storage) -> str:
     try:
         marker = decode_json(storage.get(MARKER), MARKER)
     except NotFound as error:
-        raise RepositoryNotFound(f"there is no xver store at {storage.url}") from error
+        raise RepositoryNotFound(
+            f"there is no xver store at {storage.url}", hint="check the address; the first xver push to it makes one"
+        ) from error
     if marker.get("format") != _FORMAT or marker.get("algorithms") != _ALGORITHMS:
         raise UnsupportedFormat(
             f"the store at {storage.url} has format {marker.get('format')!r}, {json.dumps(marker.get('algorithms'))}",

@@ -108,7 +108,7 @@ def plan_checkout(
     folds, windows = sys.platform == "darwin" or _folds_case(root), sys.platform == "win32"
     if write and (folds or windows):
         check_names((path, *(_whole(path, row.path) for row in rows())), folds=folds, windows=windows)
-    hint = f"xver add {path} to keep the changes, or xver checkout --force to lose them"
+    hint = f"xver add {path} to keep the changes, or xver checkout --force {path} to lose them"
     seen = _examine(root, path, write, remove, record, None if force else in_store, hint=hint)
     left = any(one.differs is not Differs.ADDED and not chosen(one.path) for one in comparison.differences)
     return Plan(

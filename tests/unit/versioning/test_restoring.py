@@ -93,7 +93,7 @@ def test_work_that_was_never_added_is_never_lost(two: tuple[Repo, str, str], uns
     with pytest.raises(DirtyWorktree) as caught:
         checkout(repo)
     assert caught.value.paths == tuple(unsaved)
-    assert caught.value.hint == "xver add d to keep the changes, or xver checkout --force to lose them"
+    assert caught.value.hint == "xver add d to keep the changes, or xver checkout --force d to lose them"
     assert picture(repo.root) == before
     checkout(repo, force=True)
     assert picture(repo.root) == ONE

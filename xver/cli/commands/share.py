@@ -12,6 +12,7 @@ from xver.cli.heap import give_back
 from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import tell_moved, tell_purged, tell_purged_at
 from xver.cli.output import Output, pass_output
+from xver.cli.views.entries import is_tracked
 from xver.errors import (
     Conflict,
     ContentNotFound,
@@ -127,6 +128,9 @@ def pull(out: Output, paths: tuple[str, ...], name: str | None, no_checkout: boo
 
     give_back()
     repo = open_repo()
+    for path in paths:
+        if path in repo.settings.remotes and not is_tracked(repo, path):
+            raise NotFound(f"{path} is a remote, and no tracked path", hint=f"xver pull --remote {path}")
     remote = choose_remote(repo, name)
     start = time.monotonic()
     done = bring(repo, remote, expand(repo, paths, start=Path.cwd()), checks_out=not no_checkout, meter=out.meter())
