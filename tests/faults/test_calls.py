@@ -22,7 +22,7 @@ from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
-from xver.store import packing
+from xver.store import pack_writer, packing
 from xver.store.store import open_store
 from xver.sync import pull as pull_module
 from xver.sync import remotes
@@ -314,7 +314,7 @@ def test_rebuild_index(every_call: Every) -> None:
 
 def test_a_push_that_goes_on_after_a_cut(every_call: Every, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call of the second push fails, whose first left packs behind; the third proves what it says."""
-    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 60_000)
+    monkeypatch.setattr(pack_writer, "DATA_PACK_SIZE", 60_000)
     monkeypatch.setattr(packing, "_BATCH", 10_000)
 
     def one(trial: Trial, wrap: Wrap) -> None:

@@ -33,8 +33,8 @@ pytestmark = [
 FILES = {f"data/{n:02}": random.Random(n).randbytes(20_000) for n in range(60)}
 PACKS = 60 * 20_000 // 50_000
 SMALL_PACKS = """
-import sys, xver.store.packing as packing
-packing.DATA_PACK_SIZE, packing._BATCH = 50_000, 10_000
+import sys, xver.store.packing as packing, xver.store.pack_writer as pack_writer
+pack_writer.DATA_PACK_SIZE, packing._BATCH = 50_000, 10_000
 from xver.cli.app import main
 sys.exit(main(sys.argv[1:]))
 """

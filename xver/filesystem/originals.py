@@ -54,7 +54,7 @@ class Original:
         starts = range(0, self.size, _BLOCK)
         parts = [(self._key, Part(start, min(_BLOCK, self.size - start), self._pin)) for start in starts]
         try:
-            yield from self._storage.get_many(parts)
+            yield from map(bytes, self._storage.get_many(parts))
         except Conflict as error:
             raise self._changed() from error
 

@@ -69,7 +69,7 @@ class ObjectsOrigin:
         wanted.meter.start("Importing", stat.size, "B")
         try:
             with repo.store.index.also(wanted.uploaded), repo.store.packer() as packer:
-                blocks = counted(one.storage.get_many(_parts(stat)), wanted.meter)
+                blocks = counted(map(bytes, one.storage.get_many(_parts(stat))), wanted.meter)
                 content = put_stream(packer, blocks, before=stood(repo, wanted.before))
                 index = packer.finish()
         finally:
@@ -92,7 +92,8 @@ class ObjectsOrigin:
         wanted.meter.start("Importing", sum(one.size for one in lacking), "B")
         try:
             with repo.store.index.also(wanted.uploaded), repo.store.packer() as packer:
-                blocks = counted(storage.get_many([part for one in lacking for part in _parts(one)]), wanted.meter)
+                parts = [part for one in lacking for part in _parts(one)]
+                blocks = counted(map(bytes, storage.get_many(parts)), wanted.meter)
                 rows = (
                     Row(path, same[key] if key in same else _stored(packer, blocks, found[key]))
                     for path, key in names.items()

@@ -82,7 +82,7 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes | memoryview]:
         """Yield the bytes of each part, in the order given, fetching several at a time where that helps.
 
         The caller coalesces; a backend sends one request per part and holds a bounded number in flight.

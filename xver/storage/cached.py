@@ -132,7 +132,7 @@ class CachedStorage(Storage):
         self._cache.delete(key)
         return is_known
 
-    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes | memoryview]:
         self.prefetch(key for key, _ in parts)
         # Runs of what is not remembered go to the storage together: it fetches several at a time.
         for kept, run in groupby(parts, key=lambda pair: self._is_kept(pair[0])):

@@ -47,13 +47,13 @@ class Client(ABC):
     """
 
     @abstractmethod
-    def read(self, path: str, start: int | None, end: int | None) -> bytes:
+    def read(self, path: str, start: int | None, end: int | None) -> bytes | memoryview:
         """Return all bytes, those of [start, end), or the last ones where `start` is negative and `end` None.
 
         Fewer come back, or a refusal with status 416, where the object ends before.
         """
 
-    def read_pinned(self, path: str, start: int, end: int, pin: str) -> bytes:
+    def read_pinned(self, path: str, start: int, end: int, pin: str) -> bytes | memoryview:
         """Return the bytes [start, end) of what `pin` names; refused with status 412 where the object is another now.
 
         By default whatever is there: this target cannot be asked so.
@@ -120,8 +120,9 @@ class CloudStorage(Storage):
         return self._address.url
 
     def get(self, key: str, part: Part | None = None) -> bytes:
-        if part is None:
-            return self._read(key)
+        return bytes(self._read(key) if part is None else self._get_part(key, part))
+
+    def _get_part(self, key: str, part: Part) -> bytes | memoryview:
         if part.length == 0:
             return self._read_nothing(key, part.offset)
         start, end = part.offset, part.offset + part.length
@@ -136,21 +137,21 @@ class CloudStorage(Storage):
             return data[: part.length]
         raise StorageError(f"{key} has no {part.length} bytes at {start}: it was cut short")
 
-    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes | memoryview]:
         if len(parts) < 2:
-            yield from (self.get(key, part) for key, part in parts)
+            yield from (self._get_part(key, part) for key, part in parts)
             return
         waiting = iter(parts)
         with ThreadPoolExecutor(_IN_FLIGHT, "get") as pool:
-            flying: deque[Future[bytes]] = deque()
+            flying: deque[Future[bytes | memoryview]] = deque()
             try:
                 for key, part in itertools.islice(waiting, _IN_FLIGHT):
-                    flying.append(pool.submit(self.get, key, part))
+                    flying.append(pool.submit(self._get_part, key, part))
                 while flying:
                     # The next one starts when the caller comes back, so what it holds on to counts as in flight.
                     yield flying.popleft().result()
                     for key, part in itertools.islice(waiting, 1):
-                        flying.append(pool.submit(self.get, key, part))
+                        flying.append(pool.submit(self._get_part, key, part))
             finally:
                 for future in flying:
                     future.cancel()
@@ -251,13 +252,13 @@ class CloudStorage(Storage):
         except NotFound:
             return None
 
-    def _read(self, key: str, start: int | None = None, end: int | None = None, pin: str = "") -> bytes:
+    def _read(self, key: str, start: int | None = None, end: int | None = None, pin: str = "") -> bytes | memoryview:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self._translated(key):
                     if pin and start is not None and end is not None:
-                        return bytes(self.client.read_pinned(self._root + key, start, end, pin))
-                    return bytes(self.client.read(self._root + key, start, end))
+                        return self.client.read_pinned(self._root + key, start, end, pin)
+                    return self.client.read(self._root + key, start, end)
             except TransientStorageError as error:
                 # The client repeats requests, but no answer that breaks off half way.
                 if attempt == _ATTEMPTS or not broke_off(error):

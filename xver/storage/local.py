@@ -21,11 +21,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final, NoReturn
 
 from xver.errors import NotFound, StorageError
 from xver.patience import patiently, replace
 from xver.storage.base import Part, Stat, Storage
+from xver.storage.buffers import new_buffer
 from xver.storage.cloning import NoClone, clone
 from xver.storage.no_replace import rename_new
 
@@ -50,17 +51,26 @@ class LocalStorage(Storage):
 
     def get(self, key: str, part: Part | None = None) -> bytes:
         with self._translated(key), open(self.path(key), "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            if part is None:
-                return _read_exactly(file, 0, size, key)
-            start = part.offset if part.offset >= 0 else size + part.offset
-            if start < 0 or start + part.length > size:
-                raise StorageError(f"{key} ends before byte {start + part.length}: it was cut short")
-            return _read_exactly(file, start, part.length, key)
+            start, length = _within(file, part, key)
+            file.seek(start)
+            data = file.read(length)
+            while len(data) < length:
+                data += file.read(length - len(data)) or _cut_short(key, start + length)
+            return data
 
-    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[memoryview]:
         for key, part in parts:
-            yield self.get(key, part)
+            yield self._get_buffer(key, part)
+
+    def _get_buffer(self, key: str, part: Part) -> memoryview:
+        with self._translated(key), open(self.path(key), "rb", buffering=0) as file:
+            start, length = _within(file, part, key)
+            file.seek(start)
+            data = new_buffer(length)
+            done = 0
+            while done < length:
+                done += file.readinto(data[done:]) or _cut_short(key, start + length)
+            return data
 
     def put(self, key: str, source: bytes | memoryview) -> None:
         with self.writer(key) as file:
@@ -249,15 +259,19 @@ def _cloned(source: int, path: str) -> BinaryIO:
     return os.fdopen(clone(source, path, mode=0o444), "r+b")
 
 
-def _read_exactly(file: BinaryIO, start: int, length: int, key: str) -> bytes:
-    file.seek(start)
-    data = file.read(length)
-    while len(data) < length:
-        more = file.read(length - len(data))
-        if not more:
-            raise StorageError(f"{key} ends before byte {start + length}: it was cut short")
-        data += more
-    return data
+def _within(file: IO[bytes], part: Part | None, key: str) -> tuple[int, int]:
+    """Return from where on to read how many bytes; raises `StorageError` where the file has not so many."""
+    size = os.fstat(file.fileno()).st_size
+    if part is None:
+        return 0, size
+    start = part.offset if part.offset >= 0 else size + part.offset
+    if start < 0 or start + part.length > size:
+        _cut_short(key, start + part.length)
+    return start, part.length
+
+
+def _cut_short(key: str, end: int) -> NoReturn:
+    raise StorageError(f"{key} ends before byte {end}: it was cut short")
 
 
 def _link(temporary: str, target: str) -> bool:

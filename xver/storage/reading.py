@@ -43,7 +43,7 @@ class ReadingStorage(CachedStorage):
             self._cache.delete(front)
         return super().forget(key) or bool(fronts)
 
-    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes]:
+    def get_many(self, parts: Sequence[tuple[str, Part]]) -> Iterator[bytes | memoryview]:
         return self._inner.get_many(parts)
 
     def _is_kept(self, key: str) -> bool:

@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from xver.errors import StorageError
 from xver.storage.addresses import check_endpoint, need, split_bucket
 from xver.storage.base import IS, KEPT, Stat
+from xver.storage.buffers import new_buffer
 from xver.storage.cloud import Body, Client, CloudStorage, http_time
 from xver.storage.cloud_errors import Address, Advice, answer
 
+_BLOCK: Final = 256 * 1024
 SHAPE: Final = "s3://bucket/prefix"
 _ONE_REQUEST: Final = 5 * 1024**3  # the largest object that one PUT may bring
 _UNKEPT: Final = "null"
@@ -78,7 +81,9 @@ class S3Client(Client):
         # The client below repeats already; times five, a server that hangs would be waited for for an hour.
         self._files.retries = 1
 
-    def read(self, path: str, start: int | None, end: int | None) -> bytes:
+    def read(self, path: str, start: int | None, end: int | None) -> bytes | memoryview:
+        if start is not None and end is not None:
+            return self._read_range(path, start, end, {})
         return bytes(self._files.cat_file(f"{self._bucket}/{path}", start=start, end=end))
 
     def write(self, path: str, body: Body, *, is_new: bool) -> None:
@@ -119,22 +124,33 @@ class S3Client(Client):
                 raise
             return {}
 
-    def read_pinned(self, path: str, start: int, end: int, pin: str) -> bytes:
-        from fsspec.asyn import sync
-
+    def read_pinned(self, path: str, start: int, end: int, pin: str) -> bytes | memoryview:
         name = pin.removeprefix(KEPT if pin.startswith(KEPT) else IS)
         asked = {"VersionId": name} if pin.startswith(KEPT) else {"IfMatch": name}
-        return bytes(sync(self._files.loop, self._read_if, path, start, end, asked))
+        return self._read_range(path, start, end, asked)
 
-    async def _read_if(self, path: str, start: int, end: int, asked: Mapping[str, str]) -> bytes:
-        # What s3fs has for it takes no conditions.
+    def _read_range(self, path: str, start: int, end: int, asked: Mapping[str, str]) -> memoryview:
+        from fsspec.asyn import sync
+
+        data = new_buffer(end - start)
+        return data[: sync(self._files.loop, self._read_into, data, path, start, asked)]
+
+    async def _read_into(self, data: memoryview, path: str, start: int, asked: Mapping[str, str]) -> int:
+        # What s3fs has for it takes no conditions, and copies everything once more at the end.
         found = await self._files._call_s3(  # noqa: SLF001
-            "get_object", Bucket=self._bucket, Key=path, Range=f"bytes={start}-{end - 1}", **asked
+            "get_object", Bucket=self._bucket, Key=path, Range=f"bytes={start}-{start + len(data) - 1}", **asked
         )
+        body = found["Body"]
+        done = 0
         try:
-            return bytes(await found["Body"].read())
+            while block := await body.read(_BLOCK):
+                if done + len(block) > len(data):
+                    raise StorageError(f"{path} has other bytes than were asked for: the server knows no ranges")
+                data[done : done + len(block)] = block
+                done += len(block)
         finally:
-            found["Body"].close()
+            body.close()
+        return done
 
     def old_versions(self, prefix: str) -> Iterator[str]:
         # Without versioning the one version of an object is the object; what was there before it was turned on

@@ -36,7 +36,7 @@ class ForeignObjects:
             found = self._storage(bucket, endpoint_url).get_many([_asked(span) for span in some])
             for span in some:
                 try:
-                    data = next(found)
+                    data = bytes(next(found))
                 except TransientStorageError:
                     raise
                 except (NotFound, StorageError) as error:

@@ -16,12 +16,18 @@ from xver.format.indexes import Place
 from xver.format.packs import decode_frame
 from xver.model.ids import Kind
 from xver.storage.base import Part, Storage
+from xver.store.batches import batches, worked_ahead
 from xver.store.foreign import ForeignReader
 from xver.store.index import StoreIndex
 from xver.store.log import Log
 
 _Deltas: TypeAlias = Sequence[tuple[Place, "bytes | memoryview"]]
+_Decoded: TypeAlias = "bytes | memoryview | CorruptData | None"
+"""An object, verified; what is wrong with it; or None where it takes more than its frame to tell."""
 _GAP: Final = 1024 * 1024
+_NOT_ALONE: Final = frozenset({Codec.FOREIGN, Codec.DELTA})
+_AT_ONCE: Final = 4 * 1024 * 1024
+"""Bytes that a thread verifies before it gives them on."""
 _RANGE: Final = 8 * 1024 * 1024
 
 
@@ -138,12 +144,15 @@ class Frames:
 
     def _verified_whole(self, places: list[Place]) -> Iterator[tuple[Place, bytes | memoryview, bytes | memoryview]]:
         foreign: list[tuple[Place, bytes]] = []
-        for place, stored in self.read(places):
-            if place.codec is Codec.FOREIGN:
-                foreign.append((place, bytes(stored)))
-            else:
-                # What was whole may be a delta where a collection moved it meanwhile.
-                yield place, stored, self.decode(place, stored)
+        for batch in worked_ahead(_decoded, batches(self.read(places), _raw, _AT_ONCE)):
+            for place, stored, data in batch:
+                if isinstance(data, CorruptData):
+                    raise data
+                if place.codec is Codec.FOREIGN:
+                    foreign.append((place, bytes(stored)))
+                else:
+                    # What was whole may be a delta where a collection moved it meanwhile.
+                    yield place, stored, self.decode(place, stored) if data is None else data
         for (place, frame), data in zip(foreign, self._read_foreign(foreign), strict=True):
             yield place, frame, data
 
@@ -205,8 +214,28 @@ class Frames:
         for group, data in zip(groups, self._storage.get_many(parts), strict=True):
             view = memoryview(data)
             start = group[0].offset
+            is_sparse = 2 * sum(place.stored for place in group) < len(view)
             for place in group:
-                yield place, view[place.offset - start : place.offset - start + place.stored]
+                stored = view[place.offset - start : place.offset - start + place.stored]
+                # A view keeps all that was read with it: where little of that is wanted, a copy takes less memory.
+                yield place, memoryview(bytes(stored)) if is_sparse else stored
+
+
+def _raw(read: tuple[Place, memoryview]) -> int:
+    return read[0].raw
+
+
+def _decoded(batch: list[tuple[Place, memoryview]]) -> list[tuple[Place, memoryview, _Decoded]]:
+    return [(place, stored, _try_to_decode(place, stored)) for place, stored in batch]
+
+
+def _try_to_decode(place: Place, stored: memoryview) -> _Decoded:
+    if place.codec in _NOT_ALONE:
+        return None
+    try:
+        return _decode(place, stored, {})
+    except CorruptData as error:
+        return error
 
 
 def _named(deltas: _Deltas) -> Iterator[tuple[bytes, Place]]:

@@ -239,7 +239,7 @@ class StoreIndex:
         return found
 
     def _read_head(self, live: LiveIndex) -> RangedIndex:
-        def read(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        def read(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes | memoryview]:
             return self._storage.get_many([(live.name, Part(*one)) for one in ranges])
 
         head = self._storage.get(live.name, Part(0, head_guess(live.size, live.packs)))

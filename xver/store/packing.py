@@ -13,31 +13,24 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
+from typing import Any, BinaryIO, Final, Self, TypeAlias
 
-from xver.format.codecs import Against, Codec, Compressor, delta_bases
+from xver.format.codecs import Codec
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.log_entries import INLINE_MAX, LiveIndex
 from xver.format.packs import (
-    DATA_PACK_SIZE,
-    HEADER,
-    META_PACK_SIZE,
     WHOLE,
-    Frame,
-    decode_footer,
-    encode_footer,
-    is_whole,
 )
-from xver.model.ids import Kind, checksum, checksummer, object_id
+from xver.model.ids import Kind, checksum, object_id
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
 from xver.store.bases import Bases, Tally
 from xver.store.index import StoreIndex
+from xver.store.pack_writer import Batch, FinishedPack, NewObject, PackWriter, places_of
 
 _BATCH: Final = 4 * 1024 * 1024
 _IN_FLIGHT: Final = 2
@@ -46,42 +39,6 @@ CLOSING: Final = 2
 _INLINE_PACKS: Final = 3
 _WHOLES_MAX: Final = 4000
 """Whole files of one transfer: a log entry names them all."""
-_FRAMES_MAX: Final = 1 << 16
-"""Objects of a pack at most: very small ones would else make a footer of many mebibytes."""
-
-
-class _Object(NamedTuple):
-    """An object on its way into a pack; `codec` None: still to be compressed, perhaps as a delta."""
-
-    id: bytes
-    kind: Kind
-    data: bytes
-    codec: Codec | None
-    raw: int
-    against: Against | None = None
-    tally: Tally | None = None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Objects on their way into one family of packs, and the bytes they hold in memory."""
-
-    objects: list[_Object] = field(default_factory=list)
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedPack:
-    """A pack that is durable and not live yet: its footer says what is in it, `bases` what its deltas need."""
-
-    container: Container
-    footer: bytes
-    bases: Mapping[bytes, tuple[bytes, ...]]
-
-    def places(self) -> Iterator[Place]:
-        """Yield where each object lies."""
-        return _places(self.container, self.footer)
-
 
 OnPack: TypeAlias = Callable[[FinishedPack], None]
 """Is told of packs as soon as they are durable, from any thread."""
@@ -123,8 +80,8 @@ class Packer:
         self._name = f"{base}.{os.urandom(8).hex()}"
         self._new: set[bytes] = set()
         self._deltas: set[bytes] = set()
-        self._batches = {"data": _Batch(), "meta": _Batch()}
-        self._writers = {"data": _PackWriter(self, "data"), "meta": _PackWriter(self, "meta")}
+        self._batches = {"data": Batch(), "meta": Batch()}
+        self._writers = {"data": PackWriter(self, "data"), "meta": PackWriter(self, "meta")}
         self._worker = ThreadPoolExecutor(1, "pack")
         self._closer = ThreadPoolExecutor(CLOSING, "close")
         self._slots = slots
@@ -184,24 +141,24 @@ class Packer:
         if id not in self:
             against = self.bases.against(kind, near, len(data)) if near and self.bases is not None else None
             # A view is copied: it would keep its whole block in memory, of which in an edited file little else is new.
-            self._add(_Object(id, kind, bytes(data), None, len(data), against, tally))
+            self._add(NewObject(id, kind, bytes(data), None, len(data), against, tally))
         return id
 
     def is_base(self, id: bytes) -> bool:
         """Tell whether a frame may be a delta of this object: it lies here whole, or was added to this transfer so."""
         return (id in self._new and id not in self._deltas) or id in self._index.find_whole([id])
 
-    def put_frame(self, place: Place, stored: bytes) -> None:
+    def put_frame(self, place: Place, stored: bytes | memoryview) -> None:
         """Add an object as another store holds it, without packing it anew; of a delta see `is_base`."""
         if place.id not in self:
             if place.codec is Codec.DELTA:
                 self._deltas.add(place.id)
-            self._add(_Object(place.id, place.kind, stored, place.codec, place.raw))
+            self._add(NewObject(place.id, place.kind, stored, place.codec, place.raw))
 
     def put_foreign(self, id: bytes, size: int, frame: bytes) -> None:
         """Add a chunk of `size` bytes that lies elsewhere, where `frame` says."""
         if id not in self:
-            self._add(_Object(id, Kind.CHUNK, frame, Codec.FOREIGN, size))
+            self._add(NewObject(id, Kind.CHUNK, frame, Codec.FOREIGN, size))
 
     def takes_wholes(self) -> bool:
         """Tell whether files can be taken as they are: by clones, into a store on this machine's own disk."""
@@ -220,7 +177,7 @@ class Packer:
 
         Raises `Purged` for one with a chunk that must not come back.
         """
-        sizes = {place.id: place.raw for place in _places(container, footer)}
+        sizes = {place.id: place.raw for place in places_of(container, footer)}
         if self._refuse is not None:
             for id in sizes:
                 self._refuse(id)
@@ -244,7 +201,7 @@ class Packer:
         if not finished:
             return None
         packs = {container.name: container.size for container, _ in finished}
-        data = encode_index((place for pack in finished for place in _places(*pack)), bases)
+        data = encode_index((place for pack in finished for place in places_of(*pack)), bases)
         name = f"index/{self._name}"
         # A small transfer costs one request less when its index travels inside the log entry.
         inline = data if len(data) <= INLINE_MAX and len(packs) <= _INLINE_PACKS else None
@@ -252,7 +209,7 @@ class Packer:
             self._storage.put(name, data)
         return LiveIndex(name, len(data), checksum(data), packs, inline)
 
-    def _add(self, one: _Object) -> None:
+    def _add(self, one: NewObject) -> None:
         if self._refuse is not None:
             self._refuse(one.id)
         self._new.add(one.id)
@@ -268,7 +225,7 @@ class Packer:
     def _submit(self, family: str) -> None:
         batch = self._batches[family]
         if batch.objects:
-            self._batches[family] = _Batch()
+            self._batches[family] = Batch()
             self._wait(_IN_FLIGHT - 1)
             self._pending.append(self._worker.submit(self._writers[family].append, batch))
 
@@ -294,106 +251,3 @@ class Packer:
         # Called also where it is cancelled: a slot that nobody gives back would stop the next packer for ever.
         done.add_done_callback(lambda _: self._slots.release())
         return done
-
-
-class _PackWriter:
-    """The packs of one family, one open at a time. Runs in the worker thread."""
-
-    def __init__(self, packer: Packer, family: str) -> None:
-        self._packer = packer
-        self._family = family
-        self._limit = DATA_PACK_SIZE if family == "data" else META_PACK_SIZE
-        self._compressor = Compressor()
-        self._stack: ExitStack | None = None
-        self._file: BinaryIO | None = None
-        self._key = ""
-        self._number = 0
-        self._offset = 0
-        self._sum = checksummer()
-        self._frames: list[Frame] = []
-        # Of a closed pack its footer is kept, not a frame an object: a transfer may have many millions.
-        self._closed: list[tuple[Container, bytes, Future[None]]] = []
-        self.bases: dict[bytes, tuple[bytes, ...]] = {}
-
-    def append(self, batch: _Batch) -> None:
-        packed = iter(self._compress([one for one in batch.objects if one.codec is None]))
-        out: list[bytes] = []
-        for one in batch.objects:
-            codec, stored = next(packed) if one.codec is None else (one.codec, one.data)
-            is_full = self._offset + len(stored) > self._limit or len(self._frames) == _FRAMES_MAX
-            if is_full and self._frames:
-                self._write(out)
-                out = []
-                self.close()
-            if self._file is None:
-                self._open()
-            names = delta_bases(stored) if codec is Codec.DELTA else ()
-            if names:
-                self.bases[one.id] = names
-            size = len(stored)
-            self._frames.append(
-                Frame(one.id, self._offset, size, one.raw, one.kind, codec, len(names), checksum(stored))
-            )
-            self._offset += size
-            out.append(stored)
-        self._write(out)
-
-    def _compress(self, fresh: list[_Object]) -> list[tuple[Codec, bytes]]:
-        against = {at: one.against for at, one in enumerate(fresh) if one.against is not None}
-        packed = self._compressor.compress([one.data for one in fresh], against)
-        for at in against:
-            if (tally := fresh[at].tally) is not None:
-                tally.note(gained=packed[at][0] is Codec.DELTA)
-        return packed
-
-    def close(self) -> None:
-        if self._file is None or self._stack is None:
-            return
-        for _, _, earlier in self._closed:
-            # What a pack failed with is told at once, not when all others have been uploaded.
-            if earlier.done():
-                earlier.result()
-        footer = encode_footer(self._frames)
-        self._write([footer])
-        container = Container(self._key, self._offset + len(footer), self._sum.intdigest())
-        names = {one.id: self.bases[one.id] for one in self._frames if one.codec is Codec.DELTA}
-        pack = FinishedPack(container, footer, names) if self._family == "data" else None
-        self._closed.append((container, footer, self._packer.close_pack(self._stack, pack)))
-        self._stack, self._file, self._frames = None, None, []
-
-    def abandon(self) -> None:
-        """Drop the pack that is open: its file goes as for any writer that failed."""
-        if self._stack is not None:
-            stack, self._stack = self._stack, None
-            stack.__exit__(_Abandoned, _Abandoned(), None)
-
-    def finished(self) -> list[tuple[Container, bytes]]:
-        """Return the packs with their footers, all durable now; raises what making one durable failed with."""
-        for _, _, future in self._closed:
-            future.result()
-        return [(container, footer) for container, footer, _ in self._closed]
-
-    def _open(self) -> None:
-        self._key, context = self._packer.open_pack(self._family, self._number)
-        self._number += 1
-        self._stack = ExitStack()
-        self._file = self._stack.enter_context(context)
-        self._sum = checksummer()
-        self._offset = 0
-        self._write([HEADER])
-        self._offset = len(HEADER)
-
-    def _write(self, parts: list[bytes]) -> None:
-        if parts and self._file is not None:
-            data = b"".join(parts)
-            self._sum.update(data)
-            self._file.write(data)
-
-
-class _Abandoned(Exception):
-    """Tells a storage's writer that its object is not wanted."""
-
-
-def _places(container: Container, footer: bytes) -> Iterator[Place]:
-    for frame in decode_footer(footer, container.size, whole=is_whole(container.name)):
-        yield Place(frame.id, container, frame.offset, frame.stored, frame.raw, frame.kind, frame.codec)

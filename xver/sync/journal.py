@@ -24,7 +24,7 @@ from xver.format.log_entries import INLINE_MAX, LiveIndex
 from xver.model.ids import checksum, parse_hex
 from xver.repo import Repo
 from xver.store.log import pack_base
-from xver.store.packing import FinishedPack
+from xver.store.pack_writer import FinishedPack
 from xver.store.replacing import put_index
 from xver.store.store import Store
 

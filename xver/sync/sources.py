@@ -65,7 +65,7 @@ class Bucket:
             StorageError: it cannot be read, or became shorter.
         """
         parts = [(one.path, part) for one in files for part in _parts(one.size)]
-        blocks = self.storage().get_many(parts)
+        blocks = map(bytes, self.storage().get_many(parts))
         for one in files:
             content = put_stream(packer, (next(blocks) for _ in _parts(one.size)))
             known = Known(EntryKind.FILE, content.size, content.id, content.fingerprint, content.sha256)

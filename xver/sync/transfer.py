@@ -108,7 +108,7 @@ def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter)
                 # It was never packed: who takes it packs it.
                 packer.put(place.kind, data, place.id)
             elif place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
-                packer.put_frame(place, bytes(stored))
+                packer.put_frame(place, stored)
             else:
                 packer.put(place.kind, data, place.id)
             meter.advance(stored_size(place))

@@ -19,7 +19,7 @@ from xver.model.ids import Kind, chunk_id, object_id
 from xver.storage.base import Part
 from xver.storage.local import LocalStorage
 from xver.storage.memory import MemoryStorage
-from xver.store import packing
+from xver.store import pack_writer, packing
 from xver.store.log import Change
 from xver.store.store import Store, create_store
 
@@ -105,7 +105,7 @@ def test_packs_keep_to_their_size(
 
 
 def test_a_pack_of_very_small_objects_is_closed_early(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    monkeypatch.setattr(packing, "_FRAMES_MAX", 10)
+    monkeypatch.setattr(pack_writer, "_FRAMES_MAX", 10)
     assert len(live(store, [(Kind.CHUNK, str(n).encode()) for n in range(25)])) == 3
 
 
@@ -227,7 +227,7 @@ class Crowded(MemoryStorage):
 
 
 def test_packers_that_work_at_once_share_a_bound_on_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 1 << 20)
+    monkeypatch.setattr(pack_writer, "DATA_PACK_SIZE", 1 << 20)
     storage = Crowded()
     store = create_store(storage, client="test")
 
@@ -244,7 +244,7 @@ def test_packers_that_work_at_once_share_a_bound_on_packs(monkeypatch: pytest.Mo
 
 
 def test_a_transfer_that_is_given_up_leaves_room_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 1 << 20)
+    monkeypatch.setattr(pack_writer, "DATA_PACK_SIZE", 1 << 20)
     store = create_store(Full(1, late=True), client="test")
 
     def transfer() -> None:

@@ -25,7 +25,7 @@ from xver.repo import Repo, open_repo
 from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.locate import locate
-from xver.store import packing
+from xver.store import pack_writer, packing
 from xver.store.log import Change
 from xver.sync import remotes
 from xver.sync.fetch import fetch_data
@@ -45,7 +45,7 @@ IN_FLIGHT = 4
 
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "DATA_PACK_SIZE", PACK)
+    monkeypatch.setattr(pack_writer, "DATA_PACK_SIZE", PACK)
     monkeypatch.setattr(packing, "_BATCH", 10_000)
 
 
@@ -256,8 +256,8 @@ def test_a_clone_that_is_cut_while_data_arrives_is_a_repository_and_pull_goes_on
 
 
 KILLED = f"""
-import sys, xver.store.packing as packing
-packing.DATA_PACK_SIZE, packing._BATCH = {PACK}, 10_000
+import sys, xver.store.packing as packing, xver.store.pack_writer as pack_writer
+pack_writer.DATA_PACK_SIZE, packing._BATCH = {PACK}, 10_000
 from xver.cli.app import main
 sys.exit(main(sys.argv[1:]))
 """

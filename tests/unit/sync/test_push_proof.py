@@ -17,7 +17,7 @@ from xver.settings import Remote
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
-from xver.store import packing
+from xver.store import pack_writer, packing
 from xver.store.store import is_for_single_writer
 from xver.sync import remotes
 from xver.sync.pull import clone
@@ -70,7 +70,7 @@ def test_a_dry_run_foresees_a_refusal(repo: Repo) -> None:
 def test_verify_finds_what_was_lost_after_the_push_and_reads_only_what_the_refs_need(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "DATA_PACK_SIZE", 100_000)
+    monkeypatch.setattr(pack_writer, "DATA_PACK_SIZE", 100_000)
     done = push(repo, ORIGIN)
     with open_remote_afresh(repo, ORIGIN) as there:
         found = verify(there, done.targets)

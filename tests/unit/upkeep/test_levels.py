@@ -21,7 +21,7 @@ from xver.model.runs import Evidence, Output, Run, Status
 from xver.repo import Repo, open_repo
 from xver.settings import Remote
 from xver.storage.local import LocalStorage
-from xver.store import packing
+from xver.store import pack_writer, packing
 from xver.store.store import open_store
 from xver.sync.push import push
 from xver.sync.remotes import open_remote, open_remote_afresh
@@ -38,7 +38,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits in packs of at most 100 kB, pushed; the second keeps data/b of the first."""
     root = tmp_path_factory.mktemp("pristine")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "DATA_PACK_SIZE", 100_000)
+        patch.setattr(pack_writer, "DATA_PACK_SIZE", 100_000)
         patch.setattr(packing, "INLINE_MAX", 100)
         repo = new_repo(root / "work", FIRST, remote=ORIGIN.url)
         save(repo, {"data/a": b"second"}, "second")

@@ -23,7 +23,7 @@ from xver.model.ids import Kind, SnapshotId, chunk_id
 from xver.repo import Repo, open_repo
 from xver.settings import Remote, add_remote
 from xver.storage.local import LocalStorage
-from xver.store import log, packing
+from xver.store import log, pack_writer, packing
 from xver.store.store import Store, open_store
 from xver.sync.pull import clone
 from xver.sync.push import push
@@ -47,7 +47,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two commits in packs of at most 100 kB, with every kind of file, pushed."""
     root = tmp_path_factory.mktemp("pristine")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "DATA_PACK_SIZE", 100_000)
+        patch.setattr(pack_writer, "DATA_PACK_SIZE", 100_000)
         patch.setattr(packing, "INLINE_MAX", 100)
         patch.setattr(log, "CHECKPOINT_EVERY", 4)
         repo = new_repo(root / "work", FIRST, remote=ORIGIN.url)

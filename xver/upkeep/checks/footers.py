@@ -123,7 +123,7 @@ def frames_of(footer: bytes | XverError, name: str, size: int) -> list[Frame]:
 def _read(storage: Storage, parts: list[tuple[str, Part]]) -> dict[str, bytes | XverError]:
     """Return the bytes of one part of each key, or what kept them from being read."""
     try:
-        return dict(zip((key for key, _ in parts), storage.get_many(parts), strict=True))
+        return dict(zip((key for key, _ in parts), map(bytes, storage.get_many(parts)), strict=True))
     except TransientStorageError:
         raise
     except DAMAGE:
