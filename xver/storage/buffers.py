@@ -15,8 +15,8 @@ def new_buffer(size: int) -> memoryview:
     A large one is of huge pages where the system has them: to be given 2,048 small ones for each 8 MiB that are read
     costs as much time as to copy the bytes twice.
     """
-    if size < _LARGE or sys.platform != "linux":
-        return memoryview(bytearray(size))
-    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    area.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(area)
+    if sys.platform == "linux" and size >= _LARGE:
+        area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        area.madvise(mmap.MADV_HUGEPAGE)
+        return memoryview(area)
+    return memoryview(bytearray(size))
