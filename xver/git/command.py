@@ -86,12 +86,14 @@ class GitCommand:
         """Tell whether a reading command succeeds."""
         return self._run(args, input=None, env=self._reading()).returncode == 0
 
-    def change(self, *args: str, check: bool = True, env: Mapping[str, str] = _NOTHING) -> tuple[int, bytes]:
+    def change(
+        self, *args: str, input: bytes | None = None, check: bool = True, env: Mapping[str, str] = _NOTHING
+    ) -> tuple[int, bytes]:
         """Run a command that may change the repository; return its status and all that it and its hooks printed.
 
         `env` has variables for its hooks.
         """
-        done = self._run(args, input=None, env={**self._environment(), **env}, together=True)
+        done = self._run(args, input=input, env={**self._environment(), **env}, together=True)
         if check and done.returncode:
             raise failure(args, done.returncode, done.stdout)
         return done.returncode, done.stdout

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from xver.errors import CommandFailed, InvalidInput
 from xver.git.command import GitCommand, failure, first_line
@@ -34,31 +32,6 @@ def stage(git: GitCommand, paths: Iterable[str]) -> None:
         git.change("--literal-pathspecs", "add", "--", *known)
     except CommandFailed as error:
         raise _ignored(git, known) or error from error
-
-
-def stage_if_free(git: GitCommand, path: str) -> None:
-    """Stage a path that is in no conflict, where no other command of git has its index: that one is not waited for.
-
-    So `git commit` knows of a change of nothing but data.
-    """
-    with suppress(InvalidInput, CommandFailed):
-        rows = git.paths("--literal-pathspecs", "ls-files", "-s", "-z", "--", path)
-        known = [row.partition("\t")[0].split(" ") for row in rows]
-        if any(number != "0" for _, _, number in known):
-            return
-        if not known or known[0][1] != _blob_id(git.root / path, digits=len(known[0][1])):
-            stage(git, [path])
-
-
-def _blob_id(file: Path, *, digits: int) -> str | None:
-    """Return the id that git gives a file's bytes where nothing converts them, None if there is no file."""
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        return None
-    return hashlib.new(
-        "sha1" if digits == 40 else "sha256", b"blob %d\0%b" % (len(data), data), usedforsecurity=False
-    ).hexdigest()
 
 
 def staged(git: GitCommand, paths: Iterable[str]) -> list[str]:

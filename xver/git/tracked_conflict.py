@@ -1,12 +1,16 @@
-"""One path, one owner: find out which of the paths that xver is to track git tracks already."""
+"""One path, one owner: find out which of the paths that xver is to track git tracks already, and hand them over."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from xver.git.command import GitCommand
 from xver.git.state import tracked_files
+
+_MANY: Final = 200
+"""Paths on a command line at a time."""
 
 
 def git_tracks_any(git: GitCommand, paths: Iterable[str]) -> list[str]:
@@ -21,6 +25,25 @@ def git_tracks_any(git: GitCommand, paths: Iterable[str]) -> list[str]:
     files = sorted(tracked_files(git))
     known = set(files)
     return [path for path in asked if _meets(path.rstrip("/"), files, known)]
+
+
+def leave_index(git: GitCommand, paths: Sequence[str]) -> list[str]:
+    """Take files out of git's index, the disk stays; return their rows as `git ls-files --stage` prints them."""
+    rows = []
+    for at in range(0, len(paths), _MANY):
+        some = paths[at : at + _MANY]
+        rows += git.paths("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *some)
+        git.change("--literal-pathspecs", "rm", "-q", "--cached", "--ignore-unmatch", "--", *some)
+    return rows
+
+
+def enter_index(git: GitCommand, rows: Iterable[str]) -> None:
+    """Put rows back into git's index, but for paths that it has again."""
+    paths = {row.partition("\t")[2]: row for row in rows}
+    known = set(git_tracks_any(git, paths))
+    lacking = "".join(f"{row}\0" for path, row in paths.items() if path not in known)
+    if lacking:
+        git.change("update-index", "-z", "--index-info", input=lacking.encode("utf-8", "surrogateescape"))
 
 
 def _meets(path: str, files: list[str], known: set[str]) -> bool:

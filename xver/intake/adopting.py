@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from xver.errors import InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
@@ -18,6 +17,7 @@ from xver.format.lockfile import Lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
 from xver.git.history import commits_in, resolve
+from xver.git.tracked_conflict import leave_index
 from xver.intake.buckets import BucketObjects
 from xver.intake.taking import Taker
 from xver.intake.tools import Tool
@@ -35,9 +35,6 @@ from xver.versioning.pathspecs import refuse_place
 from xver.versioning.placing import require_free
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import put_local_root, put_root
-
-_PATHS: Final = 200
-"""Paths on a command line of git at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ def adopt(repo: Repo, tool: Tool, *, history: str | None = None, meter: Meter = 
     if history is not None and repo.git is None:
         raise InvalidInput("there is no git here, and so no history", hint="xver adopt without --history")
     span = [] if history is None or repo.git is None else commits_in(repo.git, history)
-    with repo.held(), noted(repo, "adopt"):
+    with repo.held(), noted(repo, "adopt") as note:
         lock = repo.lock
         taker = Taker(repo, tool, meter)
         meter.start("Adopting", None, "B")
@@ -90,7 +87,7 @@ def adopt(repo: Repo, tool: Tool, *, history: str | None = None, meter: Meter = 
             meter.finish()
         repo.store.move("adopt", refs, index)
         if tool.is_in_git and repo.git is not None:
-            _leave_index(repo.git, list(found))
+            note.left_git += leave_index(repo.git, list(found))
         write_tracked(repo, Lock(lock.repository, entries))
     versions = len({target for name, target in refs.items() if name.startswith(SNAPSHOTS)})
     return Adopted(found, versions, taker.files, taker.size, taker.copied, taker.unkept, (*taker.left, *tool.refusals))
@@ -119,11 +116,6 @@ def _present(repo: Repo, taker: Taker, packer: Packer) -> dict[TrackedPath, Entr
         return taker.take(DiskTree(repo.root, repo.git), "", packer)
     with CatFile(repo.git) as files:
         return taker.take(CommitTree(repo.git, resolve(repo.git, "HEAD"), files), "", packer)
-
-
-def _leave_index(git: GitCommand, paths: Sequence[str]) -> None:
-    for at in range(0, len(paths), _PATHS):
-        git.change("--literal-pathspecs", "rm", "-q", "--cached", "--ignore-unmatch", "--", *paths[at : at + _PATHS])
 
 
 def _past(git: GitCommand, span: Sequence[Version], taker: Taker, packer: Packer) -> dict[str, Target | None]:

@@ -17,6 +17,7 @@ from xver.git.commit import commit as git_commit
 from xver.git.commit import stage, staged, unmerged
 from xver.git.history import branch as git_branch
 from xver.git.ignore_block import FILE as GIT_IGNORE
+from xver.git.own_files import stage_ignore_file
 from xver.history.revisions import snapshot_target
 from xver.model.ids import Kind, SnapshotId
 from xver.model.refs import HEADS
@@ -80,7 +81,7 @@ def stage_companions(repo: Repo) -> list[str]:
 def stage_for_hook(repo: Repo, git: GitCommand) -> None:
     """Stage what `xver commit` would, for the commit that git is making with the index of `git`.
 
-    `xver.lock` always goes; of the other two what the user has staged by hand stays as it is.
+    `xver.lock` always goes, and xver's block in .gitignore; what the user has staged by hand of the other two stays.
 
     Raises:
         InvalidInput, CorruptData: `xver.lock` has conflict markers, or is none.
@@ -91,9 +92,9 @@ def stage_for_hook(repo: Repo, git: GitCommand) -> None:
         return
     except InvalidInput as error:
         raise InvalidInput(error.message, hint=f"git checkout --merge {LOCK_NAME} && xver merge") from error
-    others = [name for name in COMPANIONS if name != LOCK_NAME and (repo.root / name).exists()]
-    chosen = set(others) - set(staged(git, others))
-    stage(git, [LOCK_NAME, *(name for name in others if name in chosen)])
+    has_settings = (repo.root / SETTINGS_NAME).exists() and not staged(git, [SETTINGS_NAME])
+    stage(git, [LOCK_NAME, *([SETTINGS_NAME] if has_settings else [])])
+    stage_ignore_file(git)
 
 
 def _companions(repo: Repo, git: GitCommand) -> list[str]:

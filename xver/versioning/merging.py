@@ -128,9 +128,14 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = No
             write_tracked(repo, repo.lock)
         settled = [LOCK_NAME]
         # What stands around the block is the user's: only they can say which side is right.
-        if GIT_IGNORE in open_conflicts and not _MARKER.search((repo.root / GIT_IGNORE).read_bytes()):
+        if GIT_IGNORE in open_conflicts and not _has_markers(repo.root / GIT_IGNORE):
             settled.append(GIT_IGNORE)
         stage(git, settled)
+
+
+def _has_markers(file: Path) -> bool:
+    # Where one side deleted it, and nothing is tracked, there is none.
+    return file.exists() and _MARKER.search(file.read_bytes()) is not None
 
 
 def merge_locks(repo: Repo, base: bytes, ours: bytes, theirs: bytes) -> bytes:

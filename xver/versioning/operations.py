@@ -49,7 +49,7 @@ class Operation:
 
     `lock` is the text of `xver.lock` before it; `after` is None if it never ended. `paths`: what it wrote or removed on
     the disk, None if it touched nothing there; none of them means all that differs. `moves` are renames, each
-    as it was and as it is.
+    as it was and as it is. `left_git` are rows that left git's index, as `git ls-files --stage` prints them.
     """
 
     number: int
@@ -60,6 +60,7 @@ class Operation:
     after: State | None
     paths: tuple[str, ...] | None = None
     moves: tuple[tuple[str, str], ...] = ()
+    left_git: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -67,6 +68,7 @@ class Note:
     """What an operation has to say of itself while it goes on."""
 
     moves: list[tuple[str, str]] = field(default_factory=list)
+    left_git: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -167,6 +169,7 @@ def _write(folder: Path, one: Operation, note: Note) -> None:
         "after": None if one.after is None else _record(one.after),
         "paths": one.paths,
         "moves": note.moves,
+        "left_git": note.left_git,
     }
     path = _path(folder, one.number)
     beside = path.with_suffix(".tmp")
@@ -191,6 +194,7 @@ def _parse(number: int, record: dict[str, Any]) -> Operation:
         None if after is None else State(**after),
         None if paths is None else tuple(paths),
         tuple((old, new) for old, new in record["moves"]),
+        tuple(record.get("left_git", ())),
     )
 
 

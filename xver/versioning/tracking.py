@@ -8,11 +8,10 @@ from typing import Final, Protocol
 
 from xver.errors import Changing, Collected, Conflict, InvalidInput, Unreadable
 from xver.format.listings import Row
-from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock
 from xver.format.log_entries import LiveIndex
-from xver.git.commit import stage_if_free
 from xver.git.ignore_block import write_block
+from xver.git.own_files import drop_empty_ignore_file, stage_own
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import CHUNK_MAX, Dataset, Entry
 from xver.model.paths import TrackedPath, overlaps, parse_path
@@ -230,13 +229,14 @@ def move_lock(repo: Repo, entries: dict[TrackedPath, Entry]) -> None:
 
 
 def write_tracked(repo: Repo, lock: Lock) -> None:
-    """Write `xver.lock` and, beside git, stage it and write the block of .gitignore that keeps git's hands off."""
+    """Write `xver.lock` and, beside git, the block of .gitignore that keeps git's hands off; git's index has both."""
     repo.write_lock(lock)
     if repo.git is not None:
         datasets = [path for path, entry in lock.entries.items() if isinstance(entry, Dataset)]
         files = [path for path, entry in lock.entries.items() if not isinstance(entry, Dataset)]
-        write_block(repo.root, datasets, files)
-        stage_if_free(repo.git, LOCK_NAME)
+        if write_block(repo.root, datasets, files):
+            drop_empty_ignore_file(repo.git)
+        stage_own(repo.git)
 
 
 def _ingest(

@@ -6,6 +6,7 @@ import os
 
 from xver.errors import Conflict, InvalidInput
 from xver.format.lockfile import decode_lock
+from xver.git.tracked_conflict import enter_index
 from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.model.ids import SnapshotId
@@ -25,7 +26,8 @@ from xver.versioning.versions import head_id, write_head
 def undo(repo: Repo, *, meter: Meter = SILENT) -> Operation:
     """Undo the last operation that is noted, and return it; again, and the one before it is undone.
 
-    `xver.lock`, HEAD and the branch say again what they said. On the disk it changes what the operation changed.
+    `xver.lock`, HEAD and the branch say again what they said, and git's index has again what the operation took out of
+    it. On the disk it changes what the operation changed.
 
     Raises:
         InvalidInput: there is none.
@@ -38,6 +40,8 @@ def undo(repo: Repo, *, meter: Meter = SILENT) -> Operation:
         now = state_of(repo, last.before.refs)
         _require_untouched(repo, last, now)
         entries = decode_lock(last.lock.encode("utf-8", "surrogateescape")).entries if last.lock else {}
+        if repo.git is not None:
+            enter_index(repo.git, last.left_git)
         if last.before.lock != now.lock:
             _put_back(repo, last, entries, meter)
         left = None if repo.git is not None else head_id(repo)
@@ -76,9 +80,13 @@ def _put_back(repo: Repo, last: Operation, entries: Entries, meter: Meter) -> No
         taken = [old for _, old in backwards if os.path.lexists(repo.root / old)]
         if taken:
             raise Conflict(f"there is something at {taken[0]} again", hint=f"move {taken[0]} away, then xver undo")
+        # First: an undo that is cut off here goes on, as xver.lock is what it was.
+        rename_all(repo.root, backwards)
+        for new, old in backwards:
+            if new in repo.lock.entries and (record := repo.stat_index.tree(new)) is not None:
+                repo.stat_index.set(old, record)
         with repo.store.packer() as packer:
             write_lock_only(repo, packer, "undo", entries)
-        rename_all(repo.root, backwards)
     elif last.paths is None:
         with repo.store.packer() as packer:
             write_lock_only(repo, packer, "undo", entries)

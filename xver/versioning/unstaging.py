@@ -15,7 +15,7 @@ from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.versioning.operations import noted
-from xver.versioning.state import Staged, changes_to, require_tracked
+from xver.versioning.state import Staged, against_disk, changes_to, require_tracked
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import head_entries, put_local_root
 from xver.worktree.records import TreeRecord
@@ -43,7 +43,8 @@ def write_lock_only(repo: Repo, packer: Packer, operation: str, entries: Mapping
     """Let `xver.lock` name other entries, whose new listings are in `packer`, and touch nothing else on the disk.
 
     For one who holds the work tree. A later checkout must not take files away that were never a version's wish to
-    have: so the stat index forgets what is no longer named, and does so first.
+    have: so the stat index forgets what is no longer named, and does so first. What is named again and lies there is
+    a version's again, and goes with it: so the stat index learns of it, last.
     """
     root = put_local_root(packer, entries)
     index = packer.finish()
@@ -55,6 +56,8 @@ def write_lock_only(repo: Repo, packer: Packer, operation: str, entries: Mapping
             _forget(repo, top, old, now)
     repo.stat_index.write()
     write_tracked(repo, Lock(lock.repository, dict(entries)))
+    again = {top: now for top, now in entries.items() if _is_named_again(repo, top, lock.entries.get(top), now)}
+    against_disk(repo, again, skip=lambda *_: None)
 
 
 def _take_back(repo: Repo, packer: Packer, entries: dict[TrackedPath, Entry], head: Entries, path: str) -> None:
@@ -81,6 +84,18 @@ def _take_back(repo: Repo, packer: Packer, entries: dict[TrackedPath, Entry], he
             raise InvalidInput(
                 f"{crossing} and {top} are not tracked in one version", hint="xver restore --staged takes all back"
             )
+
+
+def _is_named_again(repo: Repo, top: TrackedPath, old: Entry | None, now: Entry) -> bool:
+    """Tell whether there may be files of a tracked path on the disk that the stat index does not know."""
+    if repo.stat_index.tree(top) is None:
+        return True
+    if not isinstance(old, Dataset) or not isinstance(now, Dataset):
+        return False
+    try:
+        return any(one.before is None for one in diff_listings(repo.store, old.id, now.id))
+    except ContentNotFound:
+        return True
 
 
 def _forget(repo: Repo, top: TrackedPath, old: Entry, now: Entry | None) -> None:

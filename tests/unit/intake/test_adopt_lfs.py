@@ -16,6 +16,7 @@ from xver.intake.adopting import adopt
 from xver.intake.lfs import Lfs
 from xver.repo import Repo, init_repo
 from xver.versioning.logs import log
+from xver.versioning.undoing import undo
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
@@ -119,6 +120,19 @@ def test_the_next_commit_has_the_paths_in_the_lock_and_not_in_git(tmp_path: Path
     assert not [name for name in names if name.endswith(".bin")]
     assert sorted(repo.lock.entries) == ["a.bin", "big.bin", "sub/c d.bin"]
     assert [one.title for one in log(repo)] == ["adopted", "revision 3", "revision 2", "revision 1"]
+
+
+def test_undone_git_has_the_paths_again(tmp_path: Path) -> None:
+    pointed(tmp_path / "project")
+    repo, _ = init_repo(tmp_path / "project")
+    git(repo.root, "add", "xver.lock", "xver.toml")
+    git(repo.root, "commit", "-qm", "xver")
+    before = git(repo.root, "ls-files", "--stage"), git(repo.root, "status", "--short")
+    adopt(repo, lfs(repo))
+    assert "D  a.bin" in git(repo.root, "status", "--short")
+    undo(repo)
+    assert (git(repo.root, "ls-files", "--stage"), git(repo.root, "status", "--short")) == before
+    assert repo.lock.entries == {}
 
 
 def test_what_the_store_lacks_is_left_in_git(tmp_path: Path) -> None:

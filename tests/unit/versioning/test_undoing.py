@@ -44,6 +44,7 @@ OPERATIONS: dict[str, Callable[[Repo], object]] = {
     "rm d": lambda repo: remove(repo, ["d"]),
     "rm d/s": lambda repo: remove(repo, ["d/s"]),
     "rm --cached d": lambda repo: remove(repo, ["d"], cached=True),
+    "rm --cached d/s": lambda repo: remove(repo, ["d/s"], cached=True),
     "mv d n/d": lambda repo: move(repo, ["d"], "n/d"),
     "mv d/s f e": lambda repo: move(repo, ["d/s", "f"], "e"),
     "restore --source HEAD~1 d": lambda repo: restore(repo, ["d"], rev="HEAD~1"),
@@ -88,6 +89,52 @@ def test_an_operation_is_undone(rich: Repo, words: str) -> None:
     assert everything(rich) == before
     assert operations(rich) == known
     assert check(reopened(rich)).problems == ()
+
+
+def _unstaged(repo: Repo) -> None:
+    remove(repo, ["d/s", "f"], cached=True)
+    unstage(repo)
+
+
+def _undone(words: str) -> Callable[[Repo], None]:
+    def act(repo: Repo) -> None:
+        OPERATIONS[words](repo)
+        undo(reopened(repo))
+
+    return act
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(_unstaged, id="restore --staged"),
+        *(pytest.param(_undone(words), id=words) for words in OPERATIONS if words.startswith(("rm --cached", "mv"))),
+    ],
+)
+def test_what_is_tracked_again_goes_with_its_version(rich: Repo, act: Callable[[Repo], None]) -> None:
+    """Though nobody asked for the status in between, from which the files would be known again."""
+    here = read_head(rich).removeprefix(HEADS)
+    branches.switch(rich, "few", new=True)
+    remove(rich, ["d", "f"])
+    commit(rich, "few", author=SOMEBODY)
+    branches.switch(rich, here)
+    before = picture(rich.root)
+    act(reopened(rich))
+    assert {path: data for path, data in picture(rich.root).items() if data != "/"} == before
+    branches.switch(reopened(rich), "few")
+    assert [path for path, data in picture(rich.root).items() if data != "/"] == ["e/b"]
+
+
+@pytest.mark.parametrize("step", ["undoing.rename_all", "undoing.write_lock_only"])
+def test_a_move_whose_undo_was_cut_off_is_undone(rich: Repo, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    before = everything(rich)
+    move(rich, ["d"], "n")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"xver.versioning.{step}", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            undo(reopened(rich))
+    undo(reopened(rich))
+    assert everything(rich) == before
 
 
 def test_an_add_leaves_the_files_and_a_commit_leaves_the_lock(rich: Repo) -> None:

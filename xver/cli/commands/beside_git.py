@@ -69,8 +69,8 @@ def hook() -> None:
 def pre_commit(out: Output) -> None:
     """Stage xver.lock, xver.toml and .gitignore for the commit that git is making.
 
-    As `xver commit` would; what was staged of the last two by hand stays as it is. A commit of named paths alone is
-    left alone.
+    As `xver commit` would; what was staged of the last two by hand stays as it is, but for xver's block in .gitignore.
+    A commit of named paths alone is left alone.
 
     Examples:
       xver hook pre-commit
