@@ -293,6 +293,21 @@ def test_a_real_conflict_keeps_git_s_marks_and_xver_merge_goes_on(hooked: Workpl
     assert picture(hooked.root) == {"d/a": b"main", "d/b": b"side"}
 
 
+def test_a_conflict_that_text_would_not_be_is_one(hooked: Workplace) -> None:
+    """Both sides add a path, and one of them another one behind it: by lines that is two tables of one path."""
+    hooked.save("base", d__a="base", d__c="base")
+    hooked.git("switch", "-qc", "side")
+    hooked.save("theirs", d__b="theirs", e__a="their", f="theirs")
+    hooked.git("switch", "-q", "main")
+    hooked.save("ours", e__a="other")
+    hooked.git("merge", "-q", "--no-edit", "side", check=False)
+    assert "xver.lock" in hooked.git("ls-files", "--unmerged")
+    assert hooked.fails(2, "status") == ["error: xver.lock has merge conflicts", "hint: xver merge"]
+    hooked.ok("merge", "--ours")
+    hooked.git("commit", "-q", "--no-edit")
+    assert picture(hooked.root) == {"d/a": b"base", "d/c": b"base", "d/b": b"theirs", "e/a": b"other", "f": b"theirs"}
+
+
 def test_git_diff_and_log_tell_changes_of_data(hooked: Workplace) -> None:
     hooked.save("base", d__a="12", e__a="1")
     hooked.write(d__a="123", d__b="1")

@@ -341,7 +341,7 @@ class Branched(BesideGit):
             if self.disk[path] != flat(self.lock).get(path):
                 self.erase(path)
         self.checkout()
-        for path in data.draw(st.sets(paths, min_size=1, max_size=2)):
+        for path in sorted(data.draw(st.sets(paths, min_size=1, max_size=2))):
             if path in self.disk and data.draw(st.booleans()):
                 self.erase(path)
             else:

@@ -146,6 +146,11 @@ def merge(out: Output, base: Path, ours: Path, theirs: Path, marks: int, path: s
     labels = [word for side in ("ours", "base", "theirs") for word in ("-L", side)]
     words = ["merge-file", f"--marker-size={marks}", *labels, str(ours), str(base), str(theirs)]
     status, _ = GitCommand(Path.cwd()).change(*words, check=False)
+    if path == LOCK_NAME and not status:
+        # Lines that join are not data that joins: two tables of one path are a lock that nobody can read.
+        mark = {sign: sign.encode() * marks for sign in "<=>"}
+        ours.write_bytes(b"%b ours\n%b%b\n%b%b theirs\n" % (mark["<"], sides[1], mark["="], sides[2], mark[">"]))
+        return 1
     return 1 if status else 0
 
 
