@@ -175,6 +175,21 @@ def test_what_the_user_removed_does_not_come_back_by_a_commit(hooked: Workplace)
     assert picture(hooked.root) == {"d/a": b"1", "d/b": b"1", "e": b"1", "f": b"1"}
 
 
+def test_what_was_taken_out_of_the_lock_stays_on_the_disk(hooked: Workplace) -> None:
+    """By a commit of something else, and by a switch to a branch that has it as it was."""
+    hooked.save("one", d__a="1")
+    hooked.git("branch", "side")
+    hooked.write(d__a="2", e="1")
+    hooked.ok("add", "d")
+    hooked.ok("restore", "--staged", "d")
+    hooked.ok("add", "e")
+    hooked.git("commit", "-qm", "something else")
+    assert picture(hooked.root) == {"d/a": b"2", "e": b"1"}
+    hooked.git("switch", "-q", "side")
+    assert picture(hooked.root) == {"d/a": b"2"}
+    assert hooked.ok("status").splitlines()[-1] == " modified d/a  1 B"
+
+
 def test_what_cannot_follow_is_told_and_ends_nothing(hooked: Workplace, tmp_path: Path) -> None:
     first = hooked.save("one", d__a="1", e__a="1")
     hooked.save("two", d__a="2", e__a="2")

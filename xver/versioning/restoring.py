@@ -24,6 +24,7 @@ from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.wholes import clone_whole
+from xver.versioning.followed import followed, note_brought
 from xver.versioning.operations import noted
 from xver.versioning.partly import is_near, lies_in_bucket, require_content
 from xver.versioning.purged import without_purged
@@ -74,8 +75,8 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
 def follow(repo: Repo) -> tuple[Restored, Left]:
     """Make the disk hold what `xver.lock` names as far as that is local and overwrites nothing; tell what was left.
 
-    Nothing is looked at of what the disk was brought to before, or has been seen to be: what the user did to it since
-    is no business of a hook.
+    Nothing is looked at of what the disk was brought to before, or has been seen to be, or what xver itself wrote into
+    `xver.lock`: what the user did to it since is no business of a hook.
     """
     left = Left()
     with repo.held():
@@ -89,12 +90,12 @@ def _checkout(
 
     Of what lies at or below `paths` only what is `wanted` comes to the disk.
     """
-    lock = repo.lock
+    lock, known = repo.lock, {} if left is None else followed(repo)
     chosen = {
         top: entry
         for top, entry in lock.entries.items()
         if (not paths or any(overlaps(top, path) for path in paths))
-        and (left is None or not was_last(repo.stat_index.tree(top), entry))
+        and (left is None or not (known.get(top) == entry or was_last(repo.stat_index.tree(top), entry)))
         and (paths or is_there(repo.root, top) or not lies_in_bucket(repo, entry))
     }
     if repo.git is not None and (tracked := git_tracks_any(repo.git, chosen)):
@@ -129,6 +130,7 @@ def _checkout(
         else:
             repo.stat_index.set(plan.path, done)
     meter.finish()
+    note_brought(repo, lock.entries, chosen.keys() - (() if left is None else {*left.lacking, *left.changed}))
     move_lock(repo, dict(lock.entries))
     repo.stat_index.write()
     written, removed = sum(len(plan.write) for plan in plans), sum(len(plan.remove) for plan in (*plans, *removals))

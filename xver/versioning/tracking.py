@@ -21,6 +21,7 @@ from xver.repo import Repo
 from xver.store.content import Before
 from xver.store.listings import put_listing
 from xver.store.packing import Packer
+from xver.versioning.followed import note_followed
 from xver.versioning.membership import members, rules
 from xver.versioning.operations import noted
 from xver.versioning.partly import refuse_never_here, refuse_reference, rows_away, rows_of
@@ -237,6 +238,7 @@ def write_tracked(repo: Repo, lock: Lock) -> None:
         if write_block(repo.root, datasets, files):
             drop_empty_ignore_file(repo.git)
         stage_own(repo.git)
+        note_followed(repo, lock.entries)
 
 
 def _ingest(
