@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.trees import picture
@@ -30,6 +32,16 @@ def test_the_log(place: Workplace) -> None:
     first = place.json("log")[-1]
     assert list(first) == ["id", "parents", "author", "time", "offset", "message"]
     assert (first["parents"], first["author"]["name"], first["offset"]) == ([], author, 0)
+
+
+def test_the_log_asks_one_process_of_git_for_all_it_reads(in_git: Workplace, tmp_path: Path) -> None:
+    for number in range(3):
+        in_git.save(str(number), d__a=str(number))
+    for words, count in ((("log", "d/a"), 1), (("log", "--json"), 0)):
+        trace = tmp_path / f"trace-{count}"
+        in_git.environment["GIT_TRACE"] = str(trace)
+        in_git.ok(*words)
+        assert trace.read_text(encoding="utf-8").count("cat-file --batch\n") == count
 
 
 def test_commits_of_code_alone_are_no_versions(in_git: Workplace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -88,4 +89,5 @@ def _compare(name: str, before: Source | None, after: Source | None, *, folder: 
 
 def _compare_tensors(suffix: str, before: Source | None, after: Source | None) -> TensorChanges:
     read = _TENSORS[suffix]
-    return compare_tensors(None if before is None else read(before), None if after is None else read(after))
+    with ExitStack() as stack:
+        return compare_tensors(*(None if one is None else read(one, stack) for one in (before, after)))

@@ -11,7 +11,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, Final
@@ -67,7 +67,7 @@ class TensorFile:
     metadata: object = None
 
 
-def read_safetensors(source: Source) -> TensorFile:
+def read_safetensors(source: Source, _: ExitStack) -> TensorFile:
     """Read the header of safetensors (huggingface.co/docs/safetensors); raises `NotReadable`."""
     with source.open() as file:
         length = int.from_bytes(_exactly(file, 8), "little")
@@ -83,21 +83,21 @@ def read_safetensors(source: Source) -> TensorFile:
     return TensorFile("safetensors", tensors, metadata)
 
 
-def read_npy(source: Source) -> TensorFile:
+def read_npy(source: Source, _: ExitStack) -> TensorFile:
     """Read the header of a file of one array, which has no name."""
     with source.open() as file:
         tensor = _npy(file, lambda: _at(source, 0))
     return TensorFile("npy", {"array": tensor})
 
 
-def read_npz(source: Source) -> TensorFile:
-    """Read the headers of an archive of arrays."""
+def read_npz(source: Source, stack: ExitStack) -> TensorFile:
+    """Read the headers of an archive of arrays, which stays open as long as `stack`: it may have very many."""
     tensors = {}
-    with _archive(source) as archive:
-        for info in archive.infolist():
-            if info.filename.endswith(".npy"):
-                with _unpacked(archive, info) as member:
-                    tensors[info.filename[:-4]] = _npy(member, partial(_member, source, info.filename))
+    archive = stack.enter_context(_archive(source))
+    for info in archive.infolist():
+        if info.filename.endswith(".npy"):
+            with _unpacked(archive, info) as member:
+                tensors[info.filename[:-4]] = _npy(member, partial(_unpacked, archive, info))
     return TensorFile("npz", tensors)
 
 
@@ -160,12 +160,6 @@ def _at(source: Source, offset: int) -> Iterator[BinaryIO]:
     with source.open() as file:
         file.seek(offset)
         yield file
-
-
-@contextmanager
-def _member(source: Source, name: str) -> Iterator[Any]:
-    with _archive(source) as archive, _unpacked(archive, archive.getinfo(name)) as member:
-        yield member
 
 
 @contextmanager

@@ -148,31 +148,22 @@ class GitCommand:
 class CatFile:
     """One `git cat-file --batch` process that answers many look-ups; a context manager, for one thread at a time.
 
-    Raises like `GitCommand`; the process ends with the context.
+    The process starts at the first look-up, which raises like `GitCommand`, and ends with the context.
     """
 
     def __init__(self, git: GitCommand) -> None:
         self._git = git
+        self._is_open = False
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self._process = subprocess.Popen(
-                ["git", "cat-file", "--batch"],
-                cwd=self._git.root,
-                env=self._git._reading(),  # noqa: SLF001 the two classes of this file are one thought
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                # Nobody would read a pipe while we wait for an answer, and a full one stops git.
-                stderr=subprocess.DEVNULL,
-            )
-        except OSError as error:
-            raise _cannot_start(self._git.root, error) from error
+        self._is_open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_open = False
         process, self._process = self._process, None
         if process is not None:
             if kind is not None:
@@ -188,8 +179,8 @@ class CatFile:
         A name that is ambiguous names nothing. Raises `InvalidInput` for a spec with a line end in it, which the
         protocol cannot carry, and `CommandFailed` when git ends.
         """
-        process = self._process
-        assert process is not None, "read outside the context"
+        assert self._is_open, "read outside the context"
+        process = self._process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         if "\n" in spec or not spec:
@@ -210,6 +201,20 @@ class CatFile:
         if len(body) != size + 1:
             raise self._ended(process)
         return body[:size]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                ["git", "cat-file", "--batch"],
+                cwd=self._git.root,
+                env=self._git._reading(),  # noqa: SLF001 the two classes of this file are one thought
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Nobody would read a pipe while we wait for an answer, and a full one stops git.
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise _cannot_start(self._git.root, error) from error
 
     def _ended(self, process: subprocess.Popen[bytes]) -> CommandFailed:
         status = process.wait()

@@ -18,7 +18,7 @@ from xver.repo import Repo
 from xver.store.store import Store
 from xver.versioning.adopted import with_adopted
 from xver.versioning.made import PREFIX as MADE
-from xver.versioning.versions import commit_id, find_entry, head_id, many_entries, resolve_id, version_of
+from xver.versioning.versions import commit_id, find_entry, head_id, resolve_id, version_of
 
 _Found: TypeAlias = tuple[tuple[str, Entry], ...] | None
 
@@ -41,8 +41,9 @@ def log(repo: Repo, rev: str = "HEAD") -> list[Version]:
 
 
 def select(
-    repo: Repo,
+    store: Store,
     versions: Iterable[Version],
+    at: Callable[[str], Entries],
     *,
     paths: Sequence[str] = (),
     since: int | None = None,
@@ -51,8 +52,9 @@ def select(
 ) -> Iterator[Version]:
     """Yield those of some versions that changed what is tracked at or below any of `paths`, in their order.
 
-    `since` and `until` are moments in seconds since 1970, `author` a regular expression for `Name <email>`. A version
-    whose data was forgotten is not known to have changed a path; one that follows it is thought to have.
+    `at` is what `many_entries` gives, `since` and `until` are moments in seconds since 1970, `author` a regular
+    expression for `Name <email>`. A version whose data was forgotten is not known to have changed a path; one that
+    follows it is thought to have.
 
     Raises:
         InvalidInput: `author` is no regular expression.
@@ -61,14 +63,11 @@ def select(
         who = re.compile(author or "", re.IGNORECASE)
     except re.error as error:
         raise InvalidInput(f"{author!r} is no regular expression: {error}") from error
-    with many_entries(repo) as at:
-        for one in versions:
-            if (since is not None and one.time < since) or (until is not None and one.time > until):
-                continue
-            if who.search(str(one.author)) and (
-                not paths or any(_touched(repo.store, one, path, at) for path in paths)
-            ):
-                yield one
+    for one in versions:
+        if (since is not None and one.time < since) or (until is not None and one.time > until):
+            continue
+        if who.search(str(one.author)) and (not paths or any(_touched(store, one, path, at) for path in paths)):
+            yield one
 
 
 def joined(versions: Sequence[Version], shown: Sequence[Version]) -> dict[str, tuple[str, ...]]:

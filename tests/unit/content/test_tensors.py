@@ -6,6 +6,7 @@ import io
 import json
 import math
 import random
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,21 @@ def test_another_type_of_the_same_shape_is_subtracted(tmp_path: Path) -> None:
     other = {"w": ("F32", (1, 3), values.tobytes())}
     change = compared(tmp_path, "m.safetensors", safetensors(one), safetensors(other)).tensors[0]
     assert change.norm is None
+
+
+def test_an_archive_is_opened_once_whatever_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = (npz(**{f"a{at}": np.arange(at + 1) * factor for at in range(20)}) for factor in (1, 2))
+    opened, real = [], zipfile.ZipFile
+
+    def counted(file: Any) -> zipfile.ZipFile:
+        opened.append(file)
+        return real(file)
+
+    monkeypatch.setattr(zipfile, "ZipFile", counted)
+    found = compared(tmp_path, "m.npz", before, after)
+    assert (len(found.tensors), found.unchanged) == (19, 1)
+    assert len(opened) == 2
+    assert all(file.closed for file in opened)
 
 
 def test_npz_and_npy(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def test_without_git(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
         repo.command.text("status")
     assert caught.value.status == NO_EXECUTABLE
     assert caught.value.hint
-    with pytest.raises(CommandFailed, match="not installed"), CatFile(repo.command):
-        pass
+    with CatFile(repo.command) as cat, pytest.raises(CommandFailed, match="not installed"):
+        cat.read("HEAD:a")
 
 
 def test_without_the_folder(tmp_path: Path) -> None:

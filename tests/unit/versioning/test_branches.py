@@ -21,7 +21,7 @@ from xver.versioning.merging import merge_snapshot
 from xver.versioning.removing import remove
 from xver.versioning.state import status
 from xver.versioning.tracking import add
-from xver.versioning.versions import branch_name, head_id, read_head, resolve
+from xver.versioning.versions import branch_name, head_id, many_entries, read_head, resolve
 
 
 def names(repo: Repo, prefix: str) -> dict[str, str]:
@@ -236,7 +236,8 @@ def test_the_log_of_a_path_has_what_changed_it(repo: Repo) -> None:
     save(repo, {"f": b"1"}, "f")
 
     def titles(path: str) -> list[str]:
-        return [one.title for one in select(repo, log(repo), paths=[path])]
+        with many_entries(repo) as at:
+            return [one.title for one in select(repo.store, log(repo), at, paths=[path])]
 
     assert titles("d/a") == ["ours", "a version"]
     assert titles("e") == ["theirs", "a version"]

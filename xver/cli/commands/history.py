@@ -61,53 +61,57 @@ def log(
     from xver.model.moments import parse_moment
     from xver.versioning.logs import joined, select
     from xver.versioning.logs import log as all_versions
+    from xver.versioning.versions import many_entries
 
     repo = open_repo()
     revs, paths = split_revisions(repo, args, most=1)
     known = all_versions(repo, revs[0] if revs else "HEAD")
-    chosen = select(
-        repo,
-        known,
-        paths=paths,
-        since=None if since is None else parse_moment(since),
-        until=None if until is None else parse_moment(until),
-        author=author,
-    )
-    found = list(islice(chosen, limit))
-    if as_json:
-        out.json([version_json(one) for one in found])
-        return
-    if not known:
-        out.note("There is no version yet: xver add PATH, then xver commit")
-    _print_log(out, repo, found, joined(known, found) if as_graph else None)
+    with many_entries(repo) as at:
+        chosen = select(
+            repo.store,
+            known,
+            at,
+            paths=paths,
+            since=None if since is None else parse_moment(since),
+            until=None if until is None else parse_moment(until),
+            author=author,
+        )
+        found = list(islice(chosen, limit))
+        if as_json:
+            out.json([version_json(one) for one in found])
+            return
+        if not known:
+            out.note("There is no version yet: xver add PATH, then xver commit")
+        _print_log(out, found, at, joined(known, found) if as_graph else None)
     if repo.git is None and any(bytes.fromhex(one.id) in bounds_of(repo.store).shallow for one in found):
         out.note("What came before is not here: xver fetch --unshallow")
 
 
 def _print_log(
-    out: Output, repo: Repo, versions: Sequence[Version], parents: Mapping[str, Sequence[str]] | None
+    out: Output,
+    versions: Sequence[Version],
+    at: Callable[[str], Entries],
+    parents: Mapping[str, Sequence[str]] | None,
 ) -> None:
     from xver.cli.views.graph import Drawn, draw
-    from xver.versioning.versions import many_entries
 
     ids = [one.id for one in versions]
     drawn = repeat(Drawn((), "", "", ())) if parents is None else draw(ids, parents)
-    with many_entries(repo) as at:
-        for one, left in zip(versions, drawn, strict=False):
-            for line in left.above:
-                out.line(line)
-            gap = "  " if left.line else ""
-            out.line(
-                left.line,
-                gap,
-                Styled(one.id[:7], "id"),
-                f"  {when(one.time, one.offset)}  {one.author.name}  ",
-                one.title,
-            )
-            for words in _changed_lines(one, at):
-                out.line(left.beside, gap, "    ", *words)
-            for line in left.below:
-                out.line(line)
+    for one, left in zip(versions, drawn, strict=False):
+        for line in left.above:
+            out.line(line)
+        gap = "  " if left.line else ""
+        out.line(
+            left.line,
+            gap,
+            Styled(one.id[:7], "id"),
+            f"  {when(one.time, one.offset)}  {one.author.name}  ",
+            one.title,
+        )
+        for words in _changed_lines(one, at):
+            out.line(left.beside, gap, "    ", *words)
+        for line in left.below:
+            out.line(line)
 
 
 def _changed_lines(one: Version, at: Callable[[str], Entries]) -> list[list[Text]]:
