@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,22 @@ def test_a_dry_run_refuses_what_an_add_refuses(alone: Workplace) -> None:
     assert alone.ok("add", "-f", "d/x.log").startswith("Added d  2 files")
     for words in (["-n", "s3://bucket/a", "--as", "b"], ["-f", "elsewhere", "--as", "b"]):
         assert alone.fails(2, "add", *words)[0] == "error: -n and -f are for what lies in this work tree"
+
+
+@posix
+def test_a_dry_run_tells_what_an_add_would_leave_out_or_refuse(alone: Workplace) -> None:
+    alone.write(d__a="1", d__s__b="2")
+    os.mkfifo(alone.root / "d" / "pipe")
+    left_out = "warning: d/pipe is no file, link or folder, and would be left out\n"
+    assert alone("add", "-n", "d").stderr == left_out
+    alone.ok("add", "d")
+    assert alone("add", "-n", "d").stderr == left_out
+    assert alone("add", "-n", "d/s").stderr == ""
+    try:
+        (alone.root / "d" / os.fsdecode(b"\xff")).touch()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert alone.fails(2, "add", "-n", "d") == alone.fails(2, "add", "d")
 
 
 def typed(place: Workplace, *words: str) -> tuple[int, str, list[str]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.contract.buckets import BucketContract, use
 from tests.contract.storage import TEN, AtomicCreateContract
@@ -111,6 +114,33 @@ class TestSeaweedFS(S3Contract, AtomicCreateContract):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         with pytest.raises(StorageError, match="denies access"):  # a HEAD's answer has no body to say more
             self.through(self.to.endpoint_url).stat("a")
+
+    def test_storages_that_are_set_up_alike_share_what_takes_memory_and_time(self) -> None:
+        def sessions() -> set[int]:
+            gc.collect()
+            return {id(one) for one in gc.get_objects() if isinstance(one, AioSession)}
+
+        kept = [self.through(self.to.endpoint_url) for _ in range(4)]
+        assert kept[0].stat("a") is None
+        before = sessions()
+        assert [one.stat("a") for one in kept] == [None] * 4
+        assert sessions() == before
+
+    def test_credentials_that_were_mended_in_their_file_are_taken(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "credentials"
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        file.write_text("[default]\naws_access_key_id = reader\naws_secret_access_key = wrong\n", encoding="utf-8")
+        with pytest.raises(StorageError, match="does not accept these credentials"):
+            self.through(self.to.endpoint_url).get("a")
+        file.write_text(
+            "[default]\naws_access_key_id = reader\naws_secret_access_key = not-a-secret\n", encoding="utf-8"
+        )
+        with pytest.raises(NotFound):
+            self.through(self.to.endpoint_url).get("a")
 
 
 class TestMoto(S3Contract):

@@ -53,8 +53,8 @@ Blocks: TypeAlias = Callable[[int, int], Generator[bytes, None, None]]
 def put_whole(packer: Packer, handle: int, size: int, blocks: Blocks) -> Content | None:
     """Keep an open file of `size` bytes as a clone of it; None: it is to be packed, and stands at its beginning again.
 
-    So it is where no clones can be made, where it shrinks, and where the store has any of its chunks already: no chunk
-    is to lie in two packs, of which a purge would find one.
+    So it is where no clones can be made, where it shrinks, and where the store has any of its chunks already: then its
+    new chunks alone take less.
 
     Raises:
         Purged: it has a chunk that must not come back.

@@ -15,16 +15,21 @@ from xver.versioning.partly import refuse_never_here, refuse_reference
 from xver.versioning.pathspecs import targets
 from xver.worktree.checkout import NOTHING
 from xver.worktree.compare import Difference, Differs, compare
+from xver.worktree.ingest import nameable
 from xver.worktree.reading import Skip, refuse
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would become of a tracked path, or of one to be tracked (`before` is None): which files would change."""
+    """What would become of a tracked path, or of one to be tracked (`before` is None): which files would change.
+
+    `special` are neither files nor links nor folders, and would be left out.
+    """
 
     path: TrackedPath
     before: Entry | None
     differences: tuple[Difference, ...]
+    special: tuple[str, ...]
 
 
 def preview(
@@ -84,4 +89,5 @@ def _preview(
             is_dataset=all(one.path for one in differences),
             has=lambda path: path not in gone,
         )
-    return Preview(top, before, differences)
+    special = tuple(one for one in comparison.special if not parts or any(is_below(one, part) for part in parts))
+    return Preview(top, before, differences, nameable(special))

@@ -79,7 +79,7 @@ def ingest(
         if directory.closed is not None:
             records |= taker.pass_over(directory, directory.closed)
             continue
-        special += _nameable(directory.special)
+        special += nameable(directory.special)
         fresh, count = taker.take(directory, known_before.get(directory.path))
         meter.advance(len(directory.names))
         files += count
@@ -182,7 +182,7 @@ def ingest_parts(
     for part in parts:
         tree = tree.without(part)
         for directory in _part(root, path, part, ignore):
-            special += _nameable(directory.special)
+            special += nameable(directory.special)
             if f"{path}/{part}" in directory.special:
                 raise InvalidInput(f"{path}/{part} is neither file, link nor folder")
             if directory.closed is not None:
@@ -272,7 +272,8 @@ def _make_way(rows: dict[TrackedPath, Entry], path: str) -> None:
         rows.pop(above, None)
 
 
-def _nameable(special: tuple[str, ...]) -> tuple[str, ...]:
+def nameable(special: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what no version can hold, if that is not for its name; raises `InvalidInput` for a name."""
     for one in special:
         try:
             one.encode()

@@ -125,6 +125,8 @@ def _print_preview(out: Output, found: list[Any]) -> None:
     for one in found:
         for each in one.differences:
             out.line(" ", *difference_line(one.path, each))
+        for special in one.special:
+            out.warn(f"{special} is no file, link or folder, and would be left out")
     changes = [each for one in found for each in one.differences]
     kinds = {kind: [one for one in changes if one.differs == kind] for kind in ("added", "modified", "deleted")}
     if not changes and all(one.before is not None for one in found):
