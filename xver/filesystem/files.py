@@ -220,9 +220,6 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         except (FileNotFoundError, IsADirectoryError) as error:
             return error
 
-    def _file(self, tree: Tree, address: Address) -> File:
-        return _as_file(address, tree.find(address.path))
-
     def _found(self, tree: Tree, address: Address) -> Found:
         found = tree.find(address.path)
         if found is None:

@@ -22,7 +22,7 @@ from typing import Final
 from xver.errors import NotFound, StorageError
 from xver.format.listings import Row
 from xver.history.diff import Entries
-from xver.model.entries import Dataset, File, Link
+from xver.model.entries import Dataset, External, File, Link
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below
 from xver.progress import SILENT, Meter
@@ -52,7 +52,7 @@ def make_view(store: Store, entries: Entries, path: str, *, cache: Path, meter: 
     Every byte is verified when the view is made. Links are links, as they were tracked.
 
     Raises:
-        NotFound: nothing was tracked there.
+        NotFound: nothing was tracked there, or nothing but references to what lies elsewhere.
         ContentNotFound: content is nowhere to be had.
         InvalidInput: names that this file system cannot hold.
         StorageError: the disk refuses; nothing of the view is left.
@@ -63,6 +63,9 @@ def make_view(store: Store, entries: Entries, path: str, *, cache: Path, meter: 
     if folder.is_dir():
         _touch(folder)
         return View(folder, id, is_new=False)
+    rows = list(rows)
+    if rows and all(isinstance(row.entry, External) for row in rows):
+        raise NotFound(f"{path} is only referred to, and not stored", hint="xver get copies what lies elsewhere")
     try:
         views.mkdir(parents=True, exist_ok=True)
         beside = views / f".{id.hex()}.{os.urandom(4).hex()}"

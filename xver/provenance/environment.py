@@ -102,8 +102,14 @@ def _interpreter(word: str, directory: str, environment: Mapping[str, str]) -> s
             first = file.readline(_LINE_MAX).decode("utf-8", "replace")
     except OSError:
         return None
-    named = first.removeprefix("#!").strip()
-    is_python = first.startswith("#!") and _PYTHON.fullmatch(os.path.basename(named)) and os.path.isabs(named)
+    if not first.startswith("#!"):
+        return None
+    named, *words = first[2:].split() or [""]
+    if os.path.basename(named) == "env":
+        # `#!/usr/bin/env -S python3 -u`: the first word that is no option of env's.
+        named = next((word for word in words if not word.startswith("-")), "")
+        named = shutil.which(named, path=environment.get("PATH")) or ""
+    is_python = _PYTHON.fullmatch(os.path.basename(named)) and os.path.isabs(named)
     return os.path.abspath(named) if is_python else None
 
 

@@ -11,7 +11,7 @@ from xver.errors import InvalidInput, XverError
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link, entry_id
 from xver.model.ids import ContentId
-from xver.model.paths import TrackedPath, is_below, parse_path
+from xver.model.paths import PathSet, TrackedPath, parse_path
 from xver.model.runs import Attachment, Evidence, Input, State
 from xver.provenance.members import Member, put_members
 from xver.provenance.observing import Before
@@ -71,6 +71,7 @@ def inputs_of(
     or not. Never raises for a file that cannot be read: it is an input whose bytes are not known.
     """
     found = Read()
+    tops = PathSet(before.tracked)
     members: dict[TrackedPath, list[str]] = {}
     plain: list[str] = []
     for path in sorted(opened.paths):
@@ -81,7 +82,7 @@ def inputs_of(
         except InvalidInput as error:
             found.notes.append(f"a file was read and cannot be recorded: {error.message}")
             continue
-        top = next((one for one in before.tracked if is_below(path, one)), None)
+        top = tops.above(path)
         if top is not None:
             members.setdefault(top, []).append(path)
         elif _is_code(path) and _size(repo, path) <= _CODE_MAX:

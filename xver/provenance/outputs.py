@@ -12,7 +12,7 @@ from xver.errors import XverError
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import EMPTY_ID
-from xver.model.paths import TrackedPath, is_below, parse_path
+from xver.model.paths import PathSet, TrackedPath, parse_path
 from xver.model.runs import Evidence, Output
 from xver.provenance.members import Member, put_members
 from xver.provenance.observing import Before
@@ -58,11 +58,12 @@ def outputs_of(
     Never raises for files that cannot be read: a note says so.
     """
     found = Written()
+    tracked = PathSet(before.tracked)
     tops: dict[TrackedPath, list[str]] = {}
     free: list[str] = []
     removed = {path for path in before.tree.files if path not in after.files}
     for path in sorted({*changed, *removed}):
-        top = next((one for one in before.tracked if is_below(path, one)), None)
+        top = tracked.above(path)
         if top is not None:
             if os.path.lexists(repo.root / top):
                 tops.setdefault(top, []).append(path)

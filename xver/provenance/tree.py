@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from xver.model.paths import is_below
+from xver.model.paths import PathSet
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.stats import pack_stat
 
@@ -52,6 +52,7 @@ def look(root: Path, ignore: Ignore, tracked: Collection[str] = ()) -> TreeState
     files: dict[str, bytes] = {}
     directories: list[str] = []
     bytecode: list[str] = []
+    tops = PathSet(tracked)
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -69,7 +70,7 @@ def look(root: Path, ignore: Ignore, tracked: Collection[str] = ()) -> TreeState
                 is_directory = entry.is_dir(follow_symlinks=False)
                 if is_directory and entry.name == _BYTECODE:
                     bytecode.append(path)
-                if is_passing(path) and not any(is_below(path, one) for one in tracked):
+                if is_passing(path) and tops.above(path) is None:
                     continue
                 if ignore(path, is_directory=is_directory):
                     continue

@@ -16,11 +16,12 @@ from xver.errors import ContentNotFound, NotFound, StorageError
 from xver.filesystem import views as module
 from xver.filesystem.views import drop_views, make_view
 from xver.format.listings import Row
-from xver.model.entries import Dataset
+from xver.model.entries import Dataset, External
 from xver.model.ids import chunk_id
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.store.content import read_rows
+from xver.store.listings import put_listing
 from xver.store.store import Store
 from xver.versioning.tracking import add
 
@@ -106,6 +107,16 @@ def test_where_a_file_lies_no_folder_can_be_made(repo: Repo, cache: Path) -> Non
 def test_what_is_not_tracked_has_no_view(repo: Repo, cache: Path) -> None:
     with pytest.raises(NotFound, match="nowhere is not tracked"):
         make_view(repo.store, repo.lock.entries, "nowhere", cache=cache)
+    assert not cache.exists()
+
+
+def test_of_what_is_only_referred_to_there_is_no_view(repo: Repo, cache: Path) -> None:
+    rows = [Row(TrackedPath("a"), External("s3://bucket/a", "etag", 1))]
+    with repo.store.packer() as packer:
+        dataset = put_listing(packer, rows)
+        repo.store.move("refer", {}, packer.finish())
+    with pytest.raises(NotFound, match="raw is only referred to, and not stored"):
+        make_view(repo.store, {TrackedPath("raw"): dataset}, "raw", cache=cache)
     assert not cache.exists()
 
 

@@ -249,6 +249,21 @@ def test_another_environment_of_the_same_python_has_its_own_packages(repo: Repo,
     assert run.environment["python"].startswith("CPython")
 
 
+@posix
+@pytest.mark.parametrize("line", ["{python} -I", "/usr/bin/env python3", "/usr/bin/env -S python3 -I"])
+def test_a_script_s_first_line_says_whose_packages_it_has(repo: Repo, line: str) -> None:
+    folder = Path(sys.executable).parent
+    assert (folder / "python3").exists()
+    script = repo.root / "step"
+    script.write_text(f"#!{line.format(python=folder / 'python3')}\nprint()\n")
+    script.chmod(0o755)
+    environment = {**os.environ, "PATH": os.pathsep.join([str(folder), os.environ["PATH"]])}
+    run = recording.record_command(
+        repo, ["./step"], directory=str(repo.root), environment=environment, options=RunOptions()
+    )
+    assert "pytest" in run.packages
+
+
 def test_metrics_of_a_million_keys_do_not_break_the_record(repo: Repo) -> None:
     lines = "".join(json.dumps({"kind": "metric", "key": f"loss/{n}", "value": n}) + "\n" for n in range(30_000))
     (repo.root / "lines").write_text(lines)
