@@ -11,7 +11,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import BinaryIO, ClassVar, Final
 
 from xver.errors import StorageError
 
@@ -66,6 +66,9 @@ class Storage(ABC):
     Instances may be used from several threads. Errors: `NotFound` for a missing key, `StorageError` (or its
     `TransientStorageError`) for everything the backend refuses; nothing else escapes.
     """
+
+    part_size: ClassVar[int] = 8 * 1024 * 1024
+    """How much is best read at once of what lies together, in bytes: so much that a request for it hardly counts."""
 
     @property
     @abstractmethod

@@ -38,6 +38,8 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errn
 class LocalStorage(Storage):
     """A folder; it is made at the first write. `path` is its own."""
 
+    part_size = 2 * 1024 * 1024
+
     def __init__(self, root: str | Path) -> None:
         self._root = os.path.abspath(root)
 

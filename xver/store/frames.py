@@ -28,7 +28,6 @@ _GAP: Final = 1024 * 1024
 _NOT_ALONE: Final = frozenset({Codec.FOREIGN, Codec.DELTA})
 _AT_ONCE: Final = 4 * 1024 * 1024
 """Bytes that a thread verifies before it gives them on."""
-_RANGE: Final = 8 * 1024 * 1024
 
 
 class Memory(Protocol):
@@ -209,7 +208,7 @@ class Frames:
         return found
 
     def _read(self, places: list[Place]) -> Iterator[tuple[Place, memoryview]]:
-        groups = list(_coalesce(places, self._gap))
+        groups = list(_coalesce(places, self._gap, self._storage.part_size))
         parts = [(group[0].container.name, Part(group[0].offset, _end(group) - group[0].offset)) for group in groups]
         for group, data in zip(groups, self._storage.get_many(parts), strict=True):
             view = memoryview(data)
@@ -272,14 +271,14 @@ def _decode(place: Place, stored: bytes | memoryview, bases: dict[bytes, bytes])
     return decode_frame(stored, id=place.id, kind=place.kind, codec=place.codec, raw=place.raw, dictionary=dictionary)
 
 
-def _coalesce(places: list[Place], gap: int) -> Iterator[list[Place]]:
+def _coalesce(places: list[Place], gap: int, most: int) -> Iterator[list[Place]]:
     group: list[Place] = []
     for place in places:
         near = (
             group
             and group[-1].container.name == place.container.name
             and place.offset - (group[-1].offset + group[-1].stored) <= gap
-            and place.offset + place.stored - group[0].offset <= _RANGE
+            and place.offset + place.stored - group[0].offset <= most
         )
         if group and not near:
             yield group

@@ -157,6 +157,10 @@ class StoreIndex:
             return id in self._known[1]
         return self.find(id) is not None
 
+    def relax(self) -> None:
+        """Forget what makes very many questions quick: it takes 100 bytes a row, and is made anew when it is needed."""
+        self._known, self._asked = None, 0
+
     def holds_all(self, ids: set[bytes]) -> bool:
         """Tell whether the store holds all of these objects; where these are very many, faster than one by one."""
         known = self._known

@@ -100,6 +100,8 @@ class Packer:
         for writer in self._writers.values():
             writer.abandon()
         self._closer.shutdown(wait=True, cancel_futures=True)
+        # They hold this packer, as it holds them: what they know of a transfer would stay until such rings are sought.
+        self._writers.clear()
 
     def __contains__(self, id: bytes) -> bool:
         """Tell whether the object need not be put.
@@ -149,8 +151,8 @@ class Packer:
         return (id in self._new and id not in self._deltas) or id in self._index.find_whole([id])
 
     def put_frame(self, place: Place, stored: bytes | memoryview) -> None:
-        """Add an object as another store holds it, without packing it anew; of a delta see `is_base`."""
-        if place.id not in self:
+        """Add an object that this store lacks as another one holds it, without packing it; of a delta see `is_base`."""
+        if place.id not in self._new and (self._only is None or place.id in self._only):
             if place.codec is Codec.DELTA:
                 self._deltas.add(place.id)
             self._add(NewObject(place.id, place.kind, stored, place.codec, place.raw))

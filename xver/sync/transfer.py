@@ -77,6 +77,8 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
     for edge in edges:
         if edge.id not in target:
             (chunks if edge.kind is Kind.CHUNK else metadata).add(source.locate(edge.id))
+    for store in (source, target):
+        store.index.relax()
     frames = _frames(source, target)
     meter.start("Copying", chunks.sort() + metadata.sort(), "B")
     size = packs = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,20 @@ def test_a_damaged_footer_is_told(folders: tuple[MemoryStorage, list[bytes]]) ->
         storage.put(stat.key, data[:-40] + b"x" + data[-39:] if stat.key.startswith("packs/") else data)
     with pytest.raises(CorruptData):
         ranged(CountingStorage(storage)).find_many(folders[1][:6_000])
+
+
+def test_what_makes_many_questions_quick_takes_memory_until_it_is_told_to_relax(
+    filled: tuple[MemoryStorage, list[bytes]],
+) -> None:
+    storage, ids = filled
+    index = create_store(storage, client="test").index
+    tracemalloc.start()
+    try:
+        assert all(id in index for id in ids)
+        full, _ = tracemalloc.get_traced_memory()
+        index.relax()
+        assert tracemalloc.get_traced_memory()[0] < full - 80 * COUNT
+        assert all(id in index for id in ids[:1000])
+        assert bytes(32) not in index
+    finally:
+        tracemalloc.stop()

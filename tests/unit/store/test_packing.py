@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -283,3 +285,18 @@ def test_a_copied_frame_is_as_it_was(store: Store) -> None:
     other.commit(Change("copy", add_index=(index,)))
     assert other.get(Kind.CHUNK, place.id) == b"text " * 1000
     assert other.locate(place.id).codec is Codec.ZSTD
+
+
+def test_a_packer_that_is_done_with_is_gone_at_once(store: Store) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with store.packer() as packer:
+            packer.put(Kind.CHUNK, b"what a packer remembers of each object")
+            packer.finish()
+        seen = weakref.ref(packer)
+        del packer
+        # Not when rings are sought next: a transfer in many parts has many packers, one after the other.
+        assert seen() is None
+    finally:
+        gc.enable()
