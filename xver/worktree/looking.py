@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat as stat_
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from xver.worktree.stats import leads_elsewhere, pack_stat
+from xver.worktree.stats import pack_stat
+
+_FILES: Final = {stat_.S_IFREG, stat_.S_IFLNK}
 
 
 class Look(NamedTuple):
@@ -21,7 +23,7 @@ def look_at(top: bytes, folder: str) -> Look | None:
     """Return what lies in `top/folder`; None if anything there needs a second thought, or it cannot be read.
 
     That is a name that begins with a dot, where git's and xver's own are, or goes beyond ASCII, and whatever is
-    neither file, link nor folder.
+    neither file, link nor folder; or something goes in that moment.
     """
     where = os.path.join(top, os.fsencode(folder)) if folder else top
     try:
@@ -36,24 +38,21 @@ def _look(where: bytes) -> Look | None:
     joined = b"/".join(found)
     if joined.startswith(b".") or b"/." in joined or not joined.isascii():
         return None
-    names: list[bytes] = []
-    stats: list[bytes] = []
-    folders: list[bytes] = []
     opened = os.open(where, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
-        for name in found:
-            try:
-                # Below an open folder: the system need not walk down to it a million times.
-                stat = os.stat(name, dir_fd=opened, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if stat_.S_ISREG(stat.st_mode) or stat_.S_ISLNK(stat.st_mode):
-                names.append(name)
-                stats.append(pack_stat(stat))
-            elif stat_.S_ISDIR(stat.st_mode) and not leads_elsewhere(stat):
-                folders.append(name)
-            else:
-                return None
+        # Below an open folder: the system need not walk down to it a million times.
+        stats = [os.stat(name, dir_fd=opened, follow_symlinks=False) for name in found]
     finally:
         os.close(opened)
-    return Look(tuple(names), tuple(stats), tuple(folders))
+    kinds = {stat_.S_IFMT(stat.st_mode) for stat in stats}
+    if kinds <= _FILES:
+        return Look(tuple(found), tuple(map(pack_stat, stats)), ())
+    if not kinds <= _FILES | {stat_.S_IFDIR}:
+        return None
+    is_folder = [stat_.S_ISDIR(stat.st_mode) for stat in stats]
+    files = [(name, pack_stat(stat)) for name, stat, is_one in zip(found, stats, is_folder, strict=True) if not is_one]
+    return Look(
+        tuple(name for name, _ in files),
+        tuple(stat for _, stat in files),
+        tuple(name for name, is_one in zip(found, is_folder, strict=True) if is_one),
+    )

@@ -6,6 +6,7 @@ import os
 import stat as stat_
 import struct
 import sys
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 SETTLED_NS: Final = 2_000_000_000
@@ -39,10 +40,11 @@ if sys.platform == "win32":
         return _STAT.pack(stat.st_size, stat.st_mtime_ns, 0, 0, stat.st_mode & ~0o111)
 
 else:
+    _facts: Final = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode")
 
     def pack_stat(stat: os.stat_result) -> bytes:
         """Return what identifies a file's state: size, mtime, ctime, inode and mode."""
-        return _STAT.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_mode)
+        return _STAT.pack(*_facts(stat))
 
 
 def leads_elsewhere(stat: os.stat_result) -> bool:
