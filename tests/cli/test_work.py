@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 import pytest
@@ -150,7 +151,10 @@ def test_commit_in_git_is_one_commit_of_data_and_code(in_git: Workplace) -> None
     ]  # fmt: skip
     assert in_git.git("status", "--porcelain") == "?? notes"
     assert in_git.read(".gitignore") == (b"# >>> xver: data tracked by xver, not by git\n/d/\n# <<< xver\n")
-    assert in_git.fails(2, "commit", "-m", "again") == ["error: nothing to commit"]
+    assert in_git.fails(2, "commit", "-m", "again") == [
+        "error: nothing to commit",
+        "hint: xver add what changed, or git add",
+    ]
 
 
 def test_commit_by_git_itself(in_git: Workplace) -> None:
@@ -270,12 +274,22 @@ def test_unsaved_work_is_listed_and_kept(in_git: Workplace) -> None:
     assert picture(in_git.root) == {"d/a": b"1", "d/b": b"1", "d/c": b"new"}
 
 
+def test_a_hint_is_typed_as_it_stands_whatever_the_name(in_git: Workplace) -> None:
+    in_git.write(**{"my data/a": "1", "data/b": "1"})
+    in_git.ok("add", "my data", "data")
+    in_git.write(**{"my data/a": "2", "data/b": "2"})
+    hint = in_git.fails(9, "restore", "my data")[-1]
+    assert hint == "hint: xver add 'my data' to keep the changes, or xver checkout --force 'my data' to lose them"
+    in_git.ok(*shlex.split(hint.partition(", or xver ")[2].removesuffix(" to lose them")))
+    assert picture(in_git.root) == {"my data/a": b"1", "data/b": b"2"}
+
+
 def test_what_git_tracks_is_git_s(in_git: Workplace) -> None:
     in_git.write(d__a="1", sub__x="1")
     in_git.git("add", "d/a")
     for path in ("d", "d/a"):
         lines = in_git.fails(2, "add", path)
-        assert lines == [f"error: git tracks {path}", f"hint: git rm -r --cached '{path}', then xver add it"]
+        assert lines == [f"error: git tracks {path}", f"hint: git rm -r --cached {path}, then xver add it"]
     in_git.git("rm", "-rq", "--cached", "d")
     in_git.save("one", d__a="1")
     in_git.git("add", "-f", "d/a")

@@ -64,7 +64,7 @@ def commit(git: GitCommand, message: str | None, paths: Iterable[str], *, allow_
         status, output = git.change("commit", *options, message, check=False, env={WITHIN_COMMIT: "1"})
     if status:
         if not allow_empty and _nothing_staged(git):
-            raise InvalidInput("nothing to commit")
+            raise InvalidInput("nothing to commit", hint="xver add what changed, or git add")
         raise _told_in_full(status, output)
     made = head(git)
     assert made is not None, "git made a commit"

@@ -24,7 +24,7 @@ from xver.intake.tools import Tool
 from xver.intake.trees import CommitTree, DiskTree
 from xver.model.entries import Entry
 from xver.model.ids import Kind, ListingId, SnapshotId
-from xver.model.paths import TrackedPath, overlaps
+from xver.model.paths import TrackedPath, overlaps, typed
 from xver.model.refs import SNAPSHOTS, Target, TargetKind
 from xver.model.snapshots import Snapshot, Version
 from xver.progress import SILENT, Meter
@@ -155,4 +155,6 @@ def _past(git: GitCommand, span: Sequence[Version], taker: Taker, packer: Packer
 def _refuse_overlap(repo: Repo, path: TrackedPath, tracked: Mapping[TrackedPath, Entry]) -> None:
     refuse_place(repo, path)
     if (near := next((one for one in tracked if one != path and overlaps(one, path)), None)) is not None:
-        raise InvalidInput(f"{path} overlaps {near}, which is tracked by itself", hint=f"xver rm --cached {near}")
+        raise InvalidInput(
+            f"{path} overlaps {near}, which is tracked by itself", hint=f"xver rm --cached {typed(near)}"
+        )

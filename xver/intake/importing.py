@@ -21,7 +21,7 @@ from xver.intake.choosing import find_origin
 from xver.intake.origin import Known, Origin, Taken, Wanted
 from xver.model.entries import Dataset, Entry, entry_id
 from xver.model.ids import Kind
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, typed
 from xver.model.refs import RUNS, Target, TargetKind
 from xver.model.runs import Evidence, Output, Run, Source, Status
 from xver.progress import SILENT, Meter
@@ -137,7 +137,7 @@ def origin_of(one: Import, *, start: Path) -> Origin:
     if MASK in one.source.uri:
         raise InvalidInput(
             f"the address of {one.source.path} held a secret, which is not kept",
-            hint=f"xver update {one.source.path} --from ADDRESS",
+            hint=f"xver update {typed(one.source.path)} --from ADDRESS",
         )
     return find_origin(one.source.uri, endpoint_url=one.source.endpoint_url, start=start, is_reference=one.is_reference)
 

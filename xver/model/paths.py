@@ -7,10 +7,12 @@ name the places where git and xver keep themselves, in any disguise a file syste
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import accumulate
+from pathlib import PurePath
 from typing import Final, Generic, NewType, TypeVar
 
 from xver.errors import InvalidInput
@@ -93,6 +95,12 @@ class PathSet(Generic[_Path]):
 def is_anchored(path: str) -> bool:
     """Tell whether Windows takes a tracked path for one that begins at a drive, a server or the top of the disk."""
     return path.startswith("\\") or path[1:2] == ":"
+
+
+def typed(path: str | PurePath) -> str:
+    """Return a path as one types it: where a shell would make two words of it, or something else, in quotes."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def fold(path: str) -> str:

@@ -14,7 +14,7 @@ from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import Dataset, Entry, External
-from xver.model.paths import TrackedPath, is_below, overlaps, parse_path
+from xver.model.paths import TrackedPath, is_below, overlaps, parse_path, typed
 from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
@@ -227,7 +227,7 @@ def _rows(repo: Repo, top: str, entry: Entry) -> dict[TrackedPath, Entry]:
     try:
         return {row.path: row.entry for row in read_listing(repo.store, entry.id)}
     except ContentNotFound as error:
-        raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
+        raise ContentNotFound(error.id, hint=f"xver pull {typed(top)}") from error
 
 
 def _refuse_target(repo: Repo, source: str, place: TrackedPath) -> None:

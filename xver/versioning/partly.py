@@ -10,7 +10,7 @@ from xver.format.codecs import Codec
 from xver.format.foreign import Where, decode_foreign
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, External, File, Link
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, typed
 from xver.repo import Repo
 from xver.store.content import is_here, leaves
 from xver.store.listings import read_listing
@@ -35,7 +35,7 @@ def refuse_outside(repo: Repo, path: TrackedPath) -> None:
     if not repo.sparse.meets(path) and not is_there(repo.root, path):
         raise InvalidInput(
             f"{path} lies outside of the sparse profile, and is not on this disk",
-            hint=f"xver rm {path} removes it, xver sparse add {path} brings it",
+            hint=f"xver rm {typed(path)} removes it, xver sparse add {typed(path)} brings it",
         )
 
 
@@ -79,7 +79,7 @@ def refuse_never_here(
         raise DirtyWorktree(
             f"{len(never):,} files of {top} were never on this disk, and would leave it",
             never,
-            hint=f"xver pull {parts[0] if parts else top}, or xver add only what changed in it; xver rm drops them",
+            hint=f"xver pull {typed([*parts, top][0])}, or xver add only what changed in it; xver rm drops them",
         )
 
 
@@ -90,7 +90,7 @@ def _refuse_replacing(repo: Repo, top: TrackedPath, before: Dataset) -> None:
         raise DirtyWorktree(
             f"{len(away):,} files of {top} lie outside of the sparse profile, and would leave it",
             [f"{top}/{row.path}" for row in away],
-            hint=f"xver rm --cached {top} first",
+            hint=f"xver rm --cached {typed(top)} first",
         )
 
 
@@ -129,7 +129,7 @@ def refuse_reference(repo: Repo, top: TrackedPath, before: Dataset) -> None:
     if is_reference(repo, before):
         raise InvalidInput(
             f"{top} refers to what lies elsewhere, and takes in nothing from the disk",
-            hint=f"xver update {top} asks there; xver rm {top} first, to add other files",
+            hint=f"xver update {typed(top)} asks there; xver rm {typed(top)} first, to add other files",
         )
 
 
@@ -164,4 +164,4 @@ def rows_of(repo: Repo, top: str, entry: Dataset) -> Iterator[Row]:
     try:
         yield from read_listing(repo.store, entry.id)
     except ContentNotFound as error:
-        raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
+        raise ContentNotFound(error.id, hint=f"xver pull {typed(top)}") from error

@@ -14,7 +14,7 @@ from xver.format.lockfile import NAME as LOCK_NAME
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import Dataset, Entry
-from xver.model.paths import PathSet, TrackedPath, is_below, parse_path
+from xver.model.paths import PathSet, TrackedPath, is_below, parse_path, typed
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.versioning.membership import rules
@@ -76,13 +76,13 @@ def targets(
             raise InvalidInput("the whole repository cannot be one dataset", hint="xver add data models")
         path = parse_path(text)
         _refuse_own(repo, path)
-        _refuse_ignored(repo, path, ignore, hint=f"xver add -f {path} adds it all the same")
+        _refuse_ignored(repo, path, ignore, hint=f"xver add -f {typed(path)} adds it all the same")
         above = known.above(path)
         if above is None:
             if tops := known.below(path):
                 raise InvalidInput(
                     f"{path} holds {tops[0]}, which is tracked by itself",
-                    hint=f"xver add {tops[0]}, or xver rm --cached {tops[0]} first",
+                    hint=f"xver add {typed(tops[0])}, or xver rm --cached {typed(tops[0])} first",
                 )
             fresh.append(path)
             wanted[path] = []
@@ -98,12 +98,12 @@ def targets(
         raise InvalidInput(f"{inner} overlaps another of the paths given", hint="give the outer one alone")
     for top, parts in wanted.items():
         if not parts and not is_there(repo.root, top):
-            hint = f"xver checkout {top} brings it back, xver rm {top} stops tracking it"
+            hint = f"xver checkout {typed(top)} brings it back, xver rm {typed(top)} stops tracking it"
             raise InvalidInput(
                 f"there is no {top}", hint=hint if top in entries else "give the path of a file or folder that exists"
             )
     if repo.git is not None and fresh and (tracked := git_tracks_any(repo.git, fresh)):
-        raise InvalidInput(f"git tracks {tracked[0]}", hint=f"git rm -r --cached '{tracked[0]}', then xver add it")
+        raise InvalidInput(f"git tracks {tracked[0]}", hint=f"git rm -r --cached {typed(tracked[0])}, then xver add it")
     return wanted
 
 
@@ -117,7 +117,7 @@ def _refuse_own(repo: Repo, path: TrackedPath) -> None:
     if path in _OWN_FILES:
         raise InvalidInput(f"{path} belongs to git and xver, and is no data", hint="xver add data models")
     if (link := find_link_above(repo.root, path)) is not None:
-        raise InvalidInput(f"{path} lies behind the link {link}", hint=f"xver add {link} tracks the link itself")
+        raise InvalidInput(f"{path} lies behind the link {link}", hint=f"xver add {typed(link)} tracks the link itself")
 
 
 def _refuse_ignored(repo: Repo, path: TrackedPath, ignore: Ignore, *, hint: str) -> None:

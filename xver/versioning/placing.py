@@ -13,7 +13,7 @@ from xver.format.lockfile import Lock
 from xver.format.log_entries import LiveIndex
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import Entry
-from xver.model.paths import TrackedPath, overlaps, parse_path
+from xver.model.paths import TrackedPath, overlaps, parse_path, typed
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -34,7 +34,9 @@ def require_free(repo: Repo, path: str) -> TrackedPath:
     """
     top = _place(repo, path)
     if top in repo.lock.entries:
-        raise AlreadyExists(f"{top} is tracked already", hint=f"xver update {top}, or xver rm {top} first")
+        raise AlreadyExists(
+            f"{top} is tracked already", hint=f"xver update {typed(top)}, or xver rm {typed(top)} first"
+        )
     if is_there(repo.root, top):
         raise AlreadyExists(f"there is something at {top} already", hint=f"choose another path, or move {top} away")
     return top
@@ -58,7 +60,7 @@ def require_own(repo: Repo, path: str) -> TrackedPath:
         raise DirtyWorktree(
             f"{top} has changes that are not added",
             [f"{top}/{one.path}".rstrip("/") for one in changed],
-            hint=f"xver add {top} to keep them, or xver checkout --force {top} to lose them",
+            hint=f"xver add {typed(top)} to keep them, or xver checkout --force {typed(top)} to lose them",
         )
     return top
 
@@ -102,5 +104,5 @@ def _place(repo: Repo, path: str) -> TrackedPath:
     if near := next((one for one in repo.lock.entries if one != top and overlaps(one, top)), None):
         raise InvalidInput(f"{top} overlaps {near}, which is tracked by itself", hint="choose another path")
     if repo.git is not None and git_tracks_any(repo.git, [top]):
-        raise InvalidInput(f"git tracks {top}", hint=f"git rm -r --cached '{top}', then try again")
+        raise InvalidInput(f"git tracks {top}", hint=f"git rm -r --cached {typed(top)}, then try again")
     return top

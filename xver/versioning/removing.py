@@ -9,7 +9,7 @@ from xver.errors import ContentNotFound, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.model.entries import Dataset, Entry, External
-from xver.model.paths import TrackedPath, is_below
+from xver.model.paths import TrackedPath, is_below, typed
 from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
@@ -93,7 +93,7 @@ def _plan(repo: Repo, top: TrackedPath, entry: Entry, parts: list[str]) -> Plan:
         [name for name in names if _any_above(name, parts)],
         record=repo.stat_index.known_at(top),
         in_store=repo.store.is_safe,
-        hint=f"xver add {top} to keep the changes, or xver rm --cached {top}",
+        hint=f"xver add {typed(top)} to keep the changes, or xver rm --cached {typed(top)}",
         gone="" in parts,
     )
 
@@ -106,4 +106,4 @@ def _rows(repo: Repo, top: str, entry: Dataset) -> Iterator[Row]:
     try:
         yield from read_listing(repo.store, entry.id)
     except ContentNotFound as error:
-        raise ContentNotFound(error.id, hint=f"xver fetch, or xver rm --cached {top}") from error
+        raise ContentNotFound(error.id, hint=f"xver fetch, or xver rm --cached {typed(top)}") from error

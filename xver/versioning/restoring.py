@@ -15,7 +15,7 @@ from xver.git.tracked_conflict import git_tracks_any
 from xver.history.diff import Entries
 from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ListingId
-from xver.model.paths import TrackedPath, is_below, overlaps
+from xver.model.paths import TrackedPath, is_below, overlaps, typed
 from xver.model.refs import Target, TargetKind
 from xver.model.scopes import EVERYTHING, Scope
 from xver.progress import SILENT, Meter
@@ -100,7 +100,7 @@ def _checkout(
     }
     if repo.git is not None and (tracked := git_tracks_any(repo.git, chosen)):
         raise InvalidInput(
-            f"git tracks {tracked[0]}, so xver will not write it", hint=f"git rm -r --cached '{tracked[0]}'"
+            f"git tracks {tracked[0]}, so xver will not write it", hint=f"git rm -r --cached {typed(tracked[0])}"
         )
     before = _last_entries(repo)
     removals = _plan_removals(repo, paths, before, lock.entries, left)
@@ -289,7 +289,7 @@ def _plan(
     except ContentNotFound as error:
         if not is_wanted:
             return None  # nobody asked for its listing; `status` says that it is not here
-        raise ContentNotFound(error.id, hint=f"xver pull {top}") from error
+        raise ContentNotFound(error.id, hint=f"xver pull {typed(top)}") from error
     for leftover in comparison.leftovers:
         # A checkout that was killed left it, and we hold the work tree: nobody writes it now.
         (repo.root / leftover).unlink(missing_ok=True)
@@ -358,7 +358,7 @@ def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -
         names,
         record=record,
         in_store=repo.store.is_safe,
-        hint=f"xver add {top} to keep it",
+        hint=f"xver add {typed(top)} to keep it",
         gone=True,
     )
 

@@ -10,7 +10,7 @@ from functools import partial
 from xver.errors import ContentNotFound, InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, External, File, Link
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, typed
 from xver.model.scopes import EVERYTHING, Scope
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -120,7 +120,7 @@ def _going(repo: Repo, top: TrackedPath, entry: Entry, scope: Scope) -> Plan:
         sorted(name for name in known if not scope.holds(_whole(top, name))),
         record=record,
         in_store=repo.store.is_safe,
-        hint=f"xver add {top} to keep the changes",
+        hint=f"xver add {typed(top)} to keep the changes",
         gone=not scope.meets(top),
     )
 

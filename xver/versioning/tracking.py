@@ -14,7 +14,7 @@ from xver.git.ignore_block import write_block
 from xver.git.own_files import drop_empty_ignore_file, stage_own
 from xver.git.tracked_conflict import git_tracks_any
 from xver.model.entries import CHUNK_MAX, Dataset, Entry
-from xver.model.paths import TrackedPath, overlaps, parse_path
+from xver.model.paths import TrackedPath, overlaps, parse_path, typed
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -197,9 +197,9 @@ def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, 
         if near := next((one for one in entries if one != top and overlaps(one, top)), None):
             raise InvalidInput(f"{top} overlaps {near}, which is tracked by itself", hint="choose another path")
         if is_there(repo.root, top):
-            raise InvalidInput(f"there is something at {top} already", hint=f"xver add {top} tracks that")
+            raise InvalidInput(f"there is something at {top} already", hint=f"xver add {typed(top)} tracks that")
         if repo.git is not None and git_tracks_any(repo.git, [top]):
-            raise InvalidInput(f"git tracks {top}", hint=f"git rm -r --cached '{top}', then xver add it")
+            raise InvalidInput(f"git tracks {top}", hint=f"git rm -r --cached {typed(top)}, then xver add it")
         before = entries.get(top)
         with repo.store.packer() as packer:
             entries[top] = put_listing(packer, rows(packer), before=before)

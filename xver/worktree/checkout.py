@@ -19,7 +19,7 @@ from xver.errors import DirtyWorktree, InvalidInput
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ID_SIZE, ListingId
-from xver.model.paths import TrackedPath, fold
+from xver.model.paths import TrackedPath, fold, typed
 from xver.store.wholes import WHOLE_MIN
 from xver.worktree.compare import Comparison, Difference, Differs
 from xver.worktree.folders import open_folders
@@ -108,7 +108,7 @@ def plan_checkout(
     folds, windows = sys.platform == "darwin" or _folds_case(root), sys.platform == "win32"
     if write and (folds or windows):
         check_names((path, *(_whole(path, row.path) for row in rows())), folds=folds, windows=windows)
-    hint = f"xver add {path} to keep the changes, or xver checkout --force {path} to lose them"
+    hint = f"xver add {typed(path)} to keep the changes, or xver checkout --force {typed(path)} to lose them"
     seen = _examine(root, path, write, remove, record, None if force else in_store, hint=hint)
     left = any(one.differs is not Differs.ADDED and not chosen(one.path) for one in comparison.differences)
     return Plan(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xver.errors import InvalidInput
-from xver.model.paths import MAX_PATH, PathSet, decode_path, fold, is_anchored, is_below, overlaps, parse_path
+from xver.model.paths import MAX_PATH, PathSet, decode_path, fold, is_anchored, is_below, overlaps, parse_path, typed
 
 NAMES = ("a", "a/b", "a-b", "a/b/c", "a0", "ab", "a/0", "b/c")
 
@@ -132,6 +132,20 @@ def test_whatever_is_taken_stays_below_and_beside_git(text: str) -> None:
         return
     assert all(part and part not in (".", "..") and "\0" not in part for part in parts)
     assert not {".git", ".xver"} & {part.casefold() for part in parts}
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("data/raw", "data/raw"),
+        ("my data", "'my data'"),
+        ("it's", """'it'"'"'s'"""),
+        ("-x", "./-x"),
+        ("a$b;c", "'a$b;c'"),
+    ],
+)
+def test_a_path_is_typed_as_one_word(path: str, word: str) -> None:
+    assert typed(path) == word
 
 
 def test_below_is_by_whole_parts() -> None:
