@@ -9,7 +9,8 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, NoReturn
@@ -141,12 +142,9 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         last = list(ends) if isinstance(ends, Sequence) else [ends] * len(paths)
         if not len(paths) == len(first) == len(last):
             raise ValueError("as many paths as starts and ends are needed")
-        try:
-            return list(self._read(paths, first, last))
-        except (FileNotFoundError, IsADirectoryError):
-            if on_error == "raise":
-                raise
-        return [self._one_or_error(*one) for one in zip(paths, first, last, strict=True)]
+        missing: dict[int, Exception] = {}
+        found = self._read(paths, first, last, None if on_error == "raise" else missing)
+        return [missing.get(at, data) for at, data in enumerate(found)]
 
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **options: Any) -> Any:
         """Return a file's bytes, or those of several by path."""
@@ -191,34 +189,37 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
         file = _as_file(address, found)
         return open_content(tree.store, file.id, file.size)
 
-    def _read(self, paths: Sequence[str], starts: Sequence[int | None], ends: Sequence[int | None]) -> list[bytes]:
+    def _read(
+        self,
+        paths: Sequence[str],
+        starts: Sequence[int | None],
+        ends: Sequence[int | None],
+        missing: dict[int, Exception] | None = None,
+    ) -> list[bytes]:
+        """Return what was asked for; what is not there is raised, or put into `missing` and read as nothing."""
         addresses = [self._address(path) for path in paths]
         results: dict[int, bytes] = {}
         groups: dict[tuple[str, str | None], list[int]] = {}
         for at, one in enumerate(addresses):
             groups.setdefault((one.store, one.rev), []).append(at)
         for members in groups.values():
-            tree = self._tree(addresses[members[0]])
-            found = tree.find_many(addresses[at].path for at in members)
-            ranges, stored = [], []
-            for at in members:
-                here = found[addresses[at].path]
-                if isinstance(here, External):
-                    low, high, _ = slice(starts[at], ends[at]).indices(here.size)
-                    results[at] = Original(here).read(low, high)
-                    continue
-                file = _as_file(addresses[at], here)
-                low, high, _ = slice(starts[at], ends[at]).indices(file.size)
-                ranges.append(Range(file.id, file.size, low, high))
-                stored.append(at)
-            results.update(zip(stored, read_ranges(tree.store, ranges), strict=True))
-        return [results[at] for at in range(len(paths))]
-
-    def _one_or_error(self, path: str, start: int | None, end: int | None) -> bytes | Exception:
-        try:
-            return self._read([path], [start], [end])[0]
-        except (FileNotFoundError, IsADirectoryError) as error:
-            return error
+            with _noted(missing, members):
+                tree = self._tree(addresses[members[0]])
+                found = tree.find_many(addresses[at].path for at in members)
+                ranges, stored = [], []
+                for at in members:
+                    here = found[addresses[at].path]
+                    if isinstance(here, External):
+                        low, high, _ = slice(starts[at], ends[at]).indices(here.size)
+                        results[at] = Original(here).read(low, high)
+                        continue
+                    with _noted(missing, [at]):
+                        file = _as_file(addresses[at], here)
+                        low, high, _ = slice(starts[at], ends[at]).indices(file.size)
+                        ranges.append(Range(file.id, file.size, low, high))
+                        stored.append(at)
+                results.update(zip(stored, read_ranges(tree.store, ranges), strict=True))
+        return [results.get(at, b"") for at in range(len(paths))]
 
     def _found(self, tree: Tree, address: Address) -> Found:
         found = tree.find(address.path)
@@ -326,6 +327,17 @@ def register() -> None:
 
     for kind in KINDS:
         register_implementation(kind.protocol, kind, clobber=True)
+
+
+@contextmanager
+def _noted(missing: dict[int, Exception] | None, asked: Sequence[int]) -> Iterator[None]:
+    """Put what is not there into `missing`, if there is such, for each that was asked."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError) as error:
+        if missing is None:
+            raise
+        missing |= dict.fromkeys(asked, error)
 
 
 def _as_file(address: Address, found: Found | None) -> File:

@@ -112,8 +112,8 @@ class RemoteRepo:
         return [version_of(id, one, bounds) for id, one in history(store, self._source.resolve(rev))]
 
     def ls(self, path: str = "", *, rev: str | None = None) -> list[str]:
-        """Return the paths directly below a folder, folders with a slash behind."""
-        tree = self._source.tree(rev)
+        """Return the paths directly below a folder, folders with a slash behind; `path` may have one as well."""
+        tree, path = self._source.tree(rev), path.rstrip("/")
         prefix = f"{path}/" if path else ""
         if not isinstance(tree.find(path), Folder):
             self._file(tree, path)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from tests.support.repos import new_repo, save
 from tests.unit.filesystem.conftest import FIRST, SECOND, Home
 from xver.errors import CorruptData, InvalidInput, StorageError
+from xver.filesystem import files as module
 from xver.filesystem.files import KINDS
 from xver.model.ids import chunk_id
 from xver.repo import open_repo
+from xver.store.ranges import Range, read_ranges
 from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.sync.remotes import choose_remote
@@ -133,6 +135,29 @@ def test_what_is_not_there_is_a_file_not_found(place: tuple[Any, str], path: str
     assert isinstance(answer, FileNotFoundError)
     with pytest.raises(FileNotFoundError):
         files.cat_ranges([prefix + path], 0, 1, on_error="raise")
+
+
+def test_what_is_there_is_read_together_whatever_is_missing(
+    place: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, prefix = place
+    asked: list[int] = []
+
+    def counted(store: Any, ranges: Sequence[Range]) -> list[bytes]:
+        asked.append(len(ranges))
+        return read_ranges(store, ranges)
+
+    monkeypatch.setattr(module, "read_ranges", counted)
+    names = ["data/labels.csv", "none", "data", "data/new.txt", "data/labels.csv@v9"]
+    found = files.cat_ranges([prefix + name for name in names], 0, 3)
+    assert [found[0], found[3]] == [b"nam", b"new"]
+    assert [type(found[at]) for at in (1, 2, 4)] == [FileNotFoundError, IsADirectoryError, FileNotFoundError]
+    assert asked == [2]
+    with pytest.raises(FileNotFoundError):
+        files.cat([prefix + "data/labels.csv", prefix + "none"])
+    assert list(files.cat([prefix + "data/labels.csv", prefix + "none"], on_error="omit")) == [
+        files._strip_protocol(prefix + "data/labels.csv")
+    ]
 
 
 def test_a_folder_is_no_file(place: tuple[Any, str]) -> None:

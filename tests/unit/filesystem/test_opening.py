@@ -61,6 +61,7 @@ def test_a_remote_is_a_repository_without_a_clone(home: Home, tmp_path: Path) ->
         assert isinstance(remote, RemoteRepo)
         assert remote.id == home.repo.store.repository
         assert remote.ls() == ["data/", "other/"]
+        assert remote.ls("data/") == remote.ls("data")
         assert remote.ls("data", rev="main~1") == ["data/deep/", "data/labels.csv", "data/mail@home.csv"]
         assert remote.ls("data/labels.csv") == ["data/labels.csv"]
         assert [len(version.parents) for version in remote.log()] == [1, 0]
