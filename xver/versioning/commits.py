@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,7 @@ from xver.store.log import Change
 from xver.versioning.operations import noted
 from xver.versioning.pending import end, pending
 from xver.versioning.state import Staged, changes_to
+from xver.versioning.tracking import write_ignored
 from xver.versioning.versions import head_entries, head_id, put_root, read_head, write_head
 
 COMPANIONS: Final = (LOCK_NAME, SETTINGS_NAME, GIT_IGNORE)
@@ -87,11 +89,14 @@ def stage_for_hook(repo: Repo, git: GitCommand) -> None:
         InvalidInput, CorruptData: `xver.lock` has conflict markers, or is none.
     """
     try:
-        decode_lock(repo.lock_path.read_bytes())
+        lock = decode_lock(repo.lock_path.read_bytes())
     except FileNotFoundError:
         return
     except InvalidInput as error:
         raise InvalidInput(error.message, hint=f"git checkout --merge {LOCK_NAME} && xver merge") from error
+    with suppress(InvalidInput):
+        # It is another's where git took xver.lock alone out of a version, or a command was cut off.
+        write_ignored(repo, git, lock)
     has_settings = (repo.root / SETTINGS_NAME).exists() and not staged(git, [SETTINGS_NAME])
     stage(git, [LOCK_NAME, *([SETTINGS_NAME] if has_settings else [])])
     stage_ignore_file(git)
@@ -106,6 +111,8 @@ def _companions(repo: Repo, git: GitCommand) -> list[str]:
             f"{open_conflicts[0]} has merge conflicts",
             hint="xver merge" if by_xver else f"correct it, then git add {open_conflicts[0]}",
         )
+    if repo.lock_path.exists():
+        write_ignored(repo, git, repo.lock)
     return [name for name in COMPANIONS if (repo.root / name).exists()]
 
 

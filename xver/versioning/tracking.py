@@ -10,6 +10,7 @@ from xver.errors import Changing, Collected, Conflict, InvalidInput, Unreadable
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.format.log_entries import LiveIndex
+from xver.git.command import GitCommand
 from xver.git.ignore_block import write_block
 from xver.git.own_files import drop_empty_ignore_file, stage_own
 from xver.git.tracked_conflict import git_tracks_any
@@ -233,12 +234,17 @@ def write_tracked(repo: Repo, lock: Lock) -> None:
     """Write `xver.lock` and, beside git, the block of .gitignore that keeps git's hands off; git's index has both."""
     repo.write_lock(lock)
     if repo.git is not None:
-        datasets = [path for path, entry in lock.entries.items() if isinstance(entry, Dataset)]
-        files = [path for path, entry in lock.entries.items() if not isinstance(entry, Dataset)]
-        if write_block(repo.root, datasets, files):
-            drop_empty_ignore_file(repo.git)
+        write_ignored(repo, repo.git, lock)
         stage_own(repo.git)
         note_followed(repo, lock.entries)
+
+
+def write_ignored(repo: Repo, git: GitCommand, lock: Lock) -> None:
+    """Let the block of .gitignore name what a lock tracks; raises `InvalidInput` if there is no whole block."""
+    datasets = [path for path, entry in lock.entries.items() if isinstance(entry, Dataset)]
+    files = [path for path, entry in lock.entries.items() if not isinstance(entry, Dataset)]
+    if write_block(repo.root, datasets, files):
+        drop_empty_ignore_file(git)
 
 
 def _ingest(

@@ -7,7 +7,7 @@ import pytest
 from tests.support.repos import write_tree
 from xver.git.ignore_block import END, START, read_block
 from xver.repo import Repo, init_repo
-from xver.versioning.commits import stage_for_hook
+from xver.versioning.commits import commit, stage_for_hook
 from xver.versioning.removing import remove
 from xver.versioning.tracking import add
 from xver.versioning.undoing import undo
@@ -99,6 +99,21 @@ def test_the_hook_mends_a_block_that_was_staged_by_hand(repo: Repository, data: 
     repo.write(".gitignore", "*.log\n" + block)
     stage_for_hook(data, repo.command)
     assert repo.run("show", ":.gitignore") == f"*.pyc\n{START}\n/d/\n{END}"
+
+
+def test_a_lock_that_git_took_out_of_a_version_has_its_block_by_the_commit(repo: Repository, data: Repo) -> None:
+    add(data, ["d"])
+    one = repo.commit("-m", "d")
+    add(data, ["g"])
+    repo.commit("-m", "g")
+    repo.run("checkout", one, "--", "xver.lock")
+    assert staged_block(repo) == ["d/", "g"]
+    stage_for_hook(data, repo.command)
+    assert staged_block(repo) == ["d/"]
+    repo.run("reset", "--hard")
+    repo.run("checkout", one, "--", "xver.lock")
+    commit(data, "by xver")
+    assert staged_block(repo) == ["d/"]
 
 
 def test_a_conflict_is_the_user_s(repo: Repository, data: Repo) -> None:
