@@ -107,9 +107,9 @@ def directories(
     if stat_.S_ISDIR(found.st_mode):
         yield from scan(root, path, ignore, {folder: len(one.kinds) for folder, one in (known or {}).items()})
     elif stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
-        yield Directory("", (b"",), (pack_stat(found),))
+        yield Directory("", b"", pack_stat(found))
     else:
-        yield Directory("", (), (), (path,))
+        yield Directory("", special=(path,))
 
 
 def was_last(record: TreeRecord | None, entry: Entry) -> bool:
@@ -166,12 +166,12 @@ def compare(
             skip(_join(path, directory.path), directory.closed)
             closed.append(directory.path)
             continue
-        meter.advance(len(directory.names))
+        meter.advance(directory.count)
         special += directory.special
         leftovers += directory.leftovers
         seen.add(directory.path)
         known = recorded.get(directory.path)
-        if changed is not None and known is not None and known.holds(directory.names, directory.stats):
+        if changed is not None and known is not None and known.holds(directory.joined, directory.packed):
             here = changed.get(directory.path, {})
             differences += _only_changed(directory, here)
             removed = [name for name, one in here.items() if one is None]

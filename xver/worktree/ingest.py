@@ -81,7 +81,7 @@ def ingest(
             continue
         special += nameable(directory.special)
         fresh, count = taker.take(directory, known_before.get(directory.path))
-        meter.advance(len(directory.names))
+        meter.advance(directory.count)
         files += count
         if fresh.kinds:
             records[directory.path] = fresh
@@ -191,7 +191,7 @@ def ingest_parts(
                 one, count = taker.take(directory, known_before.get(directory.path))
                 taken = {directory.path: one}
                 files += count
-            meter.advance(len(directory.names))
+            meter.advance(directory.count)
             fresh = list(TreeRecord(None, taken).rows())
             tree = tree.updated(fresh)
             for name, _, known in fresh:
@@ -235,7 +235,7 @@ def _part(root: Path, path: str, part: str, ignore: Ignore) -> Iterator[Director
     for directory in directories(root, f"{path}/{part}", ignore):
         if directory.names == (b"",):
             folder, _, name = part.rpartition("/")
-            yield replace(directory, path=folder, names=(name.encode(),))
+            yield replace(directory, path=folder, joined=name.encode())
         else:
             yield replace(directory, path=f"{part}/{directory.path}" if directory.path else part)
 

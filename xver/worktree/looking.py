@@ -12,10 +12,10 @@ _FILES: Final = {stat_.S_IFREG, stat_.S_IFLNK}
 
 
 class Look(NamedTuple):
-    """What lies in a folder, in the order of names."""
+    """What lies in a folder, by name: its files' names with NUL between them, their packed stats, and its folders."""
 
-    names: tuple[bytes, ...]
-    stats: tuple[bytes, ...]
+    joined: bytes
+    packed: bytes
     folders: tuple[bytes, ...]
 
 
@@ -35,8 +35,8 @@ def look_at(top: bytes, folder: str) -> Look | None:
 def _look(where: bytes) -> Look | None:
     found = os.listdir(where)
     found.sort()
-    joined = b"/".join(found)
-    if joined.startswith(b".") or b"/." in joined or not joined.isascii():
+    joined = b"\0".join(found)
+    if joined.startswith(b".") or b"\0." in joined or not joined.isascii():
         return None
     opened = os.open(where, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
@@ -46,13 +46,10 @@ def _look(where: bytes) -> Look | None:
         os.close(opened)
     kinds = {stat_.S_IFMT(stat.st_mode) for stat in stats}
     if kinds <= _FILES:
-        return Look(tuple(found), tuple(map(pack_stat, stats)), ())
+        return Look(joined, b"".join(map(pack_stat, stats)), ())
     if not kinds <= _FILES | {stat_.S_IFDIR}:
         return None
-    is_folder = [stat_.S_ISDIR(stat.st_mode) for stat in stats]
-    files = [(name, pack_stat(stat)) for name, stat, is_one in zip(found, stats, is_folder, strict=True) if not is_one]
-    return Look(
-        tuple(name for name, _ in files),
-        tuple(stat for _, stat in files),
-        tuple(name for name, is_one in zip(found, is_folder, strict=True) if is_one),
-    )
+    by_name = dict(zip(found, stats, strict=True))
+    files = [name for name, stat in by_name.items() if not stat_.S_ISDIR(stat.st_mode)]
+    folders = tuple(name for name, stat in by_name.items() if stat_.S_ISDIR(stat.st_mode))
+    return Look(b"\0".join(files), b"".join(pack_stat(by_name[name]) for name in files), folders)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -51,9 +51,9 @@ class DirectoryRecord:
         """The names of the files."""
         return tuple(self.joined.split(b"\0")) if self.kinds else ()
 
-    def holds(self, names: Sequence[bytes], stats: Sequence[bytes]) -> bool:
-        """Tell whether these are the recorded names and stats."""
-        return b"".join(stats) == self.stats and b"\0".join(names) == self.joined
+    def holds(self, joined: bytes, packed: bytes) -> bool:
+        """Tell whether these are the recorded names, with NUL between them, and the recorded stats."""
+        return packed == self.stats and joined == self.joined
 
     def files(self) -> Iterator[tuple[bytes, bytes, Known]]:
         """Yield every file's name with its recorded stat and what is known of it."""

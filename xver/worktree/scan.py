@@ -12,13 +12,14 @@ import re
 import stat as stat_
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from xver.errors import Unreadable
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.looking import Look, look_at
-from xver.worktree.stats import leads_elsewhere, pack_stat
+from xver.worktree.stats import STAT_SIZE, leads_elsewhere, pack_stat
 
 _IS_QUICK: Final = os.stat in os.supports_dir_fd
 """Elsewhere the stats come with the listing."""
@@ -29,9 +30,12 @@ TEMPORARY: Final = re.compile(r"\.xver-[0-9a-f]{12}\.tmp")
 """The names under which a checkout writes beside a file's place; one that is found was left by a kill."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Directory:
     """The files and links of one directory, in the order of their names' bytes, and their packed stats.
+
+    `joined` are the names with NUL between them, `packed` the stats one after the other, as they are recorded: no
+    object per file is made before somebody asks for one.
 
     `path` is relative to the scanned one (empty: itself). Relative to the root: `special` names what no version can
     hold (neither file, link nor directory, or a name that is not UTF-8), `leftovers` what a killed checkout left.
@@ -39,11 +43,26 @@ class Directory:
     """
 
     path: str
-    names: tuple[bytes, ...]
-    stats: tuple[bytes, ...]
+    joined: bytes = b""
+    packed: bytes = b""
     special: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     closed: Unreadable | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of files and links."""
+        return len(self.packed) // STAT_SIZE
+
+    @cached_property
+    def names(self) -> tuple[bytes, ...]:
+        """The names of the files and links; one that is empty where the scanned path is itself a file."""
+        return tuple(self.joined.split(b"\0")) if self.packed else ()
+
+    @cached_property
+    def stats(self) -> tuple[bytes, ...]:
+        """The packed stats of the files and links."""
+        return tuple(self.packed[at : at + STAT_SIZE] for at in range(0, len(self.packed), STAT_SIZE))
 
 
 def scan(root: Path, path: str, ignore: Ignore, known: Mapping[str, int] | None = None) -> Iterator[Directory]:
@@ -73,7 +92,7 @@ def _scan(top: bytes, path: str, ignore: Ignore, quick: Callable[[str], Look | N
         folder = waiting.pop()
         look = quick(folder)
         if look is not None:
-            yield Directory(folder, look.names, look.stats)
+            yield Directory(folder, look.joined, look.packed)
             waiting.extend(_below(folder, name) for name in reversed(look.folders))
             continue
         names: list[bytes] = []
@@ -101,9 +120,9 @@ def _scan(top: bytes, path: str, ignore: Ignore, quick: Callable[[str], Look | N
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            yield Directory(folder, (), (), closed=_closed(base, error))
+            yield Directory(folder, closed=_closed(base, error))
             continue
-        yield Directory(folder, tuple(names), tuple(stats), tuple(special), tuple(leftovers))
+        yield Directory(folder, b"\0".join(names), b"".join(stats), tuple(special), tuple(leftovers))
         waiting.extend(reversed(folders))
 
 

@@ -55,7 +55,7 @@ class Taker:
         Raises:
             Unreadable, Changing: a file cannot be read, and `skip` does not take it, or it is all there is.
         """
-        if before is not None and before.holds(directory.names, directory.stats) and self._holds_all(before):
+        if before is not None and before.holds(directory.joined, directory.packed) and self._holds_all(before):
             return before, 0
         recorded = {} if before is None else before.by_name()
         folder = folder_of(self._top, directory)
