@@ -74,6 +74,9 @@ def make_view(store: Store, entries: Entries, path: str, *, cache: Path, meter: 
         raise _refused(views, error) from error
     try:
         _write(store, beside, rows, meter)
+        if sys.platform != "win32":
+            # Under its name it is never made again: the disk has to have it first.
+            os.sync()
         return View(folder, id, is_new=_name(beside, folder))
     finally:
         _remove(beside)

@@ -138,6 +138,20 @@ def test_a_view_that_cannot_be_finished_is_not_there(repo: Repo, cache: Path, mo
     assert folders(cache) == []
 
 
+@posix
+def test_the_disk_has_a_view_before_it_has_its_name(repo: Repo, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bool, bytes]] = []
+
+    def sync() -> None:
+        (beside,) = (cache / "views").iterdir()
+        seen.append((beside.name.startswith("."), (beside / "b").read_bytes()))
+
+    monkeypatch.setattr(os, "sync", sync)
+    make_view(repo.store, repo.lock.entries, "data", cache=cache)
+    make_view(repo.store, repo.lock.entries, "data", cache=cache)
+    assert seen == [(True, b"b")]
+
+
 def test_two_at_once_make_one(repo: Repo, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = threading.Barrier(2)
 
