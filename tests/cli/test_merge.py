@@ -133,6 +133,23 @@ def test_commit_never_takes_conflict_markers_for_a_solution(in_git: Workplace) -
     assert ".gitignore" in in_git.git("ls-files", "--unmerged")
 
 
+def test_a_gitignore_that_one_side_deleted_is_settled_and_the_data_follows(hooked: Workplace) -> None:
+    hooked.git("add", "-A")
+    hooked.git("commit", "-qm", "begin")
+    hooked.save("base", d__a="base")
+    hooked.git("switch", "-qc", "side")
+    hooked.save("theirs", e__a="theirs")
+    hooked.git("switch", "-q", "main")
+    hooked.git("revert", "--no-edit", "HEAD")
+    # It takes the file away, in which the other side has one line more: no driver is asked for that.
+    hooked.git("merge", "-q", "--no-edit", "side", check=False)
+    assert ".gitignore" in hooked.git("ls-files", "--unmerged")
+    assert hooked.ok("merge") == "Settled xver.lock: git commit\n"
+    hooked.git("commit", "-q", "--no-edit")
+    assert picture(hooked.root) == {"e/a": b"theirs"}
+    assert hooked.ok("status") == "Nothing has changed\n"
+
+
 def test_merge_outside_git(alone: Workplace) -> None:
     alone.save("base", d__a="base", d__b="base")
     alone.ok("switch", "-c", "side")

@@ -52,6 +52,10 @@ class Gestures(BesideGit):
         # What was not committed goes along, if git lets it.
         self.follow(before, now if self.lock == old else self.lock, was_clean=was_clean)
 
+    def lacks_ignore_file(self, *commits: str) -> bool:
+        """Tell whether one of them has no .gitignore: git asks no driver where the others changed it."""
+        return any(self.git("cat-file", "-e", f"{one}:.gitignore", check=False)[0] for one in commits)
+
     @precondition(lambda self: self.lock == self.head)
     @rule(gives_up=st.booleans(), name=st.sampled_from(BRANCHES))
     def merge(self, gives_up: bool, name: str) -> None:
@@ -65,7 +69,7 @@ class Gestures(BesideGit):
         base, mine, other = {} if not bases else self.commits[bases[0]], self.head, self.commits[theirs]
         code, _ = self.git("merge", "-q", "--no-edit", name, check=False)
         if code and self.is_going_on("MERGE_HEAD"):
-            assert is_conflict(base, mine, other)
+            assert is_conflict(base, mine, other) or self.lacks_ignore_file(self.at, theirs)
             if gives_up:
                 self.git("merge", "--abort")
                 self.follow(before, mine, was_clean=False)

@@ -30,7 +30,7 @@ from xver.versioning.operations import noted
 from xver.versioning.pending import begin, end
 from xver.versioning.restoring import Restored, checkout, switch_to
 from xver.versioning.state import require_committed
-from xver.versioning.tracking import write_tracked
+from xver.versioning.tracking import write_ignored
 from xver.versioning.versions import (
     head_id,
     keep_snapshot,
@@ -125,7 +125,8 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = No
         if LOCK_NAME in open_conflicts:
             _settle_lock(repo, git, prefer, meter)
         else:
-            write_tracked(repo, repo.lock)
+            # git merged the lock: the disk follows when the merge is committed.
+            write_ignored(repo, git, repo.lock)
         settled = [LOCK_NAME]
         # What stands around the block is the user's: only they can say which side is right.
         if GIT_IGNORE in open_conflicts and not _has_markers(repo.root / GIT_IGNORE):
