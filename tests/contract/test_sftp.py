@@ -59,6 +59,21 @@ class Served:
         storage.create("log/0", b"second")
         assert list((self.folder / "tmp").iterdir()) == []
 
+    def test_what_changes_its_size_in_one_second_is_another_version(self, storage: Storage) -> None:
+        def seen() -> tuple[str, str]:
+            self.store(storage, "import/a", data)
+            os.utime(self.folder / "import/a", (1_700_000_000, 1_700_000_000))
+            one, (listed,) = storage.stat("import/a"), storage.list("import/")
+            assert one is not None
+            return one.version, listed.version
+
+        data = b"before"
+        before = seen()
+        data = b"afterwards"
+        assert set(seen()).isdisjoint(before)
+        data = b"BEFORE"
+        assert seen() == before
+
 
 class TestWithLinks(Served, StorageContract, AtomicCreateContract):
     many: ClassVar[int] = 60  # there are no pages

@@ -123,7 +123,7 @@ class SftpClient(Client):
     def look(self, path: str) -> Stat | None:
         async def ask(sftp: Any) -> Stat | None:
             found = await sftp.stat(self._start + path)
-            return Stat(path, int(found.size), str(found.mtime or "")) if _is_file(found) else None
+            return _stat(path, found) if _is_file(found) else None
 
         return self._ask(ask)
 
@@ -137,7 +137,7 @@ class SftpClient(Client):
                     if self._start + path != self._temporary:
                         folders.append(path)
                 elif _is_file(facts):
-                    yield Stat(path, int(facts.size), str(facts.mtime or ""))
+                    yield _stat(path, facts)
 
     def remove(self, path: str) -> None:
         self._ask(lambda sftp: sftp.remove(self._start + path))
@@ -292,6 +292,11 @@ async def _entries(sftp: Any, folder: str) -> list[tuple[str, Any]]:
     except SFTPNoSuchFile:
         return []
     return sorted((pair for pair in found if pair[0] not in (".", "..")), key=lambda pair: pair[0])
+
+
+def _stat(path: str, facts: Any) -> Stat:
+    # The time is in whole seconds: of two changes in one of them the size may tell.
+    return Stat(path, int(facts.size), f"{facts.mtime}-{facts.size}" if facts.mtime else "")
 
 
 def _is_file(facts: Any) -> bool:
