@@ -22,16 +22,20 @@ from xver.errors import CorruptData, InvalidInput, Locked, RepositoryNotFound
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
+from xver.git.history import head, lock_at
 from xver.git.locate import GitPlaces, find_git
+from xver.history.adopted import adopted_entries
+from xver.history.diff import Entries
 from xver.history.reach import reached
 from xver.model.paths import is_anchored
-from xver.model.refs import LOCK
+from xver.model.refs import LOCK, SNAPSHOTS
 from xver.model.scopes import Scope
 from xver.patience import replace
 from xver.settings import NAME as SETTINGS_NAME
 from xver.settings import Settings, create_settings, read_settings
 from xver.storage.local import LocalStorage
 from xver.store.store import Store, create_store, open_store
+from xver.worktree.holding import alone
 from xver.worktree.ignore import Ignore
 from xver.worktree.profile import read_profile
 from xver.worktree.stat_index import StatIndex
@@ -151,14 +155,21 @@ class Repo:
 
     @property
     def lock(self) -> Lock:
-        """What `xver.lock` says now; nothing is tracked where there is none."""
+        """What `xver.lock` says now; where there is none, what was adopted for HEAD, if it has none either."""
         try:
             lock = decode_lock(self.lock_path.read_bytes())
         except FileNotFoundError:
-            return Lock(self.store.repository, {})
+            return Lock(self.store.repository, dict(self._adopted()))
         if sys.platform == "win32" and (outside := next(filter(is_anchored, lock.entries), None)):
             raise CorruptData(f"{LOCK_NAME} names {outside!r}, which lies outside of the work tree on Windows")
         return lock
+
+    def _adopted(self) -> Entries:
+        if self.git is None or not (known := self.store.log.refs_under(SNAPSHOTS)):
+            return {}
+        commit = head(self.git)
+        is_one = commit is not None and commit in known and lock_at(self.git) is None
+        return adopted_entries(self.store, commit) if commit is not None and is_one else {}
 
     def write_lock(self, lock: Lock) -> None:
         """Replace `xver.lock`, written beside and renamed; untouched if it says so already."""
@@ -199,7 +210,7 @@ class Repo:
             return
         path = self.places.own / "lock"
         holder = path.with_name("lock-holder")
-        with _alone(
+        with alone(
             path,
             timeout,
             wait=lambda: self.on_wait(_who_holds(holder)),
@@ -225,7 +236,7 @@ class Repo:
         Raises:
             Locked: another process holds it for longer than `timeout` seconds.
         """
-        with _alone(
+        with alone(
             self.places.shared / "promises-lock",
             timeout,
             wait=lambda: self.on_wait("xver evict"),
@@ -250,7 +261,7 @@ class Repo:
             yield
             return
         path = self.places.own / "lock"
-        with _alone(path, 0, wait=lambda: None, refusal=lambda: "the work tree is in use"):
+        with alone(path, 0, wait=lambda: None, refusal=lambda: "the work tree is in use"):
             yield
 
     def relative(self, path: str | os.PathLike[str], *, start: Path) -> str:
@@ -357,31 +368,6 @@ def _random_name(path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name + "\n", encoding="ascii")
     return name
-
-
-@contextlib.contextmanager
-def _alone(path: Path, timeout: float, *, wait: Callable[[], None], refusal: Callable[[], str]) -> Iterator[None]:
-    """Hold a lock file; where another process has it, call `wait`, then wait for it.
-
-    Raises:
-        Locked: it was not to be had for `timeout` seconds; `refusal` gives the message.
-    """
-    import filelock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        wait()
-        try:
-            lock.acquire(timeout=timeout, poll_interval=0.02)
-        except filelock.Timeout as error:
-            raise Locked(refusal(), hint="wait for it, then try again") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _who_holds(holder: Path) -> str:

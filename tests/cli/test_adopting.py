@@ -1,12 +1,14 @@
-"""A bucket adopted, as it is typed; what cannot be adopted is refused with the next command."""
+"""A bucket or a DVC project adopted, as it is typed; what cannot be adopted is refused with the next command."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 
 import pytest
 
+from tests.support.repos import write_tree
 from tests.support.servers import BUCKET, Server, s3_client
 
 from .workplace import Workplace
@@ -45,6 +47,48 @@ def test_a_bucket_is_referred_to_and_its_run_says_so(place: Workplace, seaweedfs
     assert place.ok("update").startswith("Updated raw  1 file  1 B -> 2 files  3 B\n")
     assert place.ok("cat", "raw/b") == "bb"
     assert place.json("status")["changed"] == []
+
+
+def added_by_dvc(place: Workplace, name: str, data: bytes) -> None:
+    """Leave a file as `dvc add` and a commit of git do, in a project that knows nothing of xver."""
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    outs = f"outs:\n- md5: {md5}\n  size: {len(data)}\n  hash: md5\n  path: {name}\n"
+    cached = f".dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
+    ignored = {".gitignore": f"/{name}\n".encode(), ".dvc/.gitignore": b"/cache\n"}
+    write_tree(place.root, {name: data, f"{name}.dvc": outs.encode(), cached: data, **ignored})
+    place.git("add", f"{name}.dvc", ".dvc", ".gitignore")
+    place.git("-c", "core.hooksPath=/dev/null", "commit", "-qm", f"{name}: {data.decode()}")
+
+
+def test_data_follows_git_to_commits_from_before_the_adoption(hooked: Workplace) -> None:
+    for data in (b"one", b"two", b"three"):
+        added_by_dvc(hooked, "model", data)
+    hooked.ok("adopt", "--history", "main")
+    hooked.git("commit", "-qm", "adopted")
+    for commit, data in (("main~3", b"one"), ("main~2", b"two"), ("main~3", b"one"), ("main", b"three")):
+        hooked.git("checkout", "-q", commit)
+        assert hooked.read("model") == data
+        assert hooked.ok("status") == "Nothing has changed\n"
+        assert hooked.git("status", "--short", "--untracked-files=no") == ""
+
+
+def test_at_commits_that_were_not_adopted_the_data_is_dvcs(hooked: Workplace) -> None:
+    for data in (b"one", b"two"):
+        added_by_dvc(hooked, "model", data)
+    hooked.ok("adopt")
+    hooked.git("commit", "-qm", "adopted")
+    assert hooked.ok("hook", "follow") == ""
+    hooked.git("-c", "core.hooksPath=/dev/null", "checkout", "-q", "main~2")
+    assert hooked("hook", "follow").stderr.endswith("dvc checkout\n")
+    assert hooked.read("model") == b"two"
+    hooked.write(model=b"one")  # as `dvc checkout` does, which one of its own hooks may have called before ours
+    assert hooked("hook", "follow").stderr == ""
+    assert hooked.read("model") == b"one"
+    hooked.git("checkout", "-q", "main")
+    assert hooked.read("model") == b"one"
+    assert "modified model" in hooked.ok("status")
+    hooked.ok("checkout", "--force", "model")
+    assert hooked.read("model") == b"two"
 
 
 @pytest.mark.parametrize(

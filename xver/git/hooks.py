@@ -51,10 +51,11 @@ if [ -x "$before" ]; then give | "$before" "$@" || exit $?; fi
 """
     + _CALL
     + 'give | xver hook "$hook" "$@"\n',
-    # Most changes of branches and most commits leave the data as it is: that is told without starting xver.
+    # Most changes of branches and most commits leave the data as it is: that is told without starting xver. A commit
+    # without xver.lock may have been adopted.
     "post-checkout": _AFTER_IT
     + _CALL
-    + '[ "$3" = 1 ] && git diff-tree --quiet "$1" "$2" -- xver.lock 2>/dev/null && exit $status\n'
+    + '[ "$3" = 1 ] && [ -e xver.lock ] && git diff-tree --quiet "$1" "$2" -- xver.lock 2>/dev/null && exit $status\n'
     + _FOLLOW,
     "post-merge": _AFTER_IT + _CALL + _FOLLOW,
     # cherry-pick and revert call no other hook when they are done; a rebase calls post-rewrite at its end.

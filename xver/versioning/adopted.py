@@ -12,22 +12,11 @@ from dataclasses import replace
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.git import history as git_history
 from xver.git.command import CatFile, GitCommand
-from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.model.ids import SnapshotId
 from xver.model.refs import SNAPSHOTS, Target
 from xver.model.snapshots import Version
-from xver.store.listings import read_listing
 from xver.store.store import Store
-
-
-def adopted_entries(store: Store, commit: str) -> Entries:
-    """Return what was tracked at a commit that has no `xver.lock`: nothing, unless it was adopted."""
-    target = store.log.refs.get(SNAPSHOTS + commit)
-    if target is None:
-        return {}
-    root = read_snapshot(store, SnapshotId(target.id)).root
-    return {row.path: row.entry for row in read_listing(store, root)}
 
 
 def adopted_refs(store: Store, git: GitCommand, rev: str, *, known: Collection[str]) -> dict[str, Target]:

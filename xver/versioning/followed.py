@@ -13,6 +13,7 @@ from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.history.diff import Entries
 from xver.patience import replace
 from xver.repo import Repo
+from xver.worktree.records import TreeRecord
 
 
 def followed(repo: Repo) -> Entries:
@@ -41,6 +42,21 @@ def note_brought(repo: Repo, entries: Entries, brought: Collection[str]) -> None
     if repo.git is not None:
         known = followed(repo)
         note_followed(repo, {top: one for top, one in entries.items() if top in brought or known.get(top) == one})
+
+
+def let_go(repo: Repo) -> bool:
+    """Note that another tool has the disk at this commit: what was seen there is true of files, of no version.
+
+    None of its files leaves. Tells whether the disk was ours until now.
+    """
+    with repo.held():
+        was_ours = bool(followed(repo))
+        for top in repo.stat_index.paths():
+            if (record := repo.stat_index.tree(top)) is not None:
+                repo.stat_index.set(top, TreeRecord(None, record.directories))
+        repo.stat_index.write()
+        note_followed(repo, {})
+        return was_ours
 
 
 def _path(repo: Repo) -> Path:

@@ -16,6 +16,7 @@ from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.git import history as git_history
 from xver.git.command import CatFile
+from xver.history.adopted import adopted_entries
 from xver.history.bounds import Bounds, bounds_of
 from xver.history.diff import Entries
 from xver.history.graph import history, merge_base, read_snapshot
@@ -30,7 +31,6 @@ from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.store import Store
-from xver.versioning.adopted import adopted_entries
 from xver.versioning.keeping import naming
 from xver.versioning.made import PREFIX as MADE
 from xver.versioning.made import commit_of, laid_over, made_by
@@ -96,9 +96,11 @@ def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
 def head_entries(repo: Repo) -> Entries:
     """Return what HEAD tracks; nothing where there is no commit yet."""
     if repo.git is not None:
-        # What was adopted for HEAD is not in its tree: until the next commit it is as staged as all else.
+        # What was adopted for HEAD is not in its tree: once it stands in xver.lock, it is as staged as all else.
         data = git_history.lock_at(repo.git, "HEAD")
-        return {} if data is None else decode_lock(data).entries
+        if data is not None:
+            return decode_lock(data).entries
+        return {} if repo.lock_path.exists() else repo.lock.entries
     head = head_id(repo)
     return {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
 

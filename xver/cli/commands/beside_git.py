@@ -90,15 +90,22 @@ def pre_commit(out: Output) -> None:
 def follow(out: Output) -> None:
     """Bring the disk to xver.lock as far as the data is local, and never fail.
 
-    Nothing is fetched, and no change that was not added is overwritten: a line says what was left.
+    Nothing is fetched, and no change that was not added is overwritten: a line says what was left. At a commit of a DVC
+    project that has no xver.lock and was not adopted, the data stays as it is.
 
     Examples:
       xver hook follow
     """
+    from xver.intake.dvc import FOLDER as DVC
+    from xver.versioning.followed import let_go
     from xver.versioning.restoring import follow as bring
 
     try:
         repo = opened(out)
+        if not repo.lock_path.exists() and (repo.root / DVC).is_dir() and not repo.lock.entries:
+            if let_go(repo):
+                out.complain("xver: this commit has no xver.lock, and the data is DVC's: dvc checkout")
+            return
         done, left = bring(repo)
     except XverError as error:
         out.complain(f"xver: {error.message}" + (f": {error.hint}" if error.hint else ""))
