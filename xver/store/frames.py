@@ -7,6 +7,7 @@ Frames of foreign chunks say where these lie; the files and objects they lie in 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol, TypeAlias
 
@@ -105,13 +106,13 @@ class Frames:
             CorruptData: an object's, or its base's, bytes have another id.
         """
         while places:
-            done: set[bytes] = set()
+            done: Counter[bytes] = Counter()
             try:
                 for place, stored, data in self._verified(places):
                     yield place, stored, data
-                    done.add(place.id)
+                    done[place.id] += 1
             except ContentNotFound as error:
-                left = [place for place in places if place.id not in done]
+                left = _without(places, done)
                 if any(place.id == error.id for place in left):
                     raise
                 # A base went while it was read: what was a delta of it is elsewhere by now, and made otherwise.
@@ -131,11 +132,13 @@ class Frames:
         frames = [(place, bytes(stored)) for place, stored in self.read(deltas)]
         known = self._recall(frames)
         bases = self._bases(frames, known)
-        whole = {place.id: place for place in places if place.codec is not Codec.DELTA}
-        for place, stored, data in self._verified_whole(in_order((whole | bases).values())):
+        whole = [place for place in places if place.codec is not Codec.DELTA]
+        wanted = {place.id for place in whole}
+        besides = [base for id, base in bases.items() if id not in wanted]
+        for place, stored, data in self._verified_whole(in_order([*whole, *besides])):
             if place.id in bases:
                 known[place.id] = self._remember(place, data)
-            if place.id in whole:
+            if place.id in wanted:
                 yield place, stored, data
         for place, frame in frames:
             is_delta = place.codec is Codec.DELTA
@@ -218,6 +221,18 @@ class Frames:
                 stored = view[place.offset - start : place.offset - start + place.stored]
                 # A view keeps all that was read with it: where little of that is wanted, a copy takes less memory.
                 yield place, memoryview(bytes(stored)) if is_sparse else stored
+
+
+def _without(places: list[Place], done: Counter[bytes]) -> list[Place]:
+    """Return the places but for as many of each object as are done: one object may be asked for twice."""
+    done = done.copy()
+    left = []
+    for place in places:
+        if done[place.id]:
+            done[place.id] -= 1
+        else:
+            left.append(place)
+    return left
 
 
 def _raw(read: tuple[Place, memoryview]) -> int:

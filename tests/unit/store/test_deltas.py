@@ -105,6 +105,28 @@ def test_what_was_a_delta_of_what_is_gone_is_read_where_it_is_now(storage: Memor
     assert reader.locate(chunk_id(NEW)).codec is not Codec.DELTA
 
 
+def test_what_is_asked_for_twice_is_given_twice(storage: MemoryStorage, store: Store) -> None:
+    old = live(store, (OLD, []), (b"another", []))
+    delta = live(store, (NEW, [OLD]))
+    reader = open_store(storage, client="reader")
+    places = in_order(reader.locate(chunk_id(one)) for one in (OLD, OLD, NEW, NEW, b"another"))
+    expected = sorted([OLD, OLD, NEW, NEW, b"another"])
+    assert sorted(bytes(data) for _, data in reader.frames.decoded(places)) == expected
+    with store.packer(anew=True) as packer:
+        for one in (OLD, NEW, b"another"):
+            packer.put(Kind.CHUNK, one)
+        whole = packer.finish()
+    assert whole is not None
+    gone = tuple(sorted({*old.packs, *delta.packs}))
+    store.commit(Change("move", add_index=(whole,), remove_index=(old.name, delta.name), remove_packs=gone))
+    # The packs go in the middle of it.
+    given = reader.frames.decoded(places)
+    first = bytes(next(given)[1])
+    for name in gone:
+        storage.delete(name)
+    assert sorted([first, *(bytes(data) for _, data in given)]) == expected
+
+
 @pytest.mark.parametrize("near", [[b"never stored"], [OLD], []], ids=["unknown", "of another kind", "none"])
 def test_what_is_no_base_is_not_used(store: Store, near: list[bytes]) -> None:
     live(store, (OLD, []), kind=Kind.BLOCK)
