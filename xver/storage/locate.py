@@ -20,6 +20,8 @@ from xver.storage.sftp import locate_sftp
 # Two letters at least, so that a drive of Windows is no scheme.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _DRIVE: Final = re.compile("/[A-Za-z]:")
+# As git has it: what has a colon before the first slash is no path.
+_HEAD: Final = re.compile(r"([^/\\:]+):(.*)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 SCHEMES: Final[Mapping[str, Callable[[str, str | None], Storage]]] = {
     "s3": locate_s3,
@@ -43,6 +45,7 @@ def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
         raise InvalidInput("an address is needed", hint=_SHAPES)
     scheme = _SCHEME.match(url)
     if scheme is None:
+        _refuse_mistyped(url, windows=sys.platform == "win32")
         return LocalStorage(base / Path(url).expanduser())
     if scheme[1].lower() == "file":
         parts = urlsplit(url)
@@ -52,6 +55,26 @@ def locate(url: str, *, base: Path, endpoint_url: str | None = None) -> Storage:
     if (open_one := SCHEMES.get(scheme[1])) is None:
         raise InvalidInput(f"xver cannot store at {scheme[1]}:// addresses", hint=_SHAPES)
     return open_one(url, endpoint_url)
+
+
+def _refuse_mistyped(url: str, *, windows: bool) -> None:
+    """Refuse what would make a folder called `s3:`; raises `InvalidInput`."""
+    found = _HEAD.fullmatch(url)
+    if found is None:
+        return
+    head, rest = found[1], found[2]
+    if len(head) == 1 and head.isalpha():
+        if windows:
+            return
+        raise InvalidInput(f"{url} names a drive of Windows", hint=f"a folder of that name: ./{url}")
+    if (scheme := head.lower()) in (*SCHEMES, "file"):
+        slashes = ":///" if scheme == "file" else "://"
+        meant = f"did you mean {scheme}{slashes}{rest.strip('/')}?" if rest.strip("/") else _SHAPES
+    elif "@" in head:
+        meant = f"did you mean sftp://{head}{rest if rest.startswith('/') else f'/~/{rest}'}?"
+    else:
+        meant = _SHAPES
+    raise InvalidInput(f"{url} is no address", hint=f"{meant}; a folder of that name: ./{url}")
 
 
 def path_of(quoted: str, *, windows: bool) -> str:

@@ -106,6 +106,47 @@ def test_an_account_is_spoken_to_by_https_only(tmp_path: Path) -> None:
         locate("az://container/a", base=tmp_path, endpoint_url="http://account.blob.core.windows.net")
 
 
+_SHAPES = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, sftp://host/path, or a folder's path"
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("s3:", _SHAPES),
+        ("gs:/", _SHAPES),
+        ("az:container/a", "did you mean az://container/a?"),
+        ("S3:/bucket/a/", "did you mean s3://bucket/a?"),
+        ("file:a/b", "did you mean file:///a/b?"),
+        ("ada@host:/srv/x", "did you mean sftp://ada@host/srv/x?"),
+        ("ada@host:x", "did you mean sftp://ada@host/~/x?"),
+        ("https:", _SHAPES),
+        ("host:path", _SHAPES),
+    ],
+)
+def test_a_mistyped_address_makes_no_folder(tmp_path: Path, url: str, meant: str) -> None:
+    with pytest.raises(InvalidInput, match="is no address") as caught:
+        locate(url, base=tmp_path)
+    assert caught.value.hint == f"{meant}; a folder of that name: ./{url}"
+    assert Path(locate(f"./{url}", base=tmp_path).url) == tmp_path / url
+    assert Path(locate(f"a/{url}", base=tmp_path).url) == tmp_path / "a" / url
+
+
+@pytest.mark.parametrize("url", ["s3://", "gs://", "az://", "sftp://", "file://"])
+def test_a_scheme_with_nothing_behind_it_names_nothing(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        locate(url, base=tmp_path)
+    assert caught.value.hint is not None
+
+
+@pytest.mark.parametrize("url", ["C:\\data", "c:/data", "D:"])
+def test_a_drive_is_a_folder_on_windows_alone(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    locate(url, base=tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(InvalidInput, match="a drive of Windows"):
+        locate(url, base=tmp_path)
+
+
 @pytest.mark.parametrize("url", ["s3://bucket/a", "gs://bucket/a", "az://container/a", "sftp://host/a"])
 def test_naming_a_bucket_loads_no_client_of_it(url: str) -> None:
     code = "import sys; from pathlib import Path; from xver.storage.locate import locate\n"
