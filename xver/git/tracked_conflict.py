@@ -27,14 +27,12 @@ def git_tracks_any(git: GitCommand, paths: Iterable[str]) -> list[str]:
     return [path for path in asked if _meets(path.rstrip("/"), files, known)]
 
 
-def leave_index(git: GitCommand, paths: Sequence[str]) -> list[str]:
-    """Take files out of git's index, the disk stays; return their rows as `git ls-files --stage` prints them."""
-    rows = []
+def leave_index(git: GitCommand, paths: Sequence[str], rows: list[str]) -> None:
+    """Take files out of git's index, not off the disk; `rows` gets theirs, as `git ls-files --stage` prints them."""
     for at in range(0, len(paths), _MANY):
         some = paths[at : at + _MANY]
         rows += git.paths("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *some)
         git.change("--literal-pathspecs", "rm", "-q", "--cached", "--ignore-unmatch", "--", *some)
-    return rows
 
 
 def enter_index(git: GitCommand, rows: Iterable[str]) -> None:

@@ -87,7 +87,7 @@ def adopt(repo: Repo, tool: Tool, *, history: str | None = None, meter: Meter = 
             meter.finish()
         repo.store.move("adopt", refs, index)
         if tool.is_in_git and repo.git is not None:
-            note.left_git += leave_index(repo.git, list(found))
+            leave_index(repo.git, list(found), note.left_git)
         write_tracked(repo, Lock(lock.repository, entries))
     versions = len({target for name, target in refs.items() if name.startswith(SNAPSHOTS)})
     return Adopted(found, versions, taker.files, taker.size, taker.copied, taker.unkept, (*taker.left, *tool.refusals))

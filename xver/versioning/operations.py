@@ -151,11 +151,14 @@ def _settle(repo: Repo, folder: Path, operation: Operation, note: Note, names: s
     # git's HEAD is never moved by what is noted; who commits meanwhile ends what can be undone.
     head = read_head(repo) if repo.git is None else operation.before.head
     after = _state(repo, head, names)
-    if after == operation.before and not note.moves:
+    if after == operation.before and not note.moves and not note.left_git:
         _path(folder, operation.number).unlink(missing_ok=True)
         return
     if has_ended:
         _write(folder, dataclasses.replace(operation, after=after), note)
+    elif note.left_git:
+        # It failed half way: git's index has to get back what left it, and whether anything moved is not known.
+        _write(folder, operation, Note(left_git=note.left_git))
     for number in sorted(_numbers(folder))[:-_KEPT]:
         _path(folder, number).unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.adopted import checked_out, git, state_of
+from tests.support.repos import reopened
 from xver.errors import CorruptData, InvalidInput
 from xver.intake.adopting import adopt
 from xver.intake.lfs import Lfs
@@ -152,6 +153,35 @@ def test_a_store_that_lies_is_refused(tmp_path: Path) -> None:
     (repo.root / ".git" / "lfs" / "objects" / oid[:2] / oid[2:4] / oid).write_bytes(b"third!")
     with pytest.raises(CorruptData, match="has not the bytes"):
         adopt(repo, lfs(repo))
+
+
+def test_what_was_read_before_it_failed_is_not_read_again(tmp_path: Path) -> None:
+    pointed(tmp_path / "project")
+    repo, _ = init_repo(tmp_path / "project")
+    oid = hashlib.sha256(b"new").hexdigest()
+    held = repo.root / ".git" / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+    held.write_bytes(b"lie")
+    with pytest.raises(CorruptData, match="has not the bytes"):
+        adopt(repo, lfs(repo))
+    held.write_bytes(b"new")
+    done = adopt(repo, lfs(repo))
+    assert (len(done.entries), done.files) == (3, 1)
+
+
+def test_what_left_git_s_index_before_it_failed_comes_back(tmp_path: Path) -> None:
+    pointed(tmp_path / "project")
+    repo, _ = init_repo(tmp_path / "project")
+    before = git(repo.root, "ls-files", "--stage")
+    # A line of a block that is not whole: what is tracked cannot be written into .gitignore.
+    (repo.root / ".gitignore").write_text("# >>> xver: data tracked by xver, not by git\n/a.bin\n")
+    with pytest.raises(InvalidInput):
+        adopt(repo, lfs(repo))
+    assert "a.bin" not in git(repo.root, "ls-files").splitlines()
+    (repo.root / ".gitignore").unlink()
+    undo(reopened(repo))
+    assert git(repo.root, "ls-files", "--stage", "--", "*.bin") == "\n".join(
+        line for line in before.splitlines() if ".bin" in line
+    )
 
 
 def test_a_repository_without_git_lfs_is_refused(tmp_path: Path) -> None:
