@@ -1,9 +1,4 @@
-"""A repository: where its parts are, opened when first asked for. Holds no algorithm.
-
-in git        <git common dir>/xver/   store/ runs/ cache/       shared by linked worktrees
-<git dir>/xver/          stat-index lock worktree sparse  of this worktree
-outside git   .xver/                   all of it
-"""
+"""A repository: its parts, opened when first asked for. Holds no algorithm."""
 
 from __future__ import annotations
 
@@ -13,47 +8,40 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
-from xver.errors import CorruptData, InvalidInput, Locked, RepositoryNotFound
+from xver.errors import CorruptData, InvalidInput, Locked, NotFound, RepositoryNotFound
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
 from xver.git.history import head, lock_at
-from xver.git.locate import GitPlaces, find_git
+from xver.git.locate import find_git
 from xver.history.adopted import adopted_entries
 from xver.history.diff import Entries
 from xver.history.reach import reached
-from xver.model.paths import is_anchored
+from xver.lock_copies import has_copy, way_back
+from xver.model.ids import ListingId
+from xver.model.paths import is_anchored, stand_in
 from xver.model.refs import LOCK, SNAPSHOTS
 from xver.model.scopes import Scope
 from xver.patience import replace
+from xver.places import Places, find_places, places_in_git, places_outside
 from xver.settings import NAME as SETTINGS_NAME
 from xver.settings import Settings, create_settings, read_settings
 from xver.storage.local import LocalStorage
+from xver.store.listings import read_listing
 from xver.store.store import Store, create_store, open_store
 from xver.worktree.holding import alone
 from xver.worktree.ignore import Ignore
 from xver.worktree.profile import read_profile
 from xver.worktree.stat_index import StatIndex
 
-OWN_FOLDER: Final = ".xver"
+_ANEW: Final = "xver restore --staged writes it anew, as HEAD has it, and leaves the disk alone"
 _RANDOM_NAME: Final = re.compile(r"[0-9a-f]{16}")
 LOCK_TIMEOUT: Final = 60.0
 """Seconds to wait for another command that works in the same work tree."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Absolute paths: the work tree's root, the folder all worktrees share, and the one of this worktree."""
-
-    root: Path
-    shared: Path
-    own: Path
-    git: GitPlaces | None
 
 
 class Repo:
@@ -98,6 +86,8 @@ class Repo:
             store = open_store(self.storage, client=client_name())
         except RepositoryNotFound:
             if not self.lock_path.exists():
+                if self.git is not None:
+                    self.require_no_lost_lock()
                 raise RepositoryNotFound(f"{self.root} has no store and no {LOCK_NAME}", hint="xver init") from None
             if self.git is None and not (self.places.shared / "store" / "log").is_dir():
                 raise RepositoryNotFound(
@@ -155,21 +145,51 @@ class Repo:
 
     @property
     def lock(self) -> Lock:
-        """What `xver.lock` says now; where there is none, what was adopted for HEAD, if it has none either."""
+        """What `xver.lock` says now; where there never was one, what was adopted for HEAD.
+
+        Raises:
+            NotFound: it is gone, and git, or outside git the store, knows of it.
+            CorruptData: it is damaged; the hint of both says how it comes back.
+            InvalidInput: it has merge conflicts.
+        """
         try:
             lock = decode_lock(self.lock_path.read_bytes())
         except FileNotFoundError:
-            return Lock(self.store.repository, dict(self._adopted()))
+            self.require_no_lost_lock()
+            return Lock(self.store.repository, dict(self.adopted()))
+        except CorruptData as error:
+            raise CorruptData(error.message, hint=self._lock_hint) from error
         if sys.platform == "win32" and (outside := next(filter(is_anchored, lock.entries), None)):
             raise CorruptData(f"{LOCK_NAME} names {outside!r}, which lies outside of the work tree on Windows")
         return lock
 
-    def _adopted(self) -> Entries:
+    def adopted(self) -> Entries:
+        """Return what was adopted for HEAD, beside git, where that has no `xver.lock`."""
         if self.git is None or not (known := self.store.log.refs_under(SNAPSHOTS)):
             return {}
         commit = head(self.git)
         is_one = commit is not None and commit in known and lock_at(self.git) is None
         return adopted_entries(self.store, commit) if commit is not None and is_one else {}
+
+    def require_no_lost_lock(self) -> None:
+        """Refuse to take a lost `xver.lock` for one that tracks nothing: a checkout would remove what it tracked.
+
+        Raises:
+            NotFound: there is none on the disk, and git, or outside git the store, knows of it.
+        """
+        if self.git is not None:
+            is_lost = has_copy(self.git)
+        else:
+            there = self.store.log.refs.get(self.lock_ref)
+            is_lost = there is not None and next(read_listing(self.store, ListingId(there.id)), None) is not None
+        if is_lost:
+            raise NotFound(f"{LOCK_NAME} is gone", hint=self._lock_hint)
+
+    @property
+    def _lock_hint(self) -> str:
+        """What brings `xver.lock` back where it is gone or damaged."""
+        found = None if self.git is None else way_back(self.git)
+        return found or _ANEW
 
     def write_lock(self, lock: Lock) -> None:
         """Replace `xver.lock`, written beside and renamed; untouched if it says so already."""
@@ -295,58 +315,33 @@ def open_repo(start: str | os.PathLike[str] = ".") -> Repo:
     places = find_places(Path(start))
     if places is None:
         raise RepositoryNotFound("this is no xver repository, nor is any folder above it", hint="xver init")
+    _stand(places.root)
     return Repo(places)
-
-
-def find_places(start: Path) -> Places | None:
-    """Return where the repository around a folder keeps its parts, None if there is none."""
-    start = start.resolve()
-    git = find_git(start)
-    own = next((folder for folder in (start, *start.parents) if _is_own(folder)), None)
-    if git is not None and (own is None or len(own.parts) <= len(git.root.parts)):
-        places = places_in_git(git)
-        if own == git.root and not (places.shared / "store").exists():
-            # git came later: the history that is there goes on.
-            return places_outside(own)
-        # A clone made by git has the two files and no store yet; that makes it a repository of ours all the same.
-        marks = (places.shared / "store", git.root / LOCK_NAME, git.root / SETTINGS_NAME)
-        if any(mark.exists() for mark in marks):
-            return places
-    return None if own is None else places_outside(own)
-
-
-def _is_own(folder: Path) -> bool:
-    """Tell whether a folder has, or had, a repository without git: its store may be gone."""
-    own = folder / OWN_FOLDER
-    return (own / "store").is_dir() or ((own / "HEAD").is_file() and (folder / LOCK_NAME).is_file())
-
-
-def places_in_git(git: GitPlaces) -> Places:
-    """Return the places of a repository beside git."""
-    return Places(git.root, git.common_dir / "xver", git.git_dir / "xver", git)
-
-
-def places_outside(root: Path) -> Places:
-    """Return the places of a repository without git."""
-    return Places(root, root / OWN_FOLDER, root / OWN_FOLDER, None)
 
 
 def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, bool]:
     """Make a repository in a folder, beside git where git has one; tell whether it is new.
 
     Everything that is there already stays as it is. `repository` is the id to take on, for a clone.
+
+    Raises:
+        NotFound: its `xver.lock` is gone by accident.
+        CorruptData, InvalidInput: `xver.lock` cannot be read.
     """
     folder = folder.resolve()
     git = find_git(folder)
     places = places_in_git(git) if git is not None else places_outside(folder)
     if git is not None and (there := find_places(git.root)) is not None and there.git is None:
         places = there
-    places.shared.mkdir(parents=True, exist_ok=True)
+    _stand(places.root)
     repo = Repo(places)
     is_new = not (places.shared / "store" / "xver.json").exists()
+    if not repo.lock_path.exists() and (repo.git is not None or not is_new):
+        repo.require_no_lost_lock()
+    places.shared.mkdir(parents=True, exist_ok=True)
     if is_new:
         if repo.lock_path.exists():
-            repository = decode_lock(repo.lock_path.read_bytes()).repository
+            repository = repo.lock.repository
         repo.store = create_store(repo.storage, client=client_name(), repository=repository)
         if places.git is None:
             # Should git come later, it must not take the store for files of the project.
@@ -355,6 +350,13 @@ def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, boo
         repo.write_lock(Lock(repo.store.repository, {}))
     create_settings(repo.settings_path)
     return repo, is_new
+
+
+def _stand(root: Path) -> None:
+    """Let hints name paths as one types them in the working directory."""
+    with contextlib.suppress(OSError):  # it may have been removed
+        here = Path.cwd()
+        stand_in("" if here == root or not here.is_relative_to(root) else here.relative_to(root).as_posix())
 
 
 def _random_name(path: Path) -> str:

@@ -315,7 +315,9 @@ def _load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{NAME} cannot be read: {error}", hint=f"correct {NAME}, or git checkout {NAME}") from error
+        raise InvalidInput(
+            f"{NAME} cannot be read: {error}", hint=f"correct {NAME} at the top of the repository"
+        ) from error
 
 
 def _table(record: dict[str, Any], key: str) -> dict[str, Any]:

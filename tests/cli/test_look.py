@@ -79,7 +79,7 @@ def test_in_a_fresh_clone_made_by_git_nothing_is_local_and_each_command_says_wha
     there = "../clone"
     in_git.git("-C", "../clone", "config", "user.name", "x")
     assert in_git.ok("status", where=there) == (
-        "Never on this disk  (xver pull PATH to bring)\n not here d  1 file  1 B\n not here e  1 file  1 B\n"
+        "Not on this disk\n not here d  1 file  1 B  (xver pull d)\n not here e  1 file  1 B  (xver pull e)\n"
     )
     assert in_git.ok("ls", where=there) == "d\ne\n"
     assert in_git.fails(5, "checkout", where=there)[1] == "hint: xver pull d"

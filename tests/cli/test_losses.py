@@ -1,4 +1,4 @@
-"""What a person loses by accident: the local store, an index of it. Each command says what to type."""
+"""What a person loses by accident: the store, an index of it, xver.lock. Each command says what to type."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.workplace import Workplace
 from tests.support.repos import read_tree
+from tests.support.trees import picture
 from xver.store import packing
 
 COMMANDS = (["status"], ["log"], ["add", "d"], ["commit", "-m", "x"], ["push"], ["pull"], ["fetch"], ["fsck"], ["gc"])
@@ -117,3 +118,126 @@ def test_an_index_that_is_not_whole_is_made_anew_by_the_command_that_is_named(
     place.ok("fsck", "--remote", "--rebuild-index", "--data")
     assert place("cat", "d/a").stdout == "11"
     assert place.ok("push") == "origin has everything already\n"
+
+
+ANEW = "hint: xver restore --staged writes it anew, as HEAD has it, and leaves the disk alone"
+READERS = (
+    ["status"], ["checkout"], ["checkout", "d"], ["add", "d"], ["rm", "d"], ["commit", "-m", "x"], ["diff"], ["ls"],
+    ["pull"], ["fsck"], ["restore", "d"], ["restore", "--source", "HEAD", "d"], ["mv", "d", "f"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["", "d"])
+def test_a_lock_that_is_gone_is_told_and_comes_back_as_it_was(in_git: Workplace, folder: str) -> None:
+    pushed(in_git)
+    in_git.write(e="staged")
+    in_git.ok("add", "e")
+    files, lock = read_tree(in_git.root), in_git.read("xver.lock")
+    (in_git.root / "xver.lock").unlink()
+    back = f"git restore {'../' if folder else ''}xver.lock"
+    for words in (*READERS, ["init"]):
+        typed = [f"../{word}" if folder and word in ("d", "f") else word for word in words]
+        assert in_git.fails(3, *typed, where=folder) == ["error: xver.lock is gone", f"hint: {back}"]
+    assert in_git("hook", "follow", where=folder).stderr == f"xver: xver.lock is gone: {back}\n"
+    assert (read_tree(in_git.root), (in_git.root / "xver.lock").exists()) == (files, False)
+    in_git.git("-C", folder or ".", *back.split()[1:])
+    assert in_git.read("xver.lock") == lock
+    assert [one["path"] for one in in_git.json("status")["staged"]] == ["e"]
+
+
+def test_a_lock_that_left_git_s_index_too_comes_back_from_head(in_git: Workplace) -> None:
+    pushed(in_git)
+    in_git.git("rm", "-q", "xver.lock")
+    assert in_git.fails(3, "checkout")[1] == "hint: git checkout HEAD -- xver.lock"
+    in_git.git("checkout", "HEAD", "--", "xver.lock")
+    assert in_git.ok("status") == "Nothing has changed\n"
+
+
+def test_who_takes_the_lock_out_of_a_project_takes_the_data_off_the_disk(hooked: Workplace) -> None:
+    hooked.save("one", d__a="1")
+    hooked.git("rm", "-q", "xver.lock")
+    hooked.git("commit", "-qm", "without data")
+    assert hooked.ok("status") == "Nothing is tracked yet: xver add PATH\n"
+    assert not (hooked.root / "d").exists()
+    hooked.git("switch", "-q", "--detach", "HEAD~1")
+    assert hooked.read("d/a") == b"1"
+
+
+def test_without_git_a_lock_that_is_gone_or_damaged_is_made_anew(alone: Workplace) -> None:
+    pushed(alone)
+    alone.write(e="staged", d__a="edited")
+    alone.ok("add", "e")
+    files, lock = read_tree(alone.root), alone.read("xver.lock")
+    for damage in (b"", b"format = 1\nrepository = ", None):
+        (alone.root / "xver.lock").unlink()
+        if damage is not None:
+            (alone.root / "xver.lock").write_bytes(damage)
+        for words in (*READERS, *([["init"]] if damage is None else [])):
+            said = alone.fails(3 if damage is None else 10, *words)
+            assert (len(said), said[1]) == (2, ANEW)
+            assert said[0].startswith("error: xver.lock is gone" if damage is None else "error: xver.lock is damaged: ")
+        assert read_tree(alone.root) == files
+        assert alone.ok("restore", "--staged") == "xver.lock has again what HEAD has of e\n"
+        assert read_tree(alone.root) == files
+        assert [one["path"] for one in alone.json("status")["changed"]] == ["d/a"]
+        alone.ok("undo")
+        assert alone.read("xver.lock") == lock
+
+
+def test_without_git_and_before_the_first_commit_a_lost_lock_costs_no_file(alone: Workplace) -> None:
+    alone.write(d__a="1")
+    alone.ok("add", "d")
+    (alone.root / "xver.lock").unlink()
+    assert alone.fails(3, "checkout")[1] == ANEW
+    alone.ok("restore", "--staged")
+    assert alone.ok("checkout") == "Everything is as xver.lock says\n"
+    assert alone.read("d/a") == b"1"
+
+
+def test_a_damaged_lock_comes_back_from_the_nearest_version_that_can_be_read(in_git: Workplace) -> None:
+    pushed(in_git)
+    lock = in_git.read("xver.lock")
+    in_git.write(xver_dot_lock="damaged")
+    assert in_git.fails(10, "status")[1] == "hint: git restore xver.lock"
+    in_git.git("add", "xver.lock")
+    assert in_git.fails(10, "status")[1] == "hint: git checkout HEAD -- xver.lock"
+    in_git.git("commit", "-qm", "damaged")
+    back = in_git.fails(10, "status")[1].removeprefix("hint: git ")
+    in_git.git(*back.split())
+    assert in_git.read("xver.lock") == lock
+    assert in_git.fails(10, "status")[1] == "hint: git commit"
+    in_git.git("commit", "-qm", "mended")
+    assert in_git.ok("status") == "Nothing has changed\n"
+    assert in_git.fails(10, "ls", "--rev", "HEAD~1")[1] == "hint: git log -- xver.lock shows others"
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_path_that_git_s_merge_by_text_names_twice_is_merged_anew(in_git: Workplace, *, is_committed: bool) -> None:
+    in_git.save("base", d__a="base", d__b="base", d__c="base", e="base")
+    in_git.git("switch", "-qc", "side")
+    in_git.save("theirs", d__b="theirs")
+    theirs = in_git.read("xver.lock")
+    in_git.git("switch", "-q", "main")
+    in_git.ok("checkout")
+    in_git.save("ours", d__a="ours")
+    in_git.git("merge", "-q", "-s", "ours", "--no-commit", "side")
+    more = theirs[theirs.index(b"\n# d") :]
+    (in_git.root / "xver.lock").write_bytes(in_git.read("xver.lock").removesuffix(b"\n# end\n") + more)
+    in_git.git("add", "xver.lock")
+    if is_committed:
+        in_git.git("commit", "-qm", "joined")
+    for words in (["status"], ["checkout"], ["add", "e"]):
+        said = in_git.fails(10, *words)
+        assert ("again" in said[0], said[1]) == (True, "hint: xver merge")
+    assert in_git.ok("merge") == "Settled xver.lock: git commit\n"
+    in_git.git("commit", "-qm", "merged")
+    assert in_git.ok("status") == "Nothing has changed\n"
+    assert picture(in_git.root) == {"d/a": b"ours", "d/b": b"theirs", "d/c": b"base", "e": b"base"}
+    assert in_git.fails(2, "merge")[0] == "error: git has no conflict in xver.lock"
+
+
+def test_damaged_settings_are_corrected_by_hand(place: Workplace) -> None:
+    place.write(xver_dot_toml="[remotes")
+    said = place.fails(2, "remote", "list")
+    assert said[0].startswith("error: xver.toml cannot be read: ")
+    assert said[1] == "hint: correct xver.toml at the top of the repository"

@@ -39,9 +39,7 @@ def test_a_clone_of_a_path(alone: Workplace) -> None:
         "Only 2 paths wanted on this disk  (xver sparse list)\nNothing has changed\n"
     )
     alone.ok("sparse", "off", where="../copy")
-    assert alone.ok("status", where="../copy") == (
-        "Never on this disk  (xver pull PATH to bring)\n not here d  1 file  1 B\n"
-    )
+    assert alone.ok("status", where="../copy") == ("Not on this disk\n not here d  1 file  1 B  (xver pull d)\n")
     alone.ok("pull", "d", where="../copy")
     assert alone.ok("status", where="../copy") == "Nothing has changed\n"
     assert (alone.root.parent / "copy" / "d" / "a").read_text() == "1"

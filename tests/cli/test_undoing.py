@@ -50,6 +50,21 @@ def test_restore_staged(place: Workplace) -> None:
     assert len(place.fails(2, "restore", "--staged", "--source", "HEAD", "d")) == 2
 
 
+def test_what_is_named_again_and_not_on_the_disk_comes_by_the_command_that_status_names(place: Workplace) -> None:
+    place.save("first", d__a="1", d__s__b="22", e="1")
+    place.ok("rm", "d/s", "e")
+    place.ok("restore", "--staged")
+    assert place.ok("status", where="d") == (
+        "Not on this disk\n"
+        " not here d  1 file  2 B  (xver checkout .)\n"
+        " not here e  1 file  1 B  (xver checkout ../e)\n"
+    )
+    assert [one["local"] for one in place.json("status")["not_here"]] == [True, True]
+    place.ok("checkout", ".", "../e", where="d")
+    assert picture(place.root) == {"d/a": b"1", "d/s/b": b"22", "e": b"1"}
+    assert place.ok("status") == "Nothing has changed\n"
+
+
 def test_revert(place: Workplace) -> None:
     place.save("first", d__a="1", d__b="1")
     second = place.save("second", d__a="2")
@@ -97,3 +112,19 @@ def test_undo(place: Workplace) -> None:
         assert place.ok("undo") == "Undone: add d e\n"
         assert place.fails(2, "undo")[0] == "error: there is nothing to undo"
     assert picture(place.root) == {"d/a": b"1", "e": b"1"}
+
+
+def test_hints_name_paths_as_they_are_typed_where_one_stands(place: Workplace) -> None:
+    place.save("first", d__s__a="1", e="1")
+    place.write(d__s__a="22", e="22")
+    away = "hint: xver add ../../{0} to keep the changes, or xver checkout --force ../../{0} to lose them"
+    assert place.fails(9, "checkout", "../../e", where="d/s")[-1] == away.format("e")
+    place.ok("checkout", "--force", "../../e", where="d/s")
+    assert place.read("e") == b"1"
+    hint = "hint: xver add .. to keep the changes, or xver checkout --force .. to lose them"
+    assert place.fails(9, "checkout", where="d/s")[-1] == hint
+    assert place.fails(6, "import", "https://example.org/e", "../../e", where="d/s")[-1] == (
+        "hint: xver update ../../e, or xver rm ../../e first"
+    )
+    place.ok("checkout", "--force", "..", where="d/s")
+    assert place.read("d/s/a") == b"1"

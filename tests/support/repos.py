@@ -8,7 +8,8 @@ from pathlib import Path
 
 from xver.model.ids import chunk_id
 from xver.model.snapshots import Author
-from xver.repo import Repo, init_repo, places_outside
+from xver.places import places_outside
+from xver.repo import Repo, init_repo
 from xver.settings import Remote, add_remote
 from xver.store.store import create_store
 from xver.upkeep.gc import Collection, Patience, collect, marks_here

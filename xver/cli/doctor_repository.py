@@ -10,7 +10,8 @@ from xver.cli.finding import Finding
 from xver.cli.human import count, plural
 from xver.errors import XverError
 from xver.git.command import GitCommand
-from xver.repo import Repo, find_places, open_repo
+from xver.places import find_places
+from xver.repo import Repo, open_repo
 from xver.settings import Remote
 
 

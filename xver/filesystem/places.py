@@ -22,7 +22,7 @@ from xver.filesystem.addresses import PREFIX, parse_address
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry
 from xver.model.paths import TrackedPath, is_below
-from xver.repo import find_places
+from xver.places import find_places
 from xver.storage.locate import SCHEMES
 from xver.store.listings import find_row, read_listing, rows_below
 from xver.store.store import MARKER, Store

@@ -85,7 +85,7 @@ def decode_lock(data: bytes) -> Lock:
         entries = {parse_path(text): _entry(facts) for text, facts in tables.items()}
         return Lock(repository, dict(_prefix_free(entries)))
     except (UnicodeDecodeError, InvalidInput, CorruptData) as error:
-        raise CorruptData(f"{NAME} is damaged: {error}", hint=f"git checkout {NAME}") from error
+        raise CorruptData(f"{NAME} is damaged: {error}") from error
 
 
 def _read_tables(text: str) -> tuple[_Facts, dict[str, _Facts]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from xver.git.command import CatFile, GitCommand
-from xver.repo import OWN_FOLDER
+from xver.places import OWN_FOLDER
 
 
 class Item(NamedTuple):

@@ -6,6 +6,7 @@ name the places where git and xver keep themselves, in any disguise a file syste
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 import unicodedata
@@ -22,6 +23,7 @@ _Path = TypeVar("_Path", bound=str)
 
 MAX_PATH: Final = 4096
 """The longest path, in bytes of UTF-8."""
+_standing = ""
 
 _OWN_NAMES: Final = frozenset({".git", ".xver", "git~1", "xver~1"})
 # What file systems pass over when they compare names, so that `.g<ZWNJ>it` is `.git` there: Unicode's property
@@ -97,9 +99,23 @@ def is_anchored(path: str) -> bool:
     return path.startswith("\\") or path[1:2] == ":"
 
 
+def stand_in(folder: str) -> None:
+    """Let `typed` know in which folder of the repository the person stands; the empty one is the root."""
+    global _standing  # noqa: PLW0603 - of a process, as its working directory is
+    _standing = folder
+
+
 def typed(path: str | PurePath) -> str:
-    """Return a path as one types it: where a shell would make two words of it, or something else, in quotes."""
-    text = str(path)
+    """Return a path from the root as one types it where one stands: for hints.
+
+    Where a shell would make two words of it, or something else, it is in quotes; absolute paths stay.
+    """
+    text = str(path) or "."
+    return quoted(posixpath.relpath(text, _standing) if _standing and not text.startswith("/") else text)
+
+
+def quoted(text: str) -> str:
+    """Return a text as one word of a command: in quotes where a shell would make two of it, or something else."""
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 

@@ -14,11 +14,12 @@ from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.history.revisions import snapshot_target
 from xver.model.ids import SnapshotId
-from xver.model.paths import typed
+from xver.model.paths import quoted
 from xver.model.refs import HEADS
 from xver.model.scopes import EVERYTHING, Scope
+from xver.places import OWN_FOLDER, places_outside
 from xver.progress import SILENT, Meter
-from xver.repo import OWN_FOLDER, Repo, client_name, places_outside
+from xver.repo import Repo, client_name
 from xver.settings import Remote, add_remote
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
@@ -129,7 +130,7 @@ def clone(
         RepositoryNotFound: there is no store at `url`.
     """
     if folder.exists() and any(folder.iterdir()):
-        goes_on = f"xver -C {typed(folder)} pull goes on with a clone that was interrupted; or "
+        goes_on = f"xver -C {quoted(str(folder))} pull goes on with a clone that was interrupted; or "
         is_clone = (folder / OWN_FOLDER).is_dir()
         raise AlreadyExists(
             f"{folder} is not empty", hint=f"{goes_on if is_clone else ''}give the name of a new folder"
@@ -166,7 +167,7 @@ def clone(
     except BaseException as error:
         if has_history and isinstance(error, TransientStorageError | KeyboardInterrupt):
             if isinstance(error, TransientStorageError):
-                error.hint = f"what arrived is kept: xver -C {typed(folder)} pull goes on"
+                error.hint = f"what arrived is kept: xver -C {quoted(str(folder))} pull goes on"
             raise
         for one in list(folder.iterdir()):
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()

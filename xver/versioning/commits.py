@@ -11,7 +11,6 @@ from typing import Final
 
 from xver.errors import InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import decode_lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import GitCommand
 from xver.git.commit import commit as git_commit
@@ -21,6 +20,7 @@ from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.own_files import stage_ignore_file
 from xver.history.revisions import snapshot_target
 from xver.model.ids import Kind, SnapshotId
+from xver.model.paths import typed
 from xver.model.refs import HEADS
 from xver.model.snapshots import Author, Snapshot
 from xver.repo import Repo
@@ -88,12 +88,12 @@ def stage_for_hook(repo: Repo, git: GitCommand) -> None:
     Raises:
         InvalidInput, CorruptData: `xver.lock` has conflict markers, or is none.
     """
+    if not repo.lock_path.exists():
+        return  # who takes it out of a project may
     try:
-        lock = decode_lock(repo.lock_path.read_bytes())
-    except FileNotFoundError:
-        return
+        lock = repo.lock
     except InvalidInput as error:
-        raise InvalidInput(error.message, hint=f"git checkout --merge {LOCK_NAME} && xver merge") from error
+        raise InvalidInput(error.message, hint=f"git checkout --merge {typed(LOCK_NAME)}, then xver merge") from error
     with suppress(InvalidInput):
         # It is another's where git took xver.lock alone out of a version, or a command was cut off.
         write_ignored(repo, git, lock)
@@ -109,7 +109,7 @@ def _companions(repo: Repo, git: GitCommand) -> list[str]:
         by_xver = {LOCK_NAME, GIT_IGNORE} & set(open_conflicts)
         raise InvalidInput(
             f"{open_conflicts[0]} has merge conflicts",
-            hint="xver merge" if by_xver else f"correct it, then git add {open_conflicts[0]}",
+            hint="xver merge" if by_xver else f"correct it, then git add {typed(open_conflicts[0])}",
         )
     if repo.lock_path.exists():
         write_ignored(repo, git, repo.lock)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xver.errors import InvalidInput, MergeConflict
+from xver.errors import CorruptData, InvalidInput, MergeConflict
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
@@ -18,7 +18,9 @@ from xver.history.diff import Entries
 from xver.history.graph import history, is_ancestor, merge_base, read_snapshot
 from xver.history.merge import Side, merge_entries
 from xver.history.revisions import snapshot_target
+from xver.lock_copies import Sides, joined_sides
 from xver.model.ids import SnapshotId
+from xver.model.paths import typed
 from xver.model.refs import HEADS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -112,7 +114,8 @@ def _is_version(repo: Repo, id: SnapshotId) -> bool:
 def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = None, meter: Meter = SILENT) -> None:
     """Settle what `git merge` left in conflict: `xver.lock`, and its block in .gitignore, which follows from it.
 
-    The first is a three-way merge of the listings that the sides name; `prefer` says whose files win a conflict.
+    The first is a three-way merge of the listings that the sides name; `prefer` says whose files win a conflict. It is
+    made too where git saw no conflict, and joined the lines of two sides into a lock that nobody can read.
 
     Raises:
         InvalidInput: git has no conflict there.
@@ -120,10 +123,13 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = No
     """
     with repo.held():
         open_conflicts = unmerged(git, (LOCK_NAME, GIT_IGNORE))
-        if not open_conflicts:
+        joined = None if LOCK_NAME in open_conflicts else joined_sides(git)
+        if not open_conflicts and joined is None:
             raise InvalidInput(f"git has no conflict in {LOCK_NAME}", hint="git merge BRANCH")
         if LOCK_NAME in open_conflicts:
-            _settle_lock(repo, git, prefer, meter)
+            _settle_lock(repo, _sides_in_conflict(git), prefer, meter)
+        elif joined is not None:
+            _settle_lock(repo, joined, prefer, meter)
         else:
             # git merged the lock: the disk follows when the merge is committed.
             write_ignored(repo, git, repo.lock)
@@ -167,12 +173,20 @@ def abort(repo: Repo, git: GitCommand, *, meter: Meter = SILENT) -> Restored:
     return checkout(repo, meter=meter)
 
 
-def _settle_lock(repo: Repo, git: GitCommand, prefer: Side | None, meter: Meter) -> None:
-    texts = [git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3)]
-    base, ours, theirs = (decode_lock(text).entries if text else {} for text in texts)
+def _sides_in_conflict(git: GitCommand) -> Sides:
+    base, ours, theirs = (git.raw("cat-file", "blob", f":{number}:{LOCK_NAME}", check=False) for number in (1, 2, 3))
+    return base, ours, theirs
+
+
+def _settle_lock(repo: Repo, sides: Sides, prefer: Side | None, meter: Meter) -> None:
+    try:
+        base, ours, theirs = (decode_lock(text).entries if text else {} for text in sides)
+    except CorruptData as error:
+        hint = f"git checkout --ours {typed(LOCK_NAME)}, or --theirs, takes one side's; then git add {typed(LOCK_NAME)}"
+        raise CorruptData(f"of a side, {error.message}", hint=hint) from error
     merged = three_way(repo, base, ours, theirs, prefer, hint="xver merge --ours, or --theirs, takes one side's")
     in_conflict = repo.lock_path.read_bytes()
-    # The conflict markers make xver.lock unreadable; from here on it says what ours said.
+    # Conflict markers, or a path named twice, make xver.lock unreadable; from here on it says what ours said.
     repo.write_lock(Lock(repo.store.repository, ours))
     try:
         switch_to(repo, merged, meter=meter)
@@ -202,4 +216,4 @@ def three_way(repo: Repo, base: Entries, ours: Entries, theirs: Entries, prefer:
 
 
 def _shown(repo: Repo, folder: Path) -> str:
-    return folder.relative_to(repo.root).as_posix() if folder.is_relative_to(repo.root) else str(folder)
+    return typed(folder.relative_to(repo.root).as_posix() if folder.is_relative_to(repo.root) else folder)

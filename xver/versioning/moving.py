@@ -232,7 +232,7 @@ def _rows(repo: Repo, top: str, entry: Entry) -> dict[TrackedPath, Entry]:
 
 def _refuse_target(repo: Repo, source: str, place: TrackedPath) -> None:
     if os.path.lexists(repo.root / place):
-        raise InvalidInput(f"there is something at {place} already", hint=f"move {place} away, then try again")
+        raise InvalidInput(f"there is something at {place} already", hint=f"move {typed(place)} away, then try again")
     for above in _above(place):
         if os.path.lexists(repo.root / above) and above != source:
             if os.path.islink(repo.root / above):

@@ -38,7 +38,9 @@ def require_free(repo: Repo, path: str) -> TrackedPath:
             f"{top} is tracked already", hint=f"xver update {typed(top)}, or xver rm {typed(top)} first"
         )
     if is_there(repo.root, top):
-        raise AlreadyExists(f"there is something at {top} already", hint=f"choose another path, or move {top} away")
+        raise AlreadyExists(
+            f"there is something at {top} already", hint=f"choose another path, or move {typed(top)} away"
+        )
     return top
 
 

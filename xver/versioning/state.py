@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from xver.errors import Changing, ContentNotFound, DirtyWorktree, NotFound, Unreadable
 from xver.format.listings import Row
 from xver.history.diff import Entries, diff_listings
-from xver.model.entries import Dataset, Entry
+from xver.model.entries import Dataset, Entry, File, Link
 from xver.model.ids import ListingId
-from xver.model.paths import TrackedPath, is_below, overlaps
+from xver.model.paths import TrackedPath, is_below, overlaps, typed
 from xver.model.scopes import Scope
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
+from xver.store.content import is_here
 from xver.store.listings import read_listing
 from xver.versioning.versions import head_entries
 from xver.worktree.compare import Comparison, Difference, Differs, compare, is_there
@@ -34,10 +35,15 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Files that never were on this disk, as in a clone of a part: how many, and their bytes."""
+    """Files that are not on this disk and were not removed from it, as in a clone of a part: how many, their bytes.
+
+    `names` are those of a dataset, None: all that is wanted of it. `is_local`: the store has their content.
+    """
 
     files: int
     size: int
+    names: frozenset[str] | None = field(default=None, compare=False)
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Status:
 
     `absent` lists tracked paths that are gone from the disk; `unknown` those that cannot be compared because
     the listing that belongs there was not fetched; `special` what lies in tracked paths and no version can hold;
-    `away` what never was on this disk, by tracked path; `unreadable` what cannot be read, and why.
+    `away` what was not brought to this disk, by tracked path; `unreadable` what cannot be read, and why.
     """
 
     staged: tuple[Staged, ...]
@@ -79,7 +85,8 @@ def status(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> S
         unreadable[path] = error.reason
 
     found = against_disk(repo, entries, paths, skip=skip, meter=meter)
-    return replace(found, staged=staged, unreadable=unreadable)
+    away = {top: replace(one, is_local=_has_content(repo, top, entries[top], one)) for top, one in found.away.items()}
+    return replace(found, staged=staged, away=away, unreadable=unreadable)
 
 
 def against_disk(
@@ -116,7 +123,7 @@ def against_disk(
             comparison = replace(comparison, differences=tuple(meant))
         never = [one for one in comparison.differences if _was_never_here(one, record)]
         if never:
-            away[path] = Away(len(never), sum(one.size for one in never))
+            away[path] = Away(len(never), sum(one.size for one in never), frozenset(one.path for one in never))
             rest = [one for one in comparison.differences if not _was_never_here(one, record)]
             comparison = replace(comparison, differences=tuple(rest))
         if not comparison.is_clean:
@@ -134,6 +141,21 @@ def _lacking(repo: Repo, path: TrackedPath, entry: Entry) -> Away | None:
             sizes = [row.entry.size for row in _rows(repo, entry.id) if repo.sparse.holds(f"{path}/{row.path}")]
             return Away(len(sizes), sum(sizes)) if sizes else None
     return Away(entry.files if isinstance(entry, Dataset) else 1, entry.size)
+
+
+def _has_content(repo: Repo, top: TrackedPath, entry: Entry, away: Away) -> bool:
+    """Tell whether a checkout can bring what is away: all of its content is in the store."""
+    if not isinstance(entry, Dataset):
+        return isinstance(entry, File | Link) and is_here(repo.store, entry.id, entry.size)
+    names = away.names
+    try:
+        return all(
+            _has_content(repo, top, row.entry, away)
+            for row in _rows(repo, entry.id)
+            if (repo.sparse.holds(f"{top}/{row.path}") if names is None else row.path in names)
+        )
+    except ContentNotFound:
+        return False
 
 
 def _was_never_here(one: Difference, record: TreeRecord | None) -> bool:
@@ -205,7 +227,7 @@ def require_tracked(entries: Entries, paths: Sequence[str]) -> None:
     for path in paths:
         if path and not any(overlaps(top, path) for top in entries):
             near = difflib.get_close_matches(path, entries, 1)
-            hint = f"did you mean {near[0]}?" if near else "xver ls shows what is"
+            hint = f"did you mean {typed(near[0])}?" if near else "xver ls shows what is"
             raise NotFound(f"{path} is not tracked", hint=hint)
 
 

@@ -10,6 +10,7 @@ from xver.git.tracked_conflict import enter_index
 from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.model.ids import SnapshotId
+from xver.model.paths import typed
 from xver.model.refs import parse_target
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
@@ -79,7 +80,9 @@ def _put_back(repo: Repo, last: Operation, entries: Entries, meter: Meter) -> No
         backwards = [(new, old) for old, new in reversed(last.moves) if os.path.lexists(repo.root / new)]
         taken = [old for _, old in backwards if os.path.lexists(repo.root / old)]
         if taken:
-            raise Conflict(f"there is something at {taken[0]} again", hint=f"move {taken[0]} away, then xver undo")
+            raise Conflict(
+                f"there is something at {taken[0]} again", hint=f"move {typed(taken[0])} away, then xver undo"
+            )
         # First: an undo that is cut off here goes on, as xver.lock is what it was.
         rename_all(repo.root, backwards)
         for new, old in backwards:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xver.errors import ContentNotFound, InvalidInput, NotFound
+from xver.errors import ContentNotFound, CorruptData, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.history.diff import Entries, diff_listings
 from xver.model.entries import Dataset, Entry
+from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
@@ -17,26 +18,41 @@ from xver.store.packing import Packer
 from xver.versioning.operations import noted
 from xver.versioning.state import Staged, against_disk, changes_to, require_tracked
 from xver.versioning.tracking import write_tracked
-from xver.versioning.versions import head_entries, put_local_root
+from xver.versioning.versions import head_entries, put_local_root, root_entries
 from xver.worktree.records import TreeRecord
 
 
 def unstage(repo: Repo, paths: Sequence[str] = ()) -> list[Staged]:
     """Let `xver.lock` say of paths what HEAD says, or of everything; return the tracked paths that it changed.
 
+    One that is gone or damaged is written anew first, with what xver wrote there last.
+
     Raises:
         NotFound: a path that neither of them has.
         InvalidInput: a path that is tracked in the one as a part, or as the whole, of another.
     """
-    with repo.held(), noted(repo, " ".join(("restore --staged", *paths))):
-        head, lock = head_entries(repo), repo.lock
+    with repo.held():
+        head = head_entries(repo)
+        _make_readable(repo)
+        lock = repo.lock
         require_tracked({**head, **lock.entries}, paths)
-        entries = dict(lock.entries) if paths else dict(head)
-        with repo.store.packer() as packer:
-            for path in paths:
-                _take_back(repo, packer, entries, head, path)
-            write_lock_only(repo, packer, "restore", entries)
+        with noted(repo, " ".join(("restore --staged", *paths))):
+            entries = dict(lock.entries) if paths else dict(head)
+            with repo.store.packer() as packer:
+                for path in paths:
+                    _take_back(repo, packer, entries, head, path)
+                write_lock_only(repo, packer, "restore", entries)
         return changes_to(lock.entries, entries)
+
+
+def _make_readable(repo: Repo) -> None:
+    """Let an `xver.lock` that is gone or damaged say what xver wrote there last, as the store has kept it."""
+    try:
+        _ = repo.lock
+    except (NotFound, CorruptData):
+        kept = repo.store.log.refs.get(repo.lock_ref)
+        entries = {} if kept is None else root_entries(repo.store, ListingId(kept.id))
+        repo.write_lock(Lock(repo.store.repository, entries))
 
 
 def write_lock_only(repo: Repo, packer: Packer, operation: str, entries: Mapping[TrackedPath, Entry]) -> None:

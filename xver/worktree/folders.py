@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 from xver.errors import Conflict, CorruptData, InvalidInput, StorageError, XverError
 from xver.model.entries import Entry, File, Link
+from xver.model.paths import typed
 from xver.patience import patiently
 from xver.worktree.stats import NO_STAT, leads_elsewhere, pack_stat
 
@@ -201,7 +202,7 @@ class Folders(ABC):
         """Remove a folder that has nothing but folders in it."""
         if not self._prune_all(folder):
             raise InvalidInput(
-                f"{folder} is a folder, and a file belongs there", hint=f"move {folder} away, then try again"
+                f"{folder} is a folder, and a file belongs there", hint=f"move {typed(folder)} away, then try again"
             )
 
     def _prune_all(self, folder: str) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from xver.errors import Unreadable
+from xver.model.paths import typed
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.looking import Look, look_at
 from xver.worktree.stats import STAT_SIZE, leads_elsewhere, pack_stat
@@ -173,5 +174,5 @@ def _is_utf8(name: bytes) -> bool:
 
 
 def _closed(folder: str, error: OSError) -> Unreadable:
-    hint = f"chmod u+rx '{folder}'" if isinstance(error, PermissionError) else None
+    hint = f"chmod u+rx {typed(folder)}" if isinstance(error, PermissionError) else None
     return Unreadable(f"the folder {folder}", error.strerror or str(error), hint=hint)

@@ -155,10 +155,9 @@ def test_paths_that_overlap_are_refused(names: tuple[str, ...]) -> None:
         lock(("a", FILE.replace('"file"', '"\\x66ile"'))),
     ],
 )
-def test_what_is_no_lock_is_corrupt_and_git_has_a_good_one(data: bytes) -> None:
-    with pytest.raises(CorruptData, match=r"xver\.lock is damaged") as caught:
+def test_what_is_no_lock_is_corrupt(data: bytes) -> None:
+    with pytest.raises(CorruptData, match=r"xver\.lock is damaged"):
         decode_lock(data)
-    assert caught.value.hint == "git checkout xver.lock"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xver.errors import InvalidInput
-from xver.model.paths import MAX_PATH, PathSet, decode_path, fold, is_anchored, is_below, overlaps, parse_path, typed
+from xver.model.paths import (
+    MAX_PATH,
+    PathSet,
+    decode_path,
+    fold,
+    is_anchored,
+    is_below,
+    overlaps,
+    parse_path,
+    quoted,
+    stand_in,
+    typed,
+)
 
 NAMES = ("a", "a/b", "a-b", "a/b/c", "a0", "ab", "a/0", "b/c")
 
@@ -145,7 +157,22 @@ def test_whatever_is_taken_stays_below_and_beside_git(text: str) -> None:
     ],
 )
 def test_a_path_is_typed_as_one_word(path: str, word: str) -> None:
-    assert typed(path) == word
+    assert typed(path) == quoted(path) == word
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "word"),
+    [
+        ("d/a", "", "d/a"), ("d/a", "d", "a"), ("d", "d", "."), ("e f", "d/s", "'../../e f'"), ("d/-x", "d", "./-x"),
+        ("/top", "d", "/top"), ("", "d", ".."), ("", "", "."),
+    ],
+)  # fmt: skip
+def test_a_path_is_typed_from_where_one_stands(path: str, folder: str, word: str) -> None:
+    stand_in(folder)
+    try:
+        assert typed(path) == word
+    finally:
+        stand_in("")
 
 
 def test_below_is_by_whole_parts() -> None:

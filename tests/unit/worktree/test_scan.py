@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import socket
 from pathlib import Path
 
@@ -163,3 +165,21 @@ def test_a_folder_that_cannot_be_read_comes_with_the_reason(tmp_path: Path, mode
         (tmp_path / "d" / "closed").chmod(0o700)
     assert (closed.path, closed.names) == ("closed", ())
     assert str(closed.closed) == "cannot read the folder d/closed: Permission denied"
+
+
+def test_a_folder_that_is_closed_is_opened_by_what_the_hint_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tree(tmp_path, {"d/it's here/a": b"", "d/b": b""})
+
+    def refuse(folder: bytes) -> list[bytes]:
+        if b"here" in folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(folder)
+
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    (closed,) = [one.closed for one in scan(tmp_path, "d", Ignore(tmp_path)) if one.closed is not None]
+    assert closed.hint is not None
+    assert shlex.split(closed.hint) == ["chmod", "u+rx", "d/it's here"]

@@ -15,7 +15,7 @@ from xver.cli.output import Output, pass_output
 from xver.cli.views.entries import amount, difference_line
 from xver.errors import Changing, Conflict, DirtyWorktree, Incomplete, InvalidInput, Unreadable, WorkersFailed
 from xver.model.entries import Dataset
-from xver.model.paths import typed
+from xver.model.paths import quoted
 from xver.repo import Repo
 
 
@@ -182,7 +182,7 @@ def _add_from(out: Output, repo: Repo, paths: tuple[str, ...], as_path: str, *, 
     if is_spread:
         raise InvalidInput(
             "what is added from elsewhere on this machine comes into its own store first",
-            hint=f"xver add {typed(paths[0])} --as {typed(as_path)}, then xver push",
+            hint=f"xver add {quoted(paths[0])} --as {quoted(as_path)}, then xver push",
         )
     start = time.monotonic()
     origin = FolderOrigin(Path.cwd() / Path(paths[0]).expanduser())

@@ -23,6 +23,7 @@ from xver.errors import (
     StorageError,
     TransientStorageError,
 )
+from xver.model.paths import typed
 from xver.repo import Repo
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _adopt_bucket(out: Output, repo: Repo, url: str, path: str, endpoint_url: st
     done = adopt_bucket(repo, url, top, endpoint_url=endpoint_url, meter=out.meter())
     for taken, entry in done.entries.items():
         out.note(f"Adopted {taken}  {amount(entry)}: {_cost(done)}")
-        out.note(f"  on the disk: xver checkout {taken}")
+        out.note(f"  on the disk: xver checkout {typed(taken)}")
     _tell_unkept(out, done)
 
 

@@ -17,6 +17,7 @@ from xver.errors import AlreadyExists, Conflict, CorruptData, InvalidInput, NotF
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.history.diff import Entries
+from xver.model.paths import typed
 from xver.repo import open_repo
 
 _NO_COMMIT: Final = frozenset("0")
@@ -115,7 +116,7 @@ def follow(out: Output) -> None:
     if left.lacking:
         out.complain(f"xver: {size(sum(left.lacking.values()))} not local: xver pull")
     for path in left.changed:
-        out.complain(f"xver: {path} has changes that are not added, and stays as it is: xver status {path}")
+        out.complain(f"xver: {path} has changes that are not added, and stays as it is: xver status {typed(path)}")
 
 
 @hook.command("merge", exits=(Conflict,))

@@ -27,6 +27,7 @@ from xver.errors import (
     TransientStorageError,
     XverError,
 )
+from xver.model.paths import typed
 from xver.repo import Repo
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _inside(repo: Repo, path: str, name: str) -> str:
     if not (path.endswith(("/", os.sep)) or (repo.root / top).is_dir()) or top in repo.lock.entries:
         return top
     if not name:
-        raise InvalidInput("the address has no name of its own", hint=f"say what to call it: {top or '.'}/NAME")
+        raise InvalidInput("the address has no name of its own", hint=f"say what to call it: {typed(top or '.')}/NAME")
     return f"{top}/{name}" if top else name
 
 
@@ -247,7 +248,7 @@ def _tell(out: Output, repo: Repo, answer: dict[str, Any]) -> None:
     top, (before, after) = answer["path"], answer["entries"]
     match answer["state"]:
         case "changed here":
-            out.note(f"Left alone {top}: it was changed here since it was imported  (xver update --force {top})")
+            out.note(f"Left alone {top}: it was changed here since it was imported  (xver update --force {typed(top)})")
         case "newer":
             out.line(f"Newer at its source: {top}  ", Styled(answer["uri"], "faint"))
         case "unknown":

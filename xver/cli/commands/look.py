@@ -26,7 +26,7 @@ from xver.errors import (
 )
 from xver.history.diff import Entries
 from xver.model.entries import Dataset, Entry, External
-from xver.model.paths import typed
+from xver.model.paths import quoted
 from xver.repo import Repo, open_repo
 from xver.store.store import Store
 
@@ -91,7 +91,9 @@ def cat(out: Output, path: str, rev: str | None) -> None:
 
     store, entry = _entry_at(path, rev) if _ADDRESS in path else _entry_here(out, path, rev)
     if isinstance(entry, Dataset):
-        raise InvalidInput(f"{path} is no file ({kind_word(entry)}, {size(entry.size)})", hint=f"xver ls {typed(path)}")
+        raise InvalidInput(
+            f"{path} is no file ({kind_word(entry)}, {size(entry.size)})", hint=f"xver ls {quoted(path)}"
+        )
     if isinstance(entry, External):
         for block in Original(entry).blocks():
             out.raw(block)
@@ -209,5 +211,5 @@ def _entry_at(address: str, rev: str | None) -> tuple[Store, Entry]:
     if found is None:
         raise NotFound(f"{path} is not tracked there", hint=f"xver ls {address.rpartition(path)[0]}")
     if isinstance(found, Folder):
-        raise InvalidInput(f"{path or address} is no file (a folder)", hint=f"xver ls {typed(address)}")
+        raise InvalidInput(f"{path or address} is no file (a folder)", hint=f"xver ls {quoted(address)}")
     return tree.store, found

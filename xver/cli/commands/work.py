@@ -18,6 +18,7 @@ from xver.errors import (
     InvalidInput,
     NotFound,
 )
+from xver.model.paths import typed
 from xver.repo import Repo
 
 
@@ -81,7 +82,8 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
                 ],
                 "absent": list(found.absent),
                 "not_here": [
-                    {"path": top, "files": one.files, "size": one.size} for top, one in sorted(found.away.items())
+                    {"path": top, "files": one.files, "size": one.size, "local": one.is_local}
+                    for top, one in sorted(found.away.items())
                 ],
                 "not_local": list(found.unknown),
                 "special": list(found.special),
@@ -110,11 +112,13 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
         for gone in found.absent:
             out.line(" ", Styled("missing ", "bad"), " ", gone, "  not on the disk")
     for remote in found.unknown:
-        out.line(" ", Styled("not local", "bad"), " ", remote, f"  (xver pull {remote})")
+        out.line(" ", Styled("not local", "bad"), " ", remote, f"  (xver pull {typed(remote)})")
     if found.away:
-        out.line(Styled("Never on this disk", "strong"), "  (xver pull PATH to bring)")
+        out.line(Styled("Not on this disk", "strong"))
         for top, left in sorted(found.away.items()):
-            out.line(" ", Styled("not here", "faint"), " ", top, f"  {plural(left.files, 'file')}  {size(left.size)}")
+            brings = f"  (xver {'checkout' if left.is_local else 'pull'} {typed(top)})"
+            amount = f"  {plural(left.files, 'file')}  {size(left.size)}"
+            out.line(" ", Styled("not here", "faint"), " ", top, amount, brings)
 
 
 def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
@@ -185,7 +189,7 @@ def restore(out: Output, paths: tuple[str, ...], source: str | None, staged: boo
 
     Without --source the paths go back to what xver.lock says. With it, xver.lock takes the paths, tracked ones or
     parts of them, as they were in that version, and so does the disk. With --staged xver.lock says of the paths what
-    HEAD says, or of everything if none is given, and no file changes.
+    HEAD says, or of everything if none is given, and no file changes; one that is gone or damaged is written anew.
 
     Examples:
       xver restore data/raw

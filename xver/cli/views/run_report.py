@@ -10,6 +10,7 @@ from xver.cli.human import count, duration, plural, size
 from xver.cli.output import Output, Styled, Text
 from xver.git.state import is_tracked
 from xver.model.ids import short_id
+from xver.model.paths import typed
 from xver.model.runs import Evidence, Input, Metric, Run, Scalar, State, Status
 from xver.model.runs import Output as Made
 from xver.provenance.members import decode_members
@@ -62,8 +63,8 @@ def values(run: Run, *, most: int = 12) -> list[str]:
 
 def results(run: Run, *, most: int) -> list[str]:
     """Return last metrics, and the parameters that do not stand in the command; of more than `most` the first."""
-    typed = " ".join(run.command)
-    found = [f"{name}={shown(value)}" for name, value in sorted(run.params.items()) if f"--{name}" not in typed]
+    command = " ".join(run.command)
+    found = [f"{name}={shown(value)}" for name, value in sorted(run.params.items()) if f"--{name}" not in command]
     found += [f"{name}={number(metric)}" for name, metric in sorted(run.metrics.items())]
     return found if len(found) <= most else [*found[:most], "…"]
 
@@ -129,7 +130,7 @@ def output_words(repo: Repo, made: Made) -> str:
         return f"{what}  (recorded)"
     if repo.git is not None and is_tracked(repo.git, made.path):
         return f"{what}  (in git)"
-    return f"{what}  not kept: xver add {shlex.quote(made.path)}"
+    return f"{what}  not kept: xver add {typed(made.path)}"
 
 
 def code_words(run: Run) -> str:
