@@ -241,3 +241,30 @@ def test_damaged_settings_are_corrected_by_hand(place: Workplace) -> None:
     said = place.fails(2, "remote", "list")
     assert said[0].startswith("error: xver.toml cannot be read: ")
     assert said[1] == "hint: correct xver.toml at the top of the repository"
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< ours\n=======\n>>>>>>> theirs\n", "damaged\n"])
+def test_a_lock_that_was_committed_by_mistake_ends_nothing_of_what_came_before_and_after(
+    in_git: Workplace, text: str
+) -> None:
+    first = in_git.save("one", d__a="1")
+    in_git.write(xver_dot_lock=text)
+    in_git.git("add", "xver.lock")
+    in_git.git("commit", "-qm", "by mistake")
+    in_git.git("checkout", first, "--", "xver.lock")
+    in_git.git("commit", "-qm", "mended")
+    in_git.save("two", d__b="2")
+    in_git.ok("remote", "add", "origin", "../remote")
+    assert in_git.ok("push").startswith("Pushed main")
+    assert in_git.ok("push", "--verify")
+    assert [one["message"] for one in in_git.json("log", "d")] == ["two", "mended", "by mistake", "one"]
+    typed = "log --graph, show, show HEAD~1, blame d, du, lineage d/b, fsck --data, gc --now, purge -n d/a"
+    for words in (*typed.split(", "), "forget --older-than 1d"):
+        assert in_git(*words.split()).returncode == 0, words
+    in_git.ok("clone", "../remote", "../copy")
+    assert picture(in_git.root.parent / "copy") == {"d/a": b"1", "d/b": b"2"}
+    assert in_git.fails(10, "ls", "--rev", "HEAD~2") == [
+        "error: HEAD~2 cannot be read: xver.lock "
+        + ("has merge conflicts" if "<" in text else "is damaged: line 1 is 'damaged'"),
+        "hint: git log -- xver.lock shows others",
+    ]

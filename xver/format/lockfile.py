@@ -88,6 +88,18 @@ def decode_lock(data: bytes) -> Lock:
         raise CorruptData(f"{NAME} is damaged: {error}") from error
 
 
+def committed(data: bytes | None) -> Mapping[TrackedPath, Entry]:
+    """Return what the copy of a commit tracks: nothing where there is none, or where it is no lock.
+
+    One that was committed by mistake, with the marks of a merge in it, say, stays in git's history for ever, and what
+    came before and after is worth no less for it. Raises `UnsupportedFormat` like `decode_lock`.
+    """
+    try:
+        return {} if data is None else decode_lock(data).entries
+    except (CorruptData, InvalidInput):
+        return {}
+
+
 def _read_tables(text: str) -> tuple[_Facts, dict[str, _Facts]]:
     # A few forms of TOML are all that stands in a lock; reading only those is linear whatever somebody wrote there.
     head: _Facts = {}

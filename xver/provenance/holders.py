@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from xver.errors import ContentNotFound, CorruptData, UnsupportedFormat
+from xver.errors import ContentNotFound, CorruptData, InvalidInput, UnsupportedFormat
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.git.command import CatFile
@@ -80,7 +80,7 @@ class Holders:
                     continue
                 try:
                     entries = decode_lock(data).entries
-                except (CorruptData, UnsupportedFormat):
+                except (CorruptData, InvalidInput, UnsupportedFormat):
                     # Committed with the marks of a merge in it: that commit says nothing.
                     continue
                 yield version, entries

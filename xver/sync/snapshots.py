@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from xver.errors import ContentNotFound, InvalidInput
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import decode_lock
+from xver.format.lockfile import committed
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
 from xver.git.history import lock_commits, refs, shallow_commits
@@ -62,7 +62,7 @@ def derive(git: GitCommand, rev: str, *, known: Mapping[str, Target], packer: Pa
                     hint="git fetch --unshallow",
                 )
             data = files.read(f"{commit.id}:{LOCK_NAME}")
-            entries = {} if data is None else decode_lock(data).entries
+            entries = committed(data)
             named |= {edge.id: edge for edge in entry_edges(entries)}
             snapshot = _snapshot(commit, found, put_root(packer, entries))
             found[commit.id] = SnapshotId(packer.put(Kind.SNAPSHOT, encode_snapshot(snapshot)))

@@ -15,10 +15,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from xver.errors import CorruptData
 from xver.format.indexes import PackIndex
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import decode_lock
+from xver.format.lockfile import committed
 from xver.git.command import CatFile
 from xver.git.history import head as git_head
 from xver.git.history import lock_commits
@@ -269,11 +268,7 @@ def _git_commits(repo: Repo) -> list[Commit]:
     commits = [one for one in lock_commits(repo.git, "HEAD") if one.id not in forgotten] if git_head(repo.git) else []
     with CatFile(repo.git) as files:
         for commit in commits:
-            data = files.read(f"{commit.id}:{LOCK_NAME}")
-            try:
-                entries = {} if data is None else decode_lock(data).entries
-            except CorruptData:  # committed by mistake: with the marks of a conflict, say
-                continue
+            entries = committed(files.read(f"{commit.id}:{LOCK_NAME}"))
             edges = tuple(
                 Edge(edge.kind, edge.id, f"{commit.id[:8]}:{edge.where}", edge.size) for edge in entry_edges(entries)
             )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from xver.errors import ContentNotFound, CorruptData, UnsupportedFormat
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import decode_lock
+from xver.format.lockfile import committed
 from xver.format.runs import decode_run
 from xver.format.snapshots import decode_snapshot
 from xver.git import history as git_history
@@ -230,9 +230,9 @@ def _git_tips(git: GitCommand) -> Iterator[Tip]:
 def _lock_entries(files: CatFile, commit: str) -> Entries:
     data = files.read(f"{commit}:{LOCK_NAME}")
     try:
-        return {} if data is None else decode_lock(data).entries
-    except (CorruptData, UnsupportedFormat):
-        return {}  # committed with the marks of a merge in it: that commit says nothing
+        return committed(data)
+    except UnsupportedFormat:
+        return {}
 
 
 def _store_tips(store: Store, here: Store) -> Iterator[Tip]:

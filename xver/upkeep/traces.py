@@ -147,7 +147,7 @@ class _Search:
             for label, title, text in _locks(repo):
                 try:
                     entries = decode_lock(text).entries
-                except (CorruptData, UnsupportedFormat):
+                except (CorruptData, InvalidInput, UnsupportedFormat):
                     self.found.unread += 1
                     continue
                 if self.entries(entries):

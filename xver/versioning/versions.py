@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from xver.errors import ContentNotFound, CorruptData, InvalidInput, NotFound, RevisionNotFound
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import decode_lock
+from xver.format.lockfile import committed, decode_lock
 from xver.git import history as git_history
 from xver.git.command import CatFile, GitCommand
 from xver.history.adopted import adopted_entries
@@ -81,16 +81,18 @@ def entries_at(repo: Repo, rev: str) -> Entries:
 
 @contextmanager
 def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
-    """Give a function that is `entries_at` for ids of commits, made for asking often: one git process for all."""
+    """Give a function that is `entries_at` for ids of commits, made for asking often: one git process for all.
+
+    Of a commit whose `xver.lock` is none it says nothing, and does not end what is asked of all the others.
+    """
     if repo.git is None:
         yield cache(lambda commit: entries_at(repo, commit))
         return
-    git = repo.git
-    with CatFile(git) as objects:
+    with CatFile(repo.git) as objects:
 
         def at(id: str) -> Entries:
             data = objects.read(f"{id}:{LOCK_NAME}")
-            return adopted_entries(repo.store, id) if data is None else _decoded(git, id, data)
+            return adopted_entries(repo.store, id) if data is None else committed(data)
 
         yield cache(at)
 

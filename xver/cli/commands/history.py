@@ -143,7 +143,7 @@ def show(out: Output, rev: str, as_json: bool) -> None:
       xver show HEAD~2:data/labels.csv
     """
     from xver.history.diff import diff_entries
-    from xver.versioning.versions import entries_at, resolve
+    from xver.versioning.versions import entries_at, many_entries, resolve
 
     repo = reading(out)
     version, path = split_path(repo, rev)
@@ -151,7 +151,8 @@ def show(out: Output, rev: str, as_json: bool) -> None:
         _show_path(out, repo, version, path, as_json=as_json)
         return
     one = resolve(repo, rev)
-    before = entries_at(repo, one.parents[0]) if one.parents else {}
+    with many_entries(repo) as at:
+        before = at(one.parents[0]) if one.parents else {}
     changes = diff_entries(repo.store, before, entries_at(repo, one.id))
     if as_json:
         out.json({**version_json(one), "changes": [change_json(change) for change in changes]})
