@@ -27,7 +27,7 @@ def has_copy(git: GitCommand) -> bool:
 def way_back(git: GitCommand) -> str | None:
     """Return the command that brings back the nearest copy that can be read, None where there is none."""
     if git.raw("ls-files", "--unmerged", "--", NAME):
-        return f"git checkout --merge {typed(NAME)}, then xver merge"
+        return "xver merge"  # git's index has both sides
     if _is_good(_text(git, "")):
         return f"git restore {typed(NAME)}"
     if joined_sides(git) is not None:

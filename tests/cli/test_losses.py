@@ -211,6 +211,27 @@ def test_a_damaged_lock_comes_back_from_the_nearest_version_that_can_be_read(in_
     assert in_git.fails(10, "ls", "--rev", "HEAD~1")[1] == "hint: git log -- xver.lock shows others"
 
 
+@pytest.mark.parametrize("damage", [None, "resolved by hand"])
+def test_a_lock_that_is_lost_in_a_conflict_is_settled_from_git_s_index(in_git: Workplace, damage: str | None) -> None:
+    in_git.save("base", d__a="base", d__b="base")
+    in_git.git("switch", "-qc", "side")
+    in_git.save("theirs", d__b="theirs")
+    in_git.git("switch", "-q", "main")
+    in_git.ok("checkout")
+    in_git.save("ours", d__a="ours")
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    (in_git.root / "xver.lock").unlink()
+    if damage is not None:
+        in_git.write(xver_dot_lock=damage)
+    assert in_git.fails(10 if damage else 3, "status")[1] == "hint: xver merge"
+    in_git.write(d__b="never added")
+    assert in_git.fails(9, "merge")[1] == "  d/b"
+    assert (in_git.root / "xver.lock").exists() == (damage is not None)
+    in_git.write(d__b="base")
+    assert in_git.ok("merge") == "Settled xver.lock: git commit\n"
+    assert picture(in_git.root) == {"d/a": b"ours", "d/b": b"theirs"}
+
+
 @pytest.mark.parametrize("is_committed", [False, True])
 def test_a_path_that_git_s_merge_by_text_names_twice_is_merged_anew(in_git: Workplace, *, is_committed: bool) -> None:
     in_git.save("base", d__a="base", d__b="base", d__c="base", e="base")

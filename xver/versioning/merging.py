@@ -185,13 +185,16 @@ def _settle_lock(repo: Repo, sides: Sides, prefer: Side | None, meter: Meter) ->
         hint = f"git checkout --ours {typed(LOCK_NAME)}, or --theirs, takes one side's; then git add {typed(LOCK_NAME)}"
         raise CorruptData(f"of a side, {error.message}", hint=hint) from error
     merged = three_way(repo, base, ours, theirs, prefer, hint="xver merge --ours, or --theirs, takes one side's")
-    in_conflict = repo.lock_path.read_bytes()
+    in_conflict = repo.lock_path.read_bytes() if repo.lock_path.exists() else None
     # Conflict markers, or a path named twice, make xver.lock unreadable; from here on it says what ours said.
     repo.write_lock(Lock(repo.store.repository, ours))
     try:
         switch_to(repo, merged, meter=meter)
     except BaseException:
-        repo.lock_path.write_bytes(in_conflict)
+        if in_conflict is None:
+            repo.lock_path.unlink()
+        else:
+            repo.lock_path.write_bytes(in_conflict)
         raise
 
 
