@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from tests.support.trees import picture
 
 from .workplace import Workplace
@@ -128,3 +130,11 @@ def test_hints_name_paths_as_they_are_typed_where_one_stands(place: Workplace) -
     )
     place.ok("checkout", "--force", "..", where="d/s")
     assert place.read("d/s/a") == b"1"
+
+
+def test_hints_name_a_repository_with_a_space_in_its_path_as_one_word(alone: Workplace) -> None:
+    alone.save("first", d__a="1")
+    address = f"xver://{alone.root.as_posix()}//none"
+    for words in (["get", address, "../to"], ["import", address, "to"], ["ls", address], ["cat", address]):
+        hint = alone.fails(3, *words)[-1].removeprefix("hint: ")
+        assert alone.ok(*shlex.split(hint)[1:]) == "d\n"

@@ -20,7 +20,7 @@ from xver.filesystem.sources import LocalSource, RemoteSource
 from xver.filesystem.trees import Tree
 from xver.format.listings import Row
 from xver.model.entries import Dataset, External, File, Link
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, quoted
 from xver.progress import SILENT, Meter
 from xver.store.content import read_rows
 from xver.store.listings import read_listing
@@ -60,7 +60,7 @@ def get(
         raise InvalidInput("a whole version has no name of its own", hint="xver get PLACE FOLDER")
     found = find_below(tree.store, tree.entries, place.path)
     if found is None:
-        raise NotFound(f"{place.path or 'anything'} is not tracked there", hint=f"xver ls {_shown(place)}")
+        raise NotFound(f"{place.path or 'anything'} is not tracked there", hint=f"xver ls {quoted(_shown(place))}")
     target = Path(name) if to is None else to
     if isinstance(found, Dataset):
         root, rows = target, list(read_listing(tree.store, found.id))

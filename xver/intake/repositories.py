@@ -17,7 +17,7 @@ from xver.history.graph import read_snapshot
 from xver.history.reach import Edge, entry_edges, reach
 from xver.intake.origin import Known, Taken, Wanted
 from xver.model.entries import Entry, External, entry_id
-from xver.model.paths import TrackedPath
+from xver.model.paths import TrackedPath, quoted
 from xver.model.runs import Source
 from xver.repo import Repo, client_name, open_repo
 from xver.settings import Remote
@@ -92,9 +92,11 @@ class RepositoryOrigin:
         path = self._place.path
         found = find_below(there.store, there.entries, path)
         if found is None:
-            raise NotFound(f"{path} is not tracked there", hint=f"xver ls {self.uri.rpartition('//')[0]}//")
+            raise NotFound(
+                f"{path} is not tracked there", hint=f"xver ls {quoted(self.uri.rpartition('//')[0] + '//')}"
+            )
         if isinstance(found, External):
-            raise InvalidInput(f"{path} is known there, and not stored", hint=f"xver import {found.uri}")
+            raise InvalidInput(f"{path} is known there, and not stored", hint=f"xver import {quoted(found.uri)} PATH")
         return found
 
     def _version(self, repo: Repo) -> _Version:

@@ -191,7 +191,7 @@ def _rows_at(address: str, rev: str | None) -> list[tuple[str, Entry]]:
     found: list[tuple[str, Entry]]
     found = [(name, entry) for name, entry in tree.files(path) if not isinstance(entry, Folder)]
     if not found and tree.find(path) is None:
-        raise NotFound(f"{path} is not tracked there", hint=f"xver ls {address.rpartition(path)[0]}")
+        raise NotFound(f"{path} is not tracked there", hint=f"xver ls {quoted(address.rpartition(path)[0])}")
     return found
 
 
@@ -209,7 +209,7 @@ def _entry_at(address: str, rev: str | None) -> tuple[Store, Entry]:
     tree, path = look_up(address, rev)
     found = tree.find(path)
     if found is None:
-        raise NotFound(f"{path} is not tracked there", hint=f"xver ls {address.rpartition(path)[0]}")
+        raise NotFound(f"{path} is not tracked there", hint=f"xver ls {quoted(address.rpartition(path)[0])}")
     if isinstance(found, Folder):
         raise InvalidInput(f"{path or address} is no file (a folder)", hint=f"xver ls {quoted(address)}")
     return tree.store, found
