@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,35 +45,39 @@ def finish(folder: Path, *arguments: str) -> None:
     assert process.returncode == 0, errors.decode()
 
 
-def killed_moments(start: Callable[[], subprocess.Popen[bytes]], seed: int, count: int) -> list[float]:
-    """Return moments, in seconds, spread over what an undisturbed run takes."""
-    began = time.monotonic()
-    process = start()
-    process.communicate(timeout=60)
-    assert process.returncode == 0
-    took = time.monotonic() - began
-    return [random.Random(f"{seed}-{n}").uniform(0.1, 1.0) * took for n in range(count)]
+class Killer:
+    """Kills processes that do the same at random moments of the time that the quickest of them took to the end."""
 
+    def __init__(self, seed: int, undisturbed: subprocess.Popen[bytes]) -> None:
+        self._random = random.Random(seed)
+        began = time.monotonic()
+        undisturbed.communicate(timeout=60)
+        assert undisturbed.returncode == 0
+        self._took = time.monotonic() - began
+        self.killed = 0
 
-def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Kill a process after a while; tell whether it was still at work."""
-    try:
-        process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return True
-    return False
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a process after a while; `killed` counts those that were still at work."""
+        began = time.monotonic()
+        try:
+            process.communicate(timeout=self._random.uniform(0.1, 1.0) * self._took)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            self.killed += 1
+        else:
+            # The first one was slower: the machine had something else to do.
+            self._took = time.monotonic() - began
 
 
 def kill_adds(root: Path, count: int) -> int:
-    killed = 0
     write_tree(new_repo(root / "pristine").root, FILES)
     shutil.copytree(root / "pristine", root / "first")
-    for number, moment in enumerate(killed_moments(lambda: command(root / "first", "add", "data"), 1, count)):
+    killer = Killer(1, command(root / "first", "add", "data"))
+    for number in range(count):
         work = root / f"add-{number}"
         shutil.copytree(root / "pristine", work)
-        killed += kill_after(command(work, "add", "data"), moment)
+        killer.kill(command(work, "add", "data"))
         assert check(open_repo(work)).problems == ()
         finish(work, "add", "data")
         repo = open_repo(work)
@@ -83,20 +87,19 @@ def kill_adds(root: Path, count: int) -> int:
         finish(work, "checkout")
         assert read_tree(work) == FILES
         shutil.rmtree(work)
-    return killed
+    return killer.killed
 
 
 def kill_pushes(root: Path, count: int) -> int:
-    killed = 0
     pristine = new_repo(root / "pristine", FILES, remote="../remote")
     shutil.copytree(pristine.root, root / "first")
-    moments = killed_moments(lambda: command(root / "first", "push"), 2, count)
+    killer = Killer(2, command(root / "first", "push"))
     shutil.rmtree(root / "remote")
     head = pristine.store.log.refs["heads/main"]
-    for number, moment in enumerate(moments):
+    for number in range(count):
         work, remote = root / f"push-{number}", root / "remote"
         shutil.copytree(pristine.root, work)
-        killed += kill_after(command(work, "push"), moment)
+        killer.kill(command(work, "push"))
         assert check(open_repo(work)).problems == ()
         finish(work, "push")
         there = open_store(LocalStorage(remote), client="test")
@@ -107,7 +110,7 @@ def kill_pushes(root: Path, count: int) -> int:
         assert read_tree(root / "copy") == FILES
         for folder in (work, remote, root / "copy"):
             shutil.rmtree(folder)
-    return killed
+    return killer.killed
 
 
 def with_garbage(root: Path) -> Repo:
@@ -125,17 +128,16 @@ def with_garbage(root: Path) -> Repo:
 
 def kill_collections(root: Path, count: int, *, at_remote: bool) -> int:
     """Kill collections; return how many were still at work. Afterwards nothing is lost and the next one finishes."""
-    killed = 0
     words = ("gc", "--remote", "origin", "--now") if at_remote else ("gc", "--now")
     files = read_tree(with_garbage(root / "pristine" / "work").root)
     shutil.copytree(root / "pristine", root / "first")
-    moments = killed_moments(lambda: command(root / "first" / "work", *words), 3 + at_remote, count)
-    for number, moment in enumerate(moments):
+    killer = Killer(3 + at_remote, command(root / "first" / "work", *words))
+    for number in range(count):
         trial = root / f"gc-{number}"
         work, remote = trial / "work", trial / "remote"
         shutil.copytree(root / "pristine", trial)
         before = sizes(remote if at_remote else work / ".xver" / "store")
-        killed += kill_after(command(work, *words), moment)
+        killer.kill(command(work, *words))
         is_sound(trial)
         finish(work, *words)
         is_whole(trial, files)
@@ -143,7 +145,7 @@ def kill_collections(root: Path, count: int, *, at_remote: bool) -> int:
         assert {stat.key for stat in storage.list("packs/")} == set(open_store(storage, client="t").log.live_packs())
         assert sizes(Path(storage.url)) < before / 2
         shutil.rmtree(trial)
-    return killed
+    return killer.killed
 
 
 def sizes(store: Path) -> int:
@@ -206,7 +208,11 @@ def test_a_second_version_survives_a_killed_add(tmp_path: Path) -> None:
     repo = new_repo(tmp_path / "work", {"data/0": b"before", "data/1": b"same"})
     first = repo.store.log.refs["heads/main"]
     write_tree(repo.root, FILES)
-    kill_after(command(repo.root, "add", "data"), 0.25)
+    process = command(repo.root, "add", "data")
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=0.25)
+    process.kill()
+    process.communicate()
     assert check(open_repo(repo.root)).problems == ()
     again = open_repo(repo.root)
     save(again, FILES)

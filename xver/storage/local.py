@@ -17,7 +17,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from xver.patience import patiently, replace
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.buffers import new_buffer
 from xver.storage.cloning import NoClone, clone
+from xver.storage.gathered import write_parts
 from xver.storage.no_replace import rename_new
 
 TEMPORARY: Final = "tmp"
@@ -210,7 +211,7 @@ class LocalStorage(Storage):
         return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
 
     def _new(self, key: str, path: str) -> BinaryIO:
-        return io.BufferedWriter(_NewFile(path, lambda: self._translated(key)))
+        return _Buffered(_NewFile(path, lambda: self._translated(key)))
 
     def _make_folder(self, folder: str) -> None:
         if os.path.isdir(folder):
@@ -254,6 +255,20 @@ class _NewFile(io.FileIO):
     def write(self, data: Any) -> int:
         with self._translated():
             return super().write(data)
+
+    def writelines(self, parts: Iterable[Any]) -> None:
+        with self._translated():
+            write_parts(self, list(parts))
+
+
+class _Buffered(io.BufferedWriter):
+    """Hands on many parts as they are."""
+
+    raw: io.FileIO
+
+    def writelines(self, parts: Iterable[Any]) -> None:
+        self.flush()
+        self.raw.writelines(parts)
 
 
 def _cloned(source: int, path: str) -> BinaryIO:

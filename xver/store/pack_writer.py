@@ -162,9 +162,10 @@ class PackWriter:
 
     def _write(self, parts: Sequence[bytes | memoryview]) -> None:
         if parts and self._file is not None:
-            for data in parts if len(parts) * _JOINED < sum(map(len, parts)) else [b"".join(parts)]:
+            joined = parts if len(parts) * _JOINED < sum(map(len, parts)) else [b"".join(parts)]
+            for data in joined:
                 self._sum.update(data)
-                self._file.write(data)
+            self._file.writelines(joined)
 
 
 class _Abandoned(Exception):
