@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from io import FileIO
 from typing import Final
@@ -16,8 +15,8 @@ def write_parts(file: FileIO, parts: Sequence[bytes | memoryview]) -> None:
     """Write parts one behind the other, to the last byte. Raises `OSError`."""
     for at in range(0, len(parts), _AT_ONCE):
         group = parts[at : at + _AT_ONCE]
-        written = _gathered(file, group)
-        # What was cut short is written part by part, so that the disk tells why.
+        # Windows has no such call. What is cut short is written part by part, so that the disk tells why.
+        written = os.writev(file.fileno(), group) if hasattr(os, "writev") else 0
         for part in group:
             if written < len(part):
                 _write_all(file, memoryview(part)[max(written, 0) :])
@@ -28,15 +27,3 @@ def _write_all(file: FileIO, part: bytes | memoryview) -> None:
     view = memoryview(part)
     while view:
         view = view[file.write(view) or 0 :]
-
-
-if sys.platform == "win32":
-
-    def _gathered(_file: FileIO, _parts: Sequence[bytes | memoryview]) -> int:
-        """Write nothing: there is no such call."""
-        return 0
-
-else:
-
-    def _gathered(file: FileIO, parts: Sequence[bytes | memoryview]) -> int:
-        return os.writev(file.fileno(), parts)
