@@ -63,6 +63,31 @@ def test_a_real_conflict_is_listed_and_nothing_is_lost(in_git: Workplace) -> Non
     assert in_git.fails(2, "merge", "side")[1] == "hint: git merge side, then xver checkout"
 
 
+@pytest.mark.parametrize("words", [("--ours",), ("--theirs",)])
+def test_changes_of_other_data_that_are_not_added_are_no_hindrance(in_git: Workplace, words: tuple[str]) -> None:
+    branched(in_git, {"d__a": "ours"}, {"d__a": "theirs"})
+    in_git.write(e__a="mine")
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    assert in_git.ok("merge", *words) == "Settled xver.lock: git commit\n"
+    assert picture(in_git.root) == {"d/a": words[0][2:].encode(), "d/b": b"base", "e/a": b"mine"}
+    in_git.git("commit", "-qm", "merged")
+    in_git.ok("add", "e")
+
+
+def test_changes_that_the_settled_data_would_overwrite_are_kept_and_the_way_out_works(in_git: Workplace) -> None:
+    branched(in_git, {"d__a": "ours"}, {"d__a": "theirs"})
+    in_git.write(d__a="mine")
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    lines = in_git.fails(9, "merge", "--theirs")
+    assert lines[1:] == ["  d/a", "hint: git merge --abort, then xver add what you changed, then merge again"]
+    in_git.git("merge", "--abort")
+    in_git.ok("add", "d")
+    in_git.ok("commit", "-m", "mine")
+    in_git.git("merge", "-q", "--no-edit", "side", check=False)
+    in_git.ok("merge", "--theirs")
+    assert in_git.read("d/a") == b"theirs"
+
+
 @pytest.mark.parametrize("side", ["ours", "theirs"])
 def test_a_real_conflict_is_settled_by_taking_one_side_s(in_git: Workplace, side: str) -> None:
     branched(in_git, {"d__a": "ours", "e__a": "ours"}, {"d__a": "theirs", "d__b": "theirs"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xver.errors import CorruptData, InvalidInput, MergeConflict
+from xver.errors import CorruptData, DirtyWorktree, InvalidInput, MergeConflict
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
@@ -31,8 +31,8 @@ from xver.versioning.merging_files import FileMerge
 from xver.versioning.operations import noted
 from xver.versioning.pending import begin, end
 from xver.versioning.restoring import Restored, checkout, switch_to
-from xver.versioning.state import require_committed
-from xver.versioning.tracking import write_ignored
+from xver.versioning.state import changes_to, require_committed
+from xver.versioning.tracking import write_ignored, write_tracked
 from xver.versioning.versions import (
     head_id,
     keep_snapshot,
@@ -120,6 +120,7 @@ def settle_git_conflict(repo: Repo, git: GitCommand, *, prefer: Side | None = No
     Raises:
         InvalidInput: git has no conflict there.
         MergeConflict: both sides changed the same files; `xver.lock` keeps its conflict.
+        DirtyWorktree: what it would write was changed on the disk and not added; `xver.lock` keeps its conflict.
     """
     with repo.held():
         open_conflicts = unmerged(git, (LOCK_NAME, GIT_IGNORE))
@@ -188,9 +189,16 @@ def _settle_lock(repo: Repo, sides: Sides, prefer: Side | None, meter: Meter) ->
     in_conflict = repo.lock_path.read_bytes() if repo.lock_path.exists() else None
     # Conflict markers, or a path named twice, make xver.lock unreadable; from here on it says what ours said.
     repo.write_lock(Lock(repo.store.repository, ours))
+    # What the merge does not change may lie on the disk changed and not added: it cannot be added before this.
+    changed = [one.path for one in changes_to(ours, merged)]
     try:
-        switch_to(repo, merged, meter=meter)
-    except BaseException:
+        if changed:
+            switch_to(repo, merged, paths=changed, wanted=repo.sparse, meter=meter)
+        else:
+            write_tracked(repo, Lock(repo.store.repository, merged))
+    except BaseException as error:
+        if isinstance(error, DirtyWorktree):
+            error.hint = "git merge --abort, then xver add what you changed, then merge again"
         if in_conflict is None:
             repo.lock_path.unlink()
         else:
