@@ -10,12 +10,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from xver.errors import InvalidInput
-from xver.storage.azure import locate_azure
 from xver.storage.base import Storage
-from xver.storage.gcs import locate_gcs
 from xver.storage.local import LocalStorage
-from xver.storage.s3 import locate_s3
-from xver.storage.sftp import locate_sftp
 
 # Two letters at least, so that a drive of Windows is no scheme.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -23,13 +19,39 @@ _DRIVE: Final = re.compile("/[A-Za-z]:")
 # As git has it: what has a colon before the first slash is no path.
 _HEAD: Final = re.compile(r"([^/\\:]+):(.*)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _s3(url: str, endpoint_url: str | None) -> Storage:
+    from xver.storage.s3 import locate_s3
+
+    return locate_s3(url, endpoint_url)
+
+
+def _gcs(url: str, endpoint_url: str | None) -> Storage:
+    from xver.storage.gcs import locate_gcs
+
+    return locate_gcs(url, endpoint_url)
+
+
+def _azure(url: str, endpoint_url: str | None) -> Storage:
+    from xver.storage.azure import locate_azure
+
+    return locate_azure(url, endpoint_url)
+
+
+def _sftp(url: str, endpoint_url: str | None) -> Storage:
+    from xver.storage.sftp import locate_sftp
+
+    return locate_sftp(url, endpoint_url)
+
+
 SCHEMES: Final[Mapping[str, Callable[[str, str | None], Storage]]] = {
-    "s3": locate_s3,
-    "gs": locate_gcs,
-    "az": locate_azure,
-    "sftp": locate_sftp,
+    "s3": _s3,
+    "gs": _gcs,
+    "az": _azure,
+    "sftp": _sftp,
 }
-"""What opens each kind of address that is no folder's."""
+"""What opens each kind of address that is no folder's; each loads what it needs when it is asked for."""
 _SHAPES: Final = "s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, sftp://host/path, or a folder's path"
 
 

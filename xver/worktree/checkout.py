@@ -263,7 +263,8 @@ def _examine(
             lost.append(whole)
     if blocked:
         raise InvalidInput(
-            f"{blocked[0]} stands where a file of this version belongs", hint=f"move {blocked[0]} away, then try again"
+            f"{blocked[0]} stands where a file of this version belongs",
+            hint=f"move {typed(blocked[0])} away, then try again",
         )
     if lost:
         files = f"{len(lost):,} changed file{'s' if len(lost) > 1 else ''}"

@@ -147,6 +147,14 @@ def test_a_drive_is_a_folder_on_windows_alone(tmp_path: Path, url: str, monkeypa
         locate(url, base=tmp_path)
 
 
+def test_a_folder_needs_nothing_that_a_bucket_needs() -> None:
+    code = "import sys; from pathlib import Path; from xver.storage.locate import locate\n"
+    code += "locate('folder', base=Path())\n"
+    code += "print({'asyncio', 'xver.storage.s3', 'xver.storage.cloud', 'xver.storage.sftp'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == "set()\n"
+
+
 @pytest.mark.parametrize("url", ["s3://bucket/a", "gs://bucket/a", "az://container/a", "sftp://host/a"])
 def test_naming_a_bucket_loads_no_client_of_it(url: str) -> None:
     code = "import sys; from pathlib import Path; from xver.storage.locate import locate\n"
