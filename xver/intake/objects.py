@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from xver.errors import Conflict, ContentNotFound, CorruptData, NotFound
 from xver.format.listings import Row
 from xver.intake.origin import Known, Taken, Wanted, counted, file_of, stood
-from xver.model.entries import CHUNK_MAX, Entry, File
+from xver.model.entries import Entry, File
 from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.runs import Attachment, Source
 from xver.repo import Repo
@@ -191,8 +191,7 @@ def _unchanged(repo: Repo, known: Known, found: Mapping[str, Stat]) -> dict[str,
 def _is_safe(repo: Repo, entry: Entry | None) -> bool:
     if not isinstance(entry, File):
         return False
-    whole = repo.store.holds_whole if entry.size > CHUNK_MAX else repo.store.is_safe
-    return entry.id == EMPTY_ID or whole(entry.id)
+    return entry.id == EMPTY_ID or repo.store.holds_whole(entry.id)
 
 
 def _stored(packer: Packer, blocks: Iterator[bytes], stat: Stat) -> File:

@@ -110,11 +110,22 @@ class Store:
         return id in self.index or id in self.promises
 
     def holds_whole(self, id: bytes) -> bool:
-        """Tell whether content is safe to its last chunk: a collection may leave a node without what it names."""
+        """Tell whether content is safe to its last chunk.
+
+        A fetch brings nodes without what they name, and a collection may leave some. One that cannot be read names
+        nothing that is safe.
+        """
         place = self.index.find(id)
-        if place is None or place.kind is not Kind.NODE or not self.log.was_collected:
+        if place is None or place.kind is not Kind.NODE:
             return self.is_safe(id)
-        return all(map(self.holds_whole, (child for child, _ in decode_node(self.get(Kind.NODE, id)).children)))
+        try:
+            node = decode_node(self.get(Kind.NODE, id))
+        except (CorruptData, NotFound):
+            return False
+        children = {child for child, _ in node.children}
+        if node.level == 1 and self.index.holds_all(children):
+            return True
+        return all(map(self.holds_whole, children))
 
     def get(self, kind: Kind, id: bytes) -> bytes:
         """Return an object, verified.
@@ -300,9 +311,10 @@ def _read_elsewhere(stores: Iterable[Store], lacking: list[Wanted]) -> Iterator[
         asked.append(store)
         if any(one.id not in store for one in lacking):
             store.refresh()  # it may have come since the store was opened
-        there = [one for one in lacking if one.id in store]
-        yield from store.get_many(there)
-        lacking = [one for one in lacking if one.id not in store]
+        there = {one.id for one in lacking if one.id in store}
+        yield from store.get_many(one for one in lacking if one.id in there)
+        # Not asked again: what came there meanwhile was not read.
+        lacking = [one for one in lacking if one.id not in there]
         if not lacking:
             return
     for store in asked:

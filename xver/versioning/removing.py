@@ -92,7 +92,7 @@ def _plan(repo: Repo, top: TrackedPath, entry: Entry, parts: list[str]) -> Plan:
         top,
         [name for name in names if _any_above(name, parts)],
         record=repo.stat_index.known_at(top),
-        in_store=repo.store.is_safe,
+        in_store=repo.store.holds_whole,
         hint=f"xver add {typed(top)} to keep the changes, or xver rm --cached {typed(top)}",
         gone="" in parts,
     )

@@ -119,7 +119,7 @@ def _going(repo: Repo, top: TrackedPath, entry: Entry, scope: Scope) -> Plan:
         top,
         sorted(name for name in known if not scope.holds(_whole(top, name))),
         record=record,
-        in_store=repo.store.is_safe,
+        in_store=repo.store.holds_whole,
         hint=f"xver add {typed(top)} to keep the changes",
         gone=not scope.meets(top),
     )
@@ -144,7 +144,7 @@ def _coming(repo: Repo, top: TrackedPath, entry: Entry, old: Scope, scope: Scope
         Comparison(tuple(fresh), comparison.record),
         rows=lambda: read_listing(repo.store, entry.id) if isinstance(entry, Dataset) else iter(()),
         record=comparison.record,
-        in_store=repo.store.is_safe,
+        in_store=repo.store.holds_whole,
     )
     here = tuple(row for row in plan.write if is_local(repo, row.entry))
     names = {row.path for row in here}

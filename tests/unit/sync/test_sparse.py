@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.repos import SOMEBODY, new_repo, read_tree, reopened, write_tree
+from tests.support.trees import later
 from tests.unit.sync.sides import ORIGIN
 from xver.errors import DirtyWorktree, InvalidInput, MergeConflict, NotFound
 from xver.model.entries import Dataset
@@ -154,6 +156,34 @@ class TestSet:
         with pytest.raises(DirtyWorktree, match="never on this disk") as error:
             add(reopened(part), ["data/b"])
         assert list(error.value.paths) == ["data/b/big"]
+
+
+class TestByHand:
+    """A large file of which only the metadata was fetched, and that somebody put on the disk."""
+
+    @pytest.fixture
+    def part(self, whole: Repo) -> Repo:
+        part = cloned(whole, "data/a")
+        write_tree(part.root, below("data/b/big"))
+        assert part.lock == whole.lock
+        shutil.rmtree(whole.root.parent / "remote")  # there is no other copy
+        return part
+
+    def test_it_is_not_removed_as_if_the_store_had_it(self, part: Repo) -> None:
+        for act in (lambda: remove(part, ["data/b/big"]), lambda: set_profile(part, ["data/a"])):
+            with pytest.raises(DirtyWorktree):
+                act()
+        assert read_tree(part.root) == below("data/a", "data/b/big")
+
+    def test_an_add_stores_it(self, part: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+        with later(monkeypatch):
+            assert status(reopened(part)).changed == {}
+        drop_profile(part)
+        add(part, ["data/b/big"])
+        remove(part, ["data/b/big"])
+        assert read_tree(part.root) == below("data/a")
+        undo(part)
+        assert read_tree(part.root) == below("data/a", "data/b/big")
 
 
 class TestVersions:
