@@ -79,7 +79,9 @@ def copy_through(copy: CopyObjects, others: Callable[[], Iterable[Store]]) -> Co
             if there:
                 copied = copy(store, target, there, transfer)
                 size, packs = size + copied.size, packs + copied.packs
-            away = [edge for edge in away if edge.id not in store]
+            # Not asked again: what came there meanwhile was not copied.
+            held = {edge.id for edge in there}
+            away = [edge for edge in away if edge.id not in held]
             if not away:
                 break
         if away:
