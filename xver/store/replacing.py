@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from xver.errors import NotFound, Overtaken
+from xver.errors import Conflict, NotFound, Overtaken
 from xver.format.indexes import merge_indexes
 from xver.format.log_entries import LiveIndex
 from xver.model.ids import checksum
@@ -49,8 +49,9 @@ def merge_small(storage: Storage, log: Log, index: StoreIndex) -> None:
             log.append(
                 Change("merge indexes", add_index=(merged,), remove_index=tuple(sorted(names))), check=is_still_right
             )
-        except Overtaken:
-            # Another writer merged or collected first; ours is garbage that the next collection removes.
+        except Conflict:
+            # Another writer merged, collected or moved the store first; ours is garbage that the next collection
+            # removes. What was appended before this is no less appended.
             return
 
 

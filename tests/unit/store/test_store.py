@@ -76,6 +76,35 @@ def test_what_is_not_here_or_of_another_kind_is_refused(store: Store) -> None:
         store.get(Kind.NODE, chunk_id(b"here"))
 
 
+def test_what_comes_elsewhere_while_other_things_are_read_there_is_not_taken_for_read(
+    storage: MemoryStorage, store: Store
+) -> None:
+    there = MemoryStorage()
+    put(create_store(there, client="two"), b"first")
+
+    def meanwhile(method: str, key: str) -> None:
+        # What is asked for moves to another pack, so that the log is read again, and the rest comes.
+        if method == "get" and key.startswith("packs/") and not moved:
+            other = open_store(there, client="three")
+            with other.packer(anew=True) as packer:
+                moved.append(packer.put(Kind.CHUNK, b"first"))
+                packer.put(Kind.CHUNK, b"second")
+                index = packer.finish()
+            assert index is not None
+            (old,) = other.log.live_packs()
+            other.log.append(Change("collect", add_index=(index,), remove_packs=(old,)))
+            there.delete(old)
+
+    moved: list[bytes] = []
+    beside = open_store(FaultyStorage(there, before=meanwhile), client="test")
+    store.elsewhere = lambda: [beside]
+    wanted = [Wanted(Kind.CHUNK, chunk_id(data)) for data in (b"first", b"second")]
+    with pytest.raises(ContentNotFound):
+        list(store.get_many(wanted))
+    assert moved
+    assert [bytes(data) for _, data in store.get_many(wanted)] == [b"first", b"second"]
+
+
 class TestMove:
     def test_it_points_whatever_they_were(self, storage: MemoryStorage, store: Store) -> None:
         store.move("one", {"heads/a": target(1), "heads/b": target(1)})
@@ -133,6 +162,25 @@ class TestMerging:
         assert again.log.verify() == []
         for data in [b"ours", b"theirs", *(f"object {n}".encode() for n in range(15))]:
             assert again.get(Kind.CHUNK, chunk_id(data)) == data
+
+    def test_a_collection_meanwhile_ends_the_merge_and_not_what_was_appended(self, storage: MemoryStorage) -> None:
+        store = create_store(storage, client="one")
+        for n in range(15):
+            put(store, f"object {n}".encode())
+
+        def meanwhile(method: str, key: str) -> None:
+            if method == "put" and key.startswith("index/") and not gone:
+                other = open_store(storage, client="two")
+                gone.append(next(iter(other.log.live_packs())))
+                other.log.append(Change("collect", remove_packs=(gone[0],), fence=1))
+
+        gone: list[str] = []
+        put(open_store(FaultyStorage(storage, before=meanwhile), client="three"), b"ours", refs={"heads/a": target(1)})
+        again = open_store(storage, client="test")
+        assert gone
+        assert again.log.refs == {"heads/a": target(1)}
+        assert again.get(Kind.CHUNK, chunk_id(b"ours")) == b"ours"
+        assert "merge indexes" not in [one.operation for one in again.log.entries()]
 
     def test_rows_of_removed_packs_do_not_hide_those_of_live_ones(self, storage: MemoryStorage) -> None:
         store = create_store(storage, client="test")
