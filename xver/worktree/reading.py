@@ -7,6 +7,7 @@ import stat as stat_
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Final, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from xver.errors import Changing, Unreadable
@@ -141,7 +142,9 @@ def _put(handle: int, size: int, packer: Packer | None, before: Before | None) -
         return put_stream(packer, [_read_small(handle, size)], before=before)
     if packer is not None and size >= WHOLE_MIN and (whole := put_whole(packer, handle, size, _blocks)) is not None:
         return whole
-    return put_stream(packer, _blocks(handle, size), before=before)
+    # A read that is under way ends before the file is closed, and its number is another file's.
+    with closing(_blocks(handle, size)) as blocks:
+        return put_stream(packer, blocks, before=before)
 
 
 def _target(path: str) -> bytes:

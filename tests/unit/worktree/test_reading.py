@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.trees import not_root, posix
-from xver.errors import Conflict, InvalidInput
+from xver.errors import Conflict, InvalidInput, Purged
 from xver.model.entries import EntryKind
-from xver.model.ids import EMPTY_ID, chunk_id, fingerprint
+from xver.model.ids import EMPTY_ID, Kind, chunk_id, fingerprint
 from xver.storage.memory import MemoryStorage
 from xver.store.content import read_all
+from xver.store.log import Change
 from xver.store.store import Store, create_store
 from xver.worktree.reading import entry_of, is_kind, kind_of_stat, known_of, read_file, read_fingerprint
 from xver.worktree.stats import NO_STAT, pack_stat
@@ -103,6 +105,24 @@ def test_a_file_that_was_written_once_meanwhile_is_read_again(tmp_path: Path, mo
     changes = [lambda: path.write_bytes(b"newer")]
     while_reading(monkeypatch, lambda: changes.pop()() if changes else None)
     assert read_file(str(path), None).known.id == chunk_id(b"newer")
+
+
+def test_nobody_reads_on_when_a_file_is_given_up(tmp_path: Path, store: Store) -> None:
+    data = os.urandom(9 * 1024 * 1024)
+    (tmp_path / "f").write_bytes(data)
+    with store.packer() as packer:
+        read_file(str(tmp_path / "f"), packer)
+        store.move("test", {}, packer.finish())
+    purged = tuple(id.hex() for id in store.index.ids() if store.locate(id).kind is Kind.CHUNK)
+    fresh = create_store(MemoryStorage(), client="another")
+    fresh.log.append(Change("purge", tombstones=purged))
+    with fresh.packer() as packer:
+        try:
+            read_file(str(tmp_path / "f"), packer)
+        except Purged:
+            # The error holds on to all that it passed; the file is closed by now.
+            reading = [one.name for one in threading.enumerate() if one.name.startswith("read_")]
+        assert reading == []
 
 
 def test_a_file_that_shrinks_to_nothing_is_the_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
