@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from xver.model.entries import Dataset, Entry, External
 from xver.model.paths import TrackedPath, is_below, overlaps, parse_path, typed
 from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
+from xver.storage.no_replace import rename_new
 from xver.store.listings import put_listing, read_listing
 from xver.versioning.operations import noted
 from xver.versioning.pathspecs import refuse_place
@@ -88,22 +91,30 @@ def move(repo: Repo, sources: Sequence[str], target: str) -> list[tuple[str, str
 
 
 def rename_all(root: Path, moves: Sequence[tuple[str, str]]) -> None:
-    """Rename files and folders below a root, making the folders above; nothing stands at the new names.
+    """Rename files and folders below a root, making the folders above; what has a new name is not replaced.
 
     Raises:
-        StorageError: the disk refuses; what was renamed has its old name again.
+        StorageError: the disk refuses, or something has come to a new name; what was renamed has its old name again.
     """
     for number, (old, new) in enumerate(moves):
         try:
             (root / new).parent.mkdir(parents=True, exist_ok=True)
-            os.rename(root / old, root / new)
+            _rename(root / old, root / new)
         except OSError as error:
             for before, after in reversed(moves[:number]):
                 with suppress(OSError):
-                    os.rename(root / after, root / before)
+                    _rename(root / after, root / before)
             raise StorageError(
                 f"{old} cannot be moved to {new}: {(error.strerror or str(error)).lower()}", hint="nothing was moved"
             ) from error
+
+
+def _rename(old: Path, new: Path) -> None:
+    # Windows replaces nothing by itself. Where a file system cannot promise that, a look has to do.
+    if sys.platform == "win32" or not rename_new(os.fspath(old), os.fspath(new)):
+        if os.path.lexists(new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(new))
+        os.rename(old, new)
 
 
 def _is_folder(repo: Repo, target: str) -> bool:

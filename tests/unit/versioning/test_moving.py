@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from xver.model.entries import Dataset
 from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.upkeep.fsck import check
+from xver.versioning import moving
 from xver.versioning.moving import move
 from xver.versioning.restoring import checkout
 from xver.versioning.state import status
@@ -121,17 +123,30 @@ def test_what_cannot_be_moved_is_refused_and_stays(
 
 def test_a_disk_that_refuses_leaves_everything_as_it_was(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     save(repo, FILES)
-    before, rename = repo.lock, os.rename
+    before, rename = repo.lock, moving._rename
 
-    def refuse(old: os.PathLike[str], new: os.PathLike[str]) -> None:
+    def refuse(old: Path, new: Path) -> None:
         if os.fspath(new).endswith(os.path.join("n", "f")):
             raise OSError(18, "Invalid cross-device link")
         rename(old, new)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", refuse)
+        patch.setattr(moving, "_rename", refuse)
         with pytest.raises(StorageError, match="f cannot be moved to n/f: invalid cross-device link"):
             move(repo, ["d", "f"], "n")
     assert {path: data for path, data in picture(repo.root).items() if data != "/"} == FILES
     assert repo.lock == before
     assert status(reopened(repo)).is_clean
+
+
+@pytest.mark.parametrize("can", [True, False])
+def test_what_came_to_the_new_name_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can: bool
+) -> None:
+    if not can:
+        monkeypatch.setattr(moving, "rename_new", lambda *_: False)
+    files = {"a": b"a", "b": b"b", "n/b": b"of a program that goes on writing"}
+    write_tree(tmp_path, files)
+    with pytest.raises(StorageError, match="b cannot be moved to n/b: file exists"):
+        moving.rename_all(tmp_path, [("a", "n/a"), ("b", "n/b")])
+    assert picture(tmp_path) == files
