@@ -33,6 +33,7 @@ _BUCKETS: Final = ("s3://", "gs://")
 _Address: TypeAlias = "tuple[str, str | None]"
 """Where a bucket is: its address, and its server where that is not the provider's own."""
 _HEX: Final = frozenset("0123456789abcdef")
+_MD5_DIGITS: Final = 32
 
 
 class Dvc:
@@ -112,7 +113,7 @@ class Dvc:
         digest = out.get("md5")
         if name.startswith("../") or os.path.isabs(name) or "://" in name:
             return Left(name, "lies outside of the repository")
-        if not isinstance(digest, str) or not set(digest.removesuffix(_DIR)) <= _HEX or len(digest) < 32:
+        if not isinstance(digest, str) or not _is_md5(digest.removesuffix(_DIR)):
             return Left(name, "is not in DVC's cache, but where it was imported from")
         key = digest if out.get("hash") == "md5" else _LEGACY + digest
         if not digest.endswith(_DIR):
@@ -123,8 +124,12 @@ class Dvc:
         prefix = _LEGACY if key.startswith(_LEGACY) else ""
         try:
             listed = json.loads(read_small(held))
+            # What is no MD5 could name a file outside of the cache.
+            is_right = all(_is_md5(one["md5"]) for one in listed)
             members = [Member(one["relpath"], prefix + one["md5"], bool(one.get("isexec"))) for one in listed]
-        except (ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError):
+            is_right, members = False, []
+        if not is_right:
             return Left(name, f"has a list of files that cannot be read: {key}")
         return Tracked(name, members, is_folder=True)
 
@@ -201,6 +206,10 @@ def _stores(folder: Path) -> tuple[list[str], list[_Address]]:
     folders = [folder / Path(url).expanduser() for url, _ in urls if url and "://" not in url]
     buckets = [(url, server) for url, server in urls if url.startswith(_BUCKETS)]
     return [os.path.normpath(one) for one in (cache, *folders)], buckets
+
+
+def _is_md5(digits: str) -> bool:
+    return len(digits) == _MD5_DIGITS and set(digits) <= _HEX
 
 
 def _md5() -> Any:

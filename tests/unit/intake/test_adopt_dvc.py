@@ -248,6 +248,24 @@ def test_a_cache_that_lies_is_refused(tmp_path: Path) -> None:
     assert repo.lock.entries == {}
 
 
+def test_a_list_that_names_files_outside_of_the_cache_is_left(tmp_path: Path) -> None:
+    repo, _ = unpack_dvc(tmp_path)
+    cache = repo.root / ".dvc" / "cache"
+    (tmp_path / "secret").write_bytes(b"of somebody else")
+    up = "../" * 8 + str(tmp_path / "secret")[1:]
+    # As DVC 2 wrote it: there the MD5 proves nothing.
+    for folder in ("aa", "files/md5/aa"):
+        (cache / folder).mkdir(parents=True, exist_ok=True)
+    digits = "ab" * 16
+    (cache / digits[:2]).mkdir(exist_ok=True)
+    (cache / digits[:2] / f"{digits[2:]}.dir").write_text(f'[{{"relpath": "x", "md5": "aa/{up}"}}]')
+    (repo.root / "data" / "images.dvc").write_text(f"outs:\n- md5: {digits}.dir\n  path: images\n")
+    done = adopt(repo, Dvc(repo.root))
+    assert sorted(done.entries) == [BIG]
+    assert len(done.left) == 1
+    assert done.left[0].startswith("data/images has a list of files that cannot be read")
+
+
 def test_a_folder_without_dvc_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no DVC project"):
         Dvc(tmp_path)
