@@ -122,7 +122,7 @@ class Store:
             node = decode_node(self.get(Kind.NODE, id))
         except (CorruptData, NotFound):
             return False
-        children = {child for child, _ in node.children}
+        children: set[bytes] = {child for child, _ in node.children}
         if node.level == 1 and self.index.holds_all(children):
             return True
         return all(map(self.holds_whole, children))
