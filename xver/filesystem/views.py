@@ -28,6 +28,7 @@ from xver.model.paths import TrackedPath, is_below
 from xver.progress import SILENT, Meter
 from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
+from xver.store.remembered import VIEWS
 from xver.store.store import Store
 from xver.worktree.checkout import check_names
 from xver.worktree.folders import open_folders
@@ -58,7 +59,7 @@ def make_view(store: Store, entries: Entries, path: str, *, cache: Path, meter: 
         StorageError: the disk refuses; nothing of the view is left.
     """
     id, rows = _listing(store, entries, path)
-    views = cache / "views"
+    views = cache / VIEWS
     folder = views / id.hex()
     if folder.is_dir():
         _touch(folder)
@@ -83,8 +84,11 @@ def make_view(store: Store, entries: Entries, path: str, *, cache: Path, meter: 
 
 
 def drop_views(cache: Path, *, days: float) -> list[Path]:
-    """Remove the views that nobody has asked for in so many days, and what was never finished; return the former."""
-    views, now = cache / "views", time.time()
+    """Remove the views that nobody has asked for in so many days, and what was never finished; return the former.
+
+    One that we may not remove stays.
+    """
+    views, now = cache / VIEWS, time.time()
     dropped = []
     for folder in sorted(views.iterdir()) if views.is_dir() else []:
         with suppress(FileNotFoundError):
@@ -96,7 +100,12 @@ def drop_views(cache: Path, *, days: float) -> list[Path]:
                 # It goes at once, whatever the removal takes: half of it is never seen.
                 beside = views / f".{folder.name}.{os.urandom(4).hex()}"
                 _let_write(folder)
-                folder.rename(beside)
+                try:
+                    folder.rename(beside)
+                except PermissionError:
+                    # Somebody else's, on a shared disk; or a program has one of its files open, on Windows.
+                    _forbid_writing(folder)
+                    continue
                 _remove(beside)
                 dropped.append(folder)
     return dropped
@@ -174,6 +183,11 @@ def _remove(folder: Path) -> None:
 def _let_write(folder: Path) -> None:
     with suppress(OSError):
         folder.chmod(0o755)
+
+
+def _forbid_writing(folder: Path) -> None:
+    with suppress(OSError):
+        folder.chmod(0o555)
 
 
 def _touch(folder: Path) -> None:

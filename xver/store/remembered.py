@@ -17,6 +17,8 @@ from xver.model.ids import Kind, object_id
 _MEMORY: Final = 64 * 1024 * 1024
 DISK: Final = 1024 * 1024 * 1024
 """Bytes that the folder may take."""
+VIEWS: Final = "views"
+"""What lies there is no memory: a folder without one of its files would go on passing for whole."""
 _DAY: Final = 86_400
 
 
@@ -24,7 +26,7 @@ class Remembered:
     """A memory of objects; may be used from several threads, and on both sides of a fork: it has no lock.
 
     `folder`, if given, keeps metadata (everything but chunks) from one process to the next, up to `limit` bytes with
-    all else that lies in it.
+    all else that lies in it and can be fetched again.
     """
 
     def __init__(self, folder: Path | None = None, *, limit: int = DISK) -> None:
@@ -108,10 +110,13 @@ class Remembered:
 def trim(folder: Path, limit: int) -> None:
     """Remove the oldest files below a folder of a cache until they have at most three quarters of `limit` bytes.
 
-    Nothing is removed while they have no more than `limit`. Another process may trim at the same time.
+    Nothing is removed while they have no more than `limit`, and views neither count nor go. Another process may trim at
+    the same time.
     """
     files = []
-    for place, _, names in os.walk(folder):
+    for place, folders, names in os.walk(folder):
+        if place == os.fspath(folder) and VIEWS in folders:
+            folders.remove(VIEWS)
         for name in names:
             path = os.path.join(place, name)
             with contextlib.suppress(OSError):

@@ -17,11 +17,12 @@ from xver.filesystem import views as module
 from xver.filesystem.views import drop_views, make_view
 from xver.format.listings import Row
 from xver.model.entries import Dataset, External
-from xver.model.ids import chunk_id
+from xver.model.ids import Kind, chunk_id, object_id
 from xver.model.paths import TrackedPath
 from xver.repo import Repo
 from xver.store.content import read_rows
 from xver.store.listings import put_listing
+from xver.store.remembered import Remembered
 from xver.store.store import Store
 from xver.versioning.tracking import add
 
@@ -175,6 +176,35 @@ def test_two_at_once_make_one(repo: Repo, cache: Path, monkeypatch: pytest.Monke
     assert sorted(one.is_new for one in made) == [False, True]
     assert folders(cache) == [made[0].id.hex()]
     assert read_tree(made[0].folder)["b"] == b"b"
+
+
+def test_a_view_that_is_not_ours_to_remove_stays_and_others_go(
+    repo: Repo, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = (make_view(repo.store, repo.lock.entries, path, cache=cache).folder for path in ("data", "model"))
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self == theirs:
+            raise PermissionError(13, "Permission denied", str(self))
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        assert drop_views(cache, days=0) == [ours]
+    assert folders(cache) == [theirs.name]
+    assert read_tree(theirs)["b"] == b"b"
+
+
+def test_what_is_remembered_beside_them_takes_nothing_from_views(repo: Repo, cache: Path) -> None:
+    made = make_view(repo.store, repo.lock.entries, "data", cache=cache)
+    objects = [b"%d" % at * 2_000 for at in range(100)]
+    remembered = Remembered(cache, limit=100_000)  # a view has more
+    for data in objects:
+        remembered.put(Kind.NODE, object_id(Kind.NODE, data), data)
+    assert read_tree(made.folder) == {"a/one": b"one", "a/two": b"two" * 200_000, "b": b"b"}
+    last = object_id(Kind.NODE, objects[-1])
+    assert Remembered(cache).get(Kind.NODE, last) == objects[-1]
 
 
 def test_views_go_by_when_they_were_asked_for(repo: Repo, cache: Path) -> None:
