@@ -50,6 +50,7 @@ def test_a_purge_and_its_certificate(place: Workplace) -> None:
     assert [one["path"] for one in record["models"]] == ["model"]
     assert any("data" in one["did"] for one in record["runs"])
     assert any("xver on " in line for line in record["remains"])
+    assert any("xver view --drop 0" in line for line in record["remains"])
     text = Path(record["certificate"]).read_text(encoding="utf-8")
     assert text.startswith("Purged data/secret: 2 contents, 10,241 bytes\n")
     assert json.loads(Path(record["certificate"]).with_suffix(".json").read_text(encoding="utf-8"))["stores"]

@@ -92,7 +92,7 @@ class VersionedFiles(AbstractFileSystem):  # type: ignore[misc]
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Return name, size, type, and for a file its id (also as ETag), fingerprint, SHA-256 and whether it may run.
 
-        A link that leads out of its dataset has the type "link", a file known by its address alone "other".
+        A link that leads out of its dataset has the type "link". A file known by its address alone has that as "uri".
         """
         tree, address = self._at(path)
         return _info(address, self._found(tree, address))

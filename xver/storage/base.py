@@ -1,4 +1,4 @@
-"""The contract of storage: keys and bytes, seven methods and three more, no knowledge of what the bytes mean.
+"""The contract of storage: keys and bytes, no knowledge of what the bytes mean.
 
 A key is a relative path of `/`-separated ASCII parts (`packs/0.9f3a-0.data`). Every object is written once
 under a name that is never used for other bytes; the only synchronisation there is, is `create`.

@@ -217,6 +217,7 @@ def _remains(
     patches = sum(run.code.patch is not None for run in runs)
     if patches:
         yield f"{patches} runs with patches of uncommitted code: what these quote was not searched."
+    yield "Views, on each machine that made some (xver view --drop 0), and what a merge laid out until it is done."
     yield "Backups, and copies that nobody told xver of."
 
 
