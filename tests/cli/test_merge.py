@@ -79,13 +79,30 @@ def test_changes_that_the_settled_data_would_overwrite_are_kept_and_the_way_out_
     in_git.write(d__a="mine")
     in_git.git("merge", "-q", "--no-edit", "side", check=False)
     lines = in_git.fails(9, "merge", "--theirs")
-    assert lines[1:] == ["  d/a", "hint: git merge --abort, then xver add what you changed, then merge again"]
+    assert lines[1:] == ["  d/a", "hint: git merge --abort, then xver add what you changed, then do it again"]
     in_git.git("merge", "--abort")
     in_git.ok("add", "d")
     in_git.ok("commit", "-m", "mine")
     in_git.git("merge", "-q", "--no-edit", "side", check=False)
     in_git.ok("merge", "--theirs")
     assert in_git.read("d/a") == b"theirs"
+
+
+@pytest.mark.parametrize("command", ["rebase", "cherry-pick", "revert"])
+def test_what_git_stopped_in_goes_on_as_git_does(in_git: Workplace, command: str) -> None:
+    branched(in_git, {"d__a": "ours"}, {"d__a": "theirs"})
+    in_git.git("-c", "core.editor=true", command, "side", check=False)
+    assert in_git.ok("merge", "--theirs") == f"Settled xver.lock: git {command} --continue\n"
+    in_git.git("-c", "core.editor=true", command, "--continue")
+    assert in_git.ok("status") == "Nothing has changed\n"
+
+
+@pytest.mark.parametrize("command", ["rebase", "cherry-pick", "revert"])
+def test_what_git_stopped_in_is_given_up_as_git_does(in_git: Workplace, command: str) -> None:
+    branched(in_git, {"d__a": "ours"}, {"d__a": "theirs"})
+    in_git.git("-c", "core.editor=true", command, "side", check=False)
+    in_git.write(d__a="mine")
+    assert in_git.fails(9, "merge", "--theirs")[-1].startswith(f"hint: git {command} --abort, then xver add")
 
 
 @pytest.mark.parametrize("side", ["ours", "theirs"])

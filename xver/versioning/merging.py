@@ -13,6 +13,7 @@ from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
 from xver.git.commit import stage, unmerged
 from xver.git.ignore_block import FILE as GIT_IGNORE
+from xver.git.under_way import under_way
 from xver.history.bounds import bounds_of
 from xver.history.diff import Entries
 from xver.history.graph import history, is_ancestor, merge_base, read_snapshot
@@ -197,8 +198,10 @@ def _settle_lock(repo: Repo, sides: Sides, prefer: Side | None, meter: Meter) ->
         else:
             write_tracked(repo, Lock(repo.store.repository, merged))
     except BaseException as error:
-        if isinstance(error, DirtyWorktree):
-            error.hint = "git merge --abort, then xver add what you changed, then merge again"
+        if isinstance(error, DirtyWorktree) and repo.places.git is not None:
+            error.hint = (
+                f"{under_way(repo.places.git.git_dir).give_up}, then xver add what you changed, then do it again"
+            )
         if in_conflict is None:
             repo.lock_path.unlink()
         else:

@@ -32,6 +32,7 @@ def merge(out: Output, rev: str | None, side: str | None, gives_up: bool) -> Non
       xver merge feature
       xver merge --abort
     """
+    from xver.git.under_way import under_way
     from xver.history.merge import Side
     from xver.versioning.merging import abort, merge_snapshot, settle_git_conflict
 
@@ -49,7 +50,8 @@ def merge(out: Output, rev: str | None, side: str | None, gives_up: bool) -> Non
         if rev is not None:
             raise InvalidInput("history is git's here", hint=f"git merge {rev}, then xver checkout")
         settle_git_conflict(repo, repo.git, prefer=prefer, meter=out.meter())
-        out.note("Settled xver.lock: git commit")
+        assert repo.places.git is not None
+        out.note(f"Settled xver.lock: {under_way(repo.places.git.git_dir).go_on}")
         return
     if rev is None:
         raise InvalidInput("a branch or revision to merge is needed", hint="xver branch lists them")
