@@ -118,7 +118,7 @@ def _plan(
             comparison,
             rows=lambda: read_listing(repo.store, entry.id) if isinstance(entry, Dataset) else iter(()),
             record=record,
-            in_store=repo.store.is_safe,
+            in_store=repo.store.holds_whole,
             chosen=lambda name: is_whole or any(is_below(name, one) for one in inner),
             wanted=lambda name: wanted.holds(f"{top}/{name}" if name else top),
             force=force,
@@ -186,7 +186,7 @@ def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -
         name
         for name, known in record.files()
         if name not in staying
-        and (known.id == EMPTY_ID or repo.store.is_safe(known.id))
+        and (known.id == EMPTY_ID or repo.store.holds_whole(known.id))
         and not any(is_below(name, one) for one in inner)
     ]
     return plan_removal(
@@ -194,7 +194,7 @@ def _plan_removal(repo: Repo, top: TrackedPath, before: Entries, now: Entries) -
         top,
         names,
         record=record,
-        in_store=repo.store.is_safe,
+        in_store=repo.store.holds_whole,
         hint=f"xver add {typed(top)} to keep it",
         gone=True,
     )

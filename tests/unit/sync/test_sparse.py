@@ -12,6 +12,7 @@ from tests.support.repos import SOMEBODY, new_repo, read_tree, reopened, write_t
 from tests.support.trees import later
 from tests.unit.sync.sides import ORIGIN
 from xver.errors import DirtyWorktree, InvalidInput, MergeConflict, NotFound
+from xver.format.lockfile import Lock
 from xver.model.entries import Dataset
 from xver.model.paths import parse_path
 from xver.repo import Repo
@@ -174,6 +175,14 @@ class TestByHand:
             with pytest.raises(DirtyWorktree):
                 act()
         assert read_tree(part.root) == below("data/a", "data/b/big")
+
+    def test_a_checkout_without_it_leaves_it(self, part: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+        with later(monkeypatch):
+            assert status(reopened(part)).changed == {}
+        part = reopened(part)
+        part.write_lock(Lock(part.lock.repository, {}))
+        checkout(part)
+        assert read_tree(part.root) == below("data/b/big")
 
     def test_an_add_stores_it(self, part: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
         with later(monkeypatch):
