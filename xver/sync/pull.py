@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xver.errors import AlreadyExists, ContentNotFound, NotFound, TransientStorageError
+from xver.errors import AlreadyExists, ContentNotFound, NotFound, StorageError, TransientStorageError
 from xver.format.lockfile import Lock
 from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
@@ -165,9 +165,10 @@ def clone(
             switch_to(repo, entries, meter=meter)
         return repo
     except BaseException as error:
-        if has_history and isinstance(error, TransientStorageError | KeyboardInterrupt):
-            if isinstance(error, TransientStorageError):
-                error.hint = f"what arrived is kept: xver -C {quoted(str(folder))} pull goes on"
+        if has_history and isinstance(error, StorageError | KeyboardInterrupt):
+            if isinstance(error, StorageError):
+                first = "" if isinstance(error, TransientStorageError) else "free some space or correct the rights; "
+                error.hint = f"{first}what arrived is kept: xver -C {quoted(str(folder))} pull goes on"
             raise
         for one in list(folder.iterdir()):
             shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()

@@ -122,6 +122,8 @@ def push(
     copy = copy_through(copy, opener(repo, without=remote.name))
     with resumed(repo, there) as uploaded:
         sent = _send(repo, there, wish, refs, uploaded, heals=heals, remote=remote, copy=copy, meter=meter)
+        if sent.behind and repo.git is None:
+            raise _not_forward(wish, remote, repo)  # what was sent is not live: the next push goes on with it
     healed = replace_lost(there, remote, lost)
     if sent.behind:
         raise _not_forward(wish, remote, repo)

@@ -99,7 +99,7 @@ def serve() -> None:
 
 def _shares(known: Mapping[str, int], processes: int) -> list[list[str]]:
     """Return the folders for each scout: all but the first part, which is looked at here, in equal parts."""
-    if processes < 2 or not sys.executable:
+    if processes < 2 or not sys.executable or hasattr(sys, "frozen"):  # a program that is not Python
         return []
     whole, so_far = sum(known.values()), 0
     shares: list[list[str]] = [[] for _ in range(processes)]

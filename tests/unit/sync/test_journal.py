@@ -19,7 +19,7 @@ import xver
 from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo, read_tree, reopened, save
 from tests.support.trees import posix
-from xver.errors import AlreadyExists, TransientStorageError
+from xver.errors import AlreadyExists, Conflict, TransientStorageError
 from xver.model.ids import chunk_id
 from xver.repo import Repo, open_repo
 from xver.settings import Remote
@@ -235,6 +235,24 @@ def test_a_fetch_that_is_cut_again_and_again_keeps_what_it_has(repo: Repo, cut: 
     assert journals(copy) == []
     assert check(reopened(copy)).damage == ()
     assert all(chunk_id(data) in reopened(copy).store for data in FILES.values())
+
+
+def test_a_push_that_somebody_was_faster_than_goes_on_when_theirs_is_merged(repo: Repo, cut: Cut) -> None:
+    push(repo, ORIGIN)
+    other = clone(str(repo.root.parent / "remote"), repo.root.parent / "other")
+    save(other, {"data/theirs": b"theirs"})
+    fresh = {f"data/new-{n:02}": random.Random(f"new {n}").randbytes(20_000) for n in range(60)}
+    save(repo, fresh)
+    cut.left, cut.meanwhile = 1_000, {990: lambda: push(other, ORIGIN)}
+    with pytest.raises(Conflict, match="not here"):
+        push(repo, ORIGIN)
+    assert cut.meanwhile == {}
+    assert len(journals(repo)) == 1
+    pull(repo, ORIGIN)
+    push(reopened(repo), ORIGIN)
+    assert stored(repo.root.parent / "remote") < 2 * TOTAL + 2 * PACK
+    assert journals(repo) == []
+    whole(repo)
 
 
 def test_a_clone_that_is_cut_while_data_arrives_is_a_repository_and_pull_goes_on(repo: Repo, cut: Cut) -> None:
