@@ -76,7 +76,7 @@ class Cut:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.left = 0
-        self.meanwhile: dict[int, Callable[[], None]] = {}
+        self.meanwhile: dict[int, Callable[[], object]] = {}
         monkeypatch.setattr(remotes, "locate", self._locate)
 
     def _locate(self, url: str, *, base: Path, **options: str | None) -> Storage:
