@@ -12,7 +12,7 @@ from xver.format.foreign import ObjectName, decode_object_name
 from xver.model.entries import External
 from xver.storage.base import Part, Stat, Storage
 from xver.storage.locate import locate
-from xver.store.seeking import Seekable
+from xver.store.seeking import Seekable, SharedReader
 
 _BLOCK: Final = 8 * 1024 * 1024
 
@@ -60,7 +60,7 @@ class Original:
 
     def open(self) -> io.BufferedReader:
         """Return it as a file that can be sought in; one read fetches 1 MiB at least."""
-        return io.BufferedReader(_Raw(self), buffer_size=1024 * 1024)
+        return SharedReader(_Raw(self), 1024 * 1024)
 
     def _changed(self) -> Conflict:
         return Conflict(

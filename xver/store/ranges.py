@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -13,7 +12,7 @@ from xver.format.nodes import Node, decode_node
 from xver.model.entries import CHUNK_MAX
 from xver.model.ids import EMPTY_ID, ContentId, Kind, NodeId
 from xver.store.batches import batches
-from xver.store.seeking import Seekable
+from xver.store.seeking import Seekable, SharedReader
 from xver.store.store import Store, Wanted
 
 _AHEAD: Final = 8 * 1024 * 1024
@@ -114,16 +113,16 @@ def open_content(store: Store, id: ContentId, size: int) -> ContentFile:
     return ContentFile(store, id, size)
 
 
-class ContentFile(io.BufferedReader):
+class ContentFile(SharedReader):
     """A seekable binary file over content; `size` is its size in bytes.
 
     Who jumps about reads the chunks that hold what was asked for and no more; who reads on from where the last read
-    ended gets twice as much fetched each time, from 128 KiB to 8 MiB. Serves one thread.
+    ended gets twice as much fetched each time, from 128 KiB to 8 MiB.
     """
 
     def __init__(self, store: Store, id: ContentId, size: int) -> None:
         self.size = size
-        super().__init__(_RawContent(store, id, size), buffer_size=_BUFFER)
+        super().__init__(_RawContent(store, id, size), _BUFFER)
 
 
 class _RawContent(Seekable):
