@@ -71,7 +71,9 @@ def decode_series(data: bytes) -> list[Point]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(io.BytesIO(data))
+        # Neither threads nor a file of Python's: a thread of pyarrow that lets go of one while Python ends aborts
+        # the process (https://github.com/apache/arrow/issues/34314).
+        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
         columns = [table.column(name).cast(kind).to_pylist() for name, kind in _COLUMNS.items()]
     except (pa.ArrowException, KeyError, OSError) as error:
         raise CorruptData(f"a run's series is damaged: {str(error)[:200]}") from error
