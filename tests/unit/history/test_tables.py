@@ -72,8 +72,36 @@ def test_what_nobody_changed_keeps_its_bytes() -> None:
     base = b'\xef\xbb\xbfid;text\r\n1;"two\r\nlines"\r\n2;"plain"\r\n3;x'
     ours = base.replace(b"3;x", b"3;y")
     theirs = base.replace(b'2;"plain"', b'2;"a;b"')
-    want = b'\xef\xbb\xbfid;text\r\n1;"two\r\nlines"\r\n2;"a;b"\r\n3;y\r\n'
+    want = b'\xef\xbb\xbfid;text\r\n1;"two\r\nlines"\r\n2;"a;b"\r\n3;y'
     assert merge(base, ours, theirs) == want
+
+
+def test_a_table_that_gets_columns_is_written_as_it_was() -> None:
+    base = b'\xef\xbb\xbf"id";"text"\r\n"1";"plain"\r\n"2";"a;b"\r\n"3";5"\r\n'
+    ours = base.replace(b'"text"', b'"text";"sure"').replace(b'n"\r', b'n";"yes"\r').replace(b'b"\r', b'b";\r')
+    ours = ours.replace(b'5"\r', b'5";no\r')
+    theirs = base.replace(b'"text"', b'"text";box').replace(b'"\r', b'";7\r')
+    assert merge(base, ours, theirs) == (
+        b'\xef\xbb\xbf"id";"text";"sure";box\r\n"1";"plain";"yes";7\r\n"2";"a;b";;7\r\n"3";5";no;7\r\n'
+    )
+    assert merge(base, base.replace(b"plain", b"new"), theirs) == theirs.replace(b"plain", b"new")
+
+
+def test_a_form_that_one_side_changed_is_that_of_the_merge() -> None:
+    ours = BASE.replace(b"1,,", b"1,cat,")
+    by_excel = b"\xef\xbb\xbf" + BASE.replace(b"\n", b"\r\n")
+    want = b"\xef\xbb\xbfid,label,by\r\n1,cat,\r\n2,,\r\n3,,\r\n"
+    assert merge(BASE, ours, by_excel) == want
+    assert merge(BASE, by_excel, ours) == want
+    assert merge(BASE, ours, BASE.replace(b",", b";")) == b"id;label;by\n1;cat;\n2;;\n3;;\n"
+    assert merge(BASE, ours, (BASE + b"4,,\n").removesuffix(b"\n")) == ours + b"4,,"
+
+
+def test_line_ends_that_are_mixed_give_no_empty_lines() -> None:
+    base = b"id,x\r\n1,a\n2,b\n"
+    assert merge(base, base.replace(b"a", b"c"), base.replace(b"b", b"d")) == b"id,x\r\n1,c\n2,d\n"
+    base = b"id,x\r1,a\r2,b\r"
+    assert merge(base, base.replace(b"a", b"c"), base.replace(b"b", b"d")) == b"id,x\r1,c\r2,d\r"
 
 
 def test_a_key_of_two_columns_in_tsv() -> None:
@@ -97,6 +125,14 @@ def test_json_lines() -> None:
     assert merge(base, base.replace(b"null", b"1"), base.replace(b"null", b"true"), ".jsonl") is None
     with pytest.raises(NotATable):
         merge(base, b"[]\n", base, ".jsonl")
+
+
+def test_json_lines_that_are_joined_keep_every_digit_and_their_ends() -> None:
+    base = b'{"id":1,"p":0.12345678901234567890,"big":1e999,"x":[1,2.50],"y":0}\r\n'
+    found = merge(base, base.replace(b'"y":0', b'"y":1'), base.replace(b"}", b',"z":"}"}'), ".jsonl")
+    assert found == b'{"id": 1, "p": 0.12345678901234567890, "big": 1e999, "x": [1,2.50], "y": 1, "z": "}"}\r\n'
+    finer = base.replace(b"67890,", b"67891,")
+    assert merge(base, base, finer, ".jsonl") == finer
 
 
 def test_a_table_that_both_sides_made() -> None:
