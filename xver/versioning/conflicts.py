@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,9 @@ from xver.worktree.folders import refusals
 
 _MOST: Final = 200
 """Conflicts laid out: nobody looks at more."""
+_LONGEST: Final = 255
+"""Bytes of a file's name, on nearly all file systems."""
+_LONGEST_SUFFIX: Final = 32
 
 
 def lay_out(repo: Repo, paths: Sequence[str], sides: Mapping[str, Entries]) -> Path | None:
@@ -42,12 +46,24 @@ def lay_out(repo: Repo, paths: Sequence[str], sides: Mapping[str, Entries]) -> P
             except ContentNotFound:
                 continue
             if isinstance(entry, File) and is_here(repo.store, entry.id, entry.size):
-                place = folder / name.with_name(f"{name.stem}.{side}{name.suffix}")
+                place = folder / name.with_name(_name_of(name, side))
                 with refusals(str(place)):
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with place.open("wb") as file:
                         file.writelines(read_content(repo.store, entry.id, entry.size))
     return folder if folder.exists() else None
+
+
+def _name_of(path: PurePosixPath, side: str) -> str:
+    """Return the name of a side's copy; in place of the end of a name too long for that stands a digest of it."""
+    stem, suffix = path.stem, path.suffix
+    if len(suffix.encode()) > _LONGEST_SUFFIX:
+        stem, suffix = path.name, ""
+    room = _LONGEST - len(f".{side}{suffix}".encode())
+    if len(stem.encode()) > room:
+        mark = "~" + hashlib.blake2b(stem.encode(), digest_size=4).hexdigest()
+        stem = stem.encode()[: room - len(mark)].decode(errors="ignore") + mark
+    return f"{stem}.{side}{suffix}"
 
 
 def clear(repo: Repo) -> None:

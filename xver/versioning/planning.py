@@ -129,7 +129,7 @@ def _plan(
         raise ContentNotFound(error.id, hint=f"xver pull {typed(top)}") from error
     for leftover in comparison.leftovers:
         # A checkout that was killed left it, and we hold the work tree: nobody writes it now.
-        (repo.root / leftover).unlink(missing_ok=True)
+        _discard(repo.root / leftover)
     if not isinstance(entry, Dataset):
         _sweep((repo.root / top).parent)
     is_missing = isinstance(entry, Dataset) and wanted.holds(top) and not (repo.root / top).is_dir()
@@ -141,7 +141,13 @@ def _sweep(folder: Path) -> None:
     if folder.is_dir():
         for name in os.listdir(folder):
             if TEMPORARY.fullmatch(name):
-                (folder / name).unlink(missing_ok=True)
+                _discard(folder / name)
+
+
+def _discard(path: Path) -> None:
+    """Delete a temporary file; a folder of such a name is none of ours."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
 
 
 def _require_way(repo: Repo, top: str, freed: Collection[str]) -> None:

@@ -288,7 +288,7 @@ def write_head(repo: Repo, word: str) -> None:
 
 
 def write_word(path: Path, word: str) -> None:
-    """Replace a file of one line, written beside and renamed."""
+    """Replace a file of a line or a few, written beside and renamed."""
     beside = path.with_name(f"{path.name}.tmp")
     with beside.open("wb") as file:
         file.write(f"{word}\n".encode())
@@ -299,9 +299,9 @@ def write_word(path: Path, word: str) -> None:
 
 def go_to(repo: Repo, word: str) -> None:
     """Point HEAD, outside git, elsewhere, and remember where it was: `@{-1}`."""
-    before = [read_head(repo), *_former(repo)][:_FORMER_KEPT]
+    # In this order: where one is by now is no place one was before, so what is cut off between the two says nothing.
+    write_word(_former_path(repo), "\n".join([read_head(repo), *_former(repo)][:_FORMER_KEPT]))
     write_head(repo, word)
-    _former_path(repo).write_text("".join(f"{one}\n" for one in before), encoding="utf-8", newline="\n")
 
 
 def without_former(repo: Repo, rev: str) -> str:
@@ -344,10 +344,12 @@ def _is_here(packer: Packer, entry: Entry) -> bool:
 
 
 def _former(repo: Repo) -> list[str]:
+    """Return where HEAD was before it came to where it is, the last first."""
     try:
-        return _former_path(repo).read_text(encoding="utf-8").split()
+        words = _former_path(repo).read_text(encoding="utf-8").split()
     except FileNotFoundError:
         return []
+    return words[1:] if words[:1] == [read_head(repo)] else words
 
 
 def _former_path(repo: Repo) -> Path:

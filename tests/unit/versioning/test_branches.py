@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from xver.model.ids import SnapshotId
 from xver.model.refs import HEADS, TAGS
 from xver.repo import Repo
 from xver.upkeep.fsck import check
-from xver.versioning import branches
+from xver.versioning import branches, versions
 from xver.versioning.commits import commit
 from xver.versioning.logs import log, select
 from xver.versioning.merging import merge_snapshot
@@ -127,6 +128,34 @@ def test_the_first_branch_may_have_another_name(repo: Repo) -> None:
     branches.switch(repo, "trunk", new=True)
     save(repo, {"d/a": b"1"})
     assert list(names(repo, HEADS)) == ["trunk"]
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("name", ["HEAD-before", "HEAD"])
+def test_a_switch_that_is_cut_off_does_not_lie_about_where_one_was(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, name: str, is_before: bool
+) -> None:
+    save(repo, {"d/a": b"1"})
+    for branch in ("one", "two"):
+        branches.switch(repo, branch, new=True)
+    replace = versions.replace
+
+    def cut_off(source: Path, target: Path) -> None:
+        if target.name != name or not is_before:
+            replace(source, target)
+        if target.name == name:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "replace", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            branches.switch(repo, "main")
+    repo = reopened(repo)
+    is_there = (name, is_before) == ("HEAD", False)
+    assert versions.branch_name(repo) == ("main" if is_there else "two")
+    assert versions.without_former(repo, "-") == ("two" if is_there else "one")
+    branches.switch(repo, "-")
+    assert versions.branch_name(repo) == ("two" if is_there else "one")
 
 
 @pytest.mark.parametrize("word", [b"", b"heads", b"zz" * 32, b"ab" * 10])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.repos import reopened, save
+from tests.support.repos import read_tree, reopened, save
 from xver.errors import MergeConflict, StorageError
 from xver.repo import Repo
 from xver.versioning import branches
@@ -38,6 +38,22 @@ def test_what_is_no_table_is_joined_by_lines(repo: Repo) -> None:
     repo = sides(repo, b"no key\n" + TABLE, TABLE + b"21,x\n")
     merge_snapshot(repo, "side")
     assert (repo.root / "d/t.csv").read_bytes() == b"no key\n" + TABLE + b"21,x\n"
+
+
+@pytest.mark.parametrize("name", ["ü" * 126 + ".x", "ü" * 126 + ".y", "a." + "b" * 253])
+def test_conflicts_of_files_with_long_names_are_laid_out(repo: Repo, name: str) -> None:
+    contents = {"ours": b"1", "base": b"0", "theirs": b"2"}
+    save(repo, {f"d/{name}": contents["base"]})
+    branches.switch(repo, "side", new=True)
+    save(repo, {f"d/{name}": contents["theirs"]})
+    branches.switch(repo, "main")
+    save(repo, {f"d/{name}": contents["ours"]})
+    with pytest.raises(MergeConflict):
+        merge_snapshot(repo, "side")
+    found = read_tree(repo.places.own / "conflicts" / "d")
+    assert sorted(found.values()) == [b"0", b"1", b"2"]
+    sides = {one: [path for path, data in found.items() if data == content] for one, content in contents.items()}
+    assert all(f".{one}" in path for one, (path,) in sides.items())
 
 
 def test_conflicts_that_cannot_be_laid_out_are_told_in_one_line(repo: Repo) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repos import partial_clone, reopened, save, write_tree
+from tests.support.repos import partial_clone, read_tree, reopened, save, write_tree
 from tests.support.trees import picture, posix
 from xver.errors import DirtyWorktree, InvalidInput, NotFound
 from xver.format.lockfile import Lock
@@ -35,6 +35,16 @@ def test_only_what_differs_is_touched(repo: Repo) -> None:
     assert (done.written, done.removed, done.size) == (1, 1, 1)
     assert stats == {name: (repo.root / name).stat().st_ino for name in stats}
     assert checkout(repo).written == 0
+
+
+def test_a_folder_named_like_a_temporary_file_is_left_alone(repo: Repo) -> None:
+    name = ".xver-0123456789ab.tmp"
+    write_tree(repo.root, {f"d/{name}/mine": b"m", "d/a": b"1", f"{name}/mine": b"m", "f": b"1"})
+    add(repo, ["d", "f"])
+    write_tree(repo.root, {"d/a": b"2", "f": b"2"})
+    checkout(repo, force=True)
+    want = {"d/a": b"1", "f": b"1", f"d/{name}/mine": b"m", f"{name}/mine": b"m"}
+    assert {path: data for path, data in read_tree(repo.root).items() if path in want} == want
 
 
 def test_versions_come_and_go_with_their_folders(two: tuple[Repo, str, str]) -> None:
