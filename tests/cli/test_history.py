@@ -86,6 +86,28 @@ def test_a_version_that_is_not_there(place: Workplace, rev: str, command: list[s
         assert "main" in lines[1]
 
 
+@pytest.mark.parametrize("words", [["diff", "HEAD~1", "HEAD"], ["diff", "d"], ["diff", "e"], ["log", "HEAD"]])
+@pytest.mark.parametrize("path", ["mian", "d/none", "../x"])
+def test_a_path_that_is_nowhere(place: Workplace, words: list[str], path: str) -> None:
+    place.save("first", d__a="1", e="1")
+    place.save("second", d__a="2", e="1")
+    lines = place.fails(2 if path == "../x" else 3, *words, path)
+    assert lines[0].startswith(f"error: {path} ")
+    if path != "../x":
+        assert lines[1] == f"hint: xver ls shows what is tracked; -- {path} asks for it all the same"
+        assert place(*words[:1], "HEAD", "--", path).returncode == 0
+
+
+def test_a_path_that_only_an_old_version_has(place: Workplace) -> None:
+    place.save("first", d__a="1", s__t__b="1")
+    place.ok("rm", "d", "s")
+    place.save("second", other="2")
+    for path in ("d", "d/a", "s"):
+        assert place.ok("diff", "-q", "HEAD~1", "HEAD", path).splitlines() != []
+    assert place.ok("log", "HEAD~1", "d/a").splitlines() != []
+    assert place.fails(3, "log", "HEAD", "d/a") != []
+
+
 @pytest.mark.parametrize("command", [["show"], ["ls", "--rev"], ["restore", "d", "--source"]])
 def test_an_empty_word_names_no_version(place: Workplace, command: list[str]) -> None:
     place.save("first", d__a="1")

@@ -93,7 +93,12 @@ def test_status_of_paths(place: Workplace) -> None:
     ("words", "code", "error", "hint"),
     [
         (["add", "none"], 2, "there is no none", "give the path of a file or folder that exists"),
-        (["add", "."], 2, "the whole repository cannot be one dataset", "xver add data models"),
+        (
+            ["add", "."],
+            2,
+            "the whole repository cannot be one dataset",
+            "name the folders and files that are data: xver add d",
+        ),
         (
             ["add", "../x"],
             2,

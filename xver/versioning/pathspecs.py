@@ -26,6 +26,10 @@ from xver.worktree.ignore import Ignore
 _OWN_FILES: Final = frozenset({LOCK_NAME, SETTINGS_NAME, GIT_IGNORE, ".gitattributes", IGNORE_NAME})
 
 
+_NAMED: Final = 4
+"""Tracked paths that a hint names."""
+
+
 def expand(repo: Repo, patterns: Iterable[str], *, start: Path) -> list[str]:
     """Return the paths, relative to the root, that a user's words name from folder `start`: names and globs.
 
@@ -73,7 +77,11 @@ def targets(
     known = PathSet(entries)
     for text in paths:
         if not text:
-            raise InvalidInput("the whole repository cannot be one dataset", hint="xver add data models")
+            names = " ".join(map(typed, [*entries][:_NAMED])) or "PATH"
+            raise InvalidInput(
+                "the whole repository cannot be one dataset",
+                hint=f"name the folders and files that are data: xver add {names}",
+            )
         path = parse_path(text)
         _refuse_own(repo, path)
         _refuse_ignored(repo, path, ignore, hint=f"xver add -f {typed(path)} adds it all the same")

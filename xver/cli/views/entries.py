@@ -9,14 +9,15 @@ from typing import Any
 
 from xver.cli.human import plural, size
 from xver.cli.output import Style, Styled, Text
-from xver.errors import RevisionNotFound
+from xver.errors import ContentNotFound, CorruptData, NotFound, RevisionNotFound
 from xver.history.diff import Change
 from xver.model.entries import Dataset, Entry, EntryKind, External, File, kind_of
 from xver.model.ids import short_id
+from xver.model.paths import is_below, quoted
 from xver.model.snapshots import Version
 from xver.repo import Repo
 from xver.versioning.state import Staged
-from xver.versioning.versions import resolve
+from xver.versioning.versions import entries_at, find_entry, resolve
 from xver.worktree.compare import Difference, Differs
 
 _PREFIXES = ("run",)
@@ -127,7 +128,12 @@ def id_text(id: bytes) -> Styled:
 
 
 def split_revisions(repo: Repo, words: Sequence[str], *, most: int) -> tuple[list[str], list[str]]:
-    """Tell revisions from paths as git does: up to `most` leading words that name a version; `--` ends them."""
+    """Tell revisions from paths as git does: up to `most` leading words that name a version; `--` ends them.
+
+    Raises:
+        RevisionNotFound: the first of the others names neither.
+        NotFound: one behind it is no path of the disk, of `xver.lock` or of these versions, and no `--` says so.
+    """
     revs: list[str] = []
     rest = list(words)
     while rest and len(revs) < most and rest[0] != "--":
@@ -141,7 +147,23 @@ def split_revisions(repo: Repo, words: Sequence[str], *, most: int) -> tuple[lis
         revs.append(rest.pop(0))
     if rest and rest[0] == "--":
         rest.pop(0)
+    elif unknown := next((word for word in rest if not _is_path(repo, word, revs)), None):
+        raise NotFound(
+            f"{unknown} is no path: neither on the disk nor tracked",
+            hint=f"xver ls shows what is tracked; -- {quoted(unknown)} asks for it all the same",
+        )
     return revs, [repo.relative(word, start=Path.cwd()) for word in rest]
+
+
+def _is_path(repo: Repo, word: str, revs: Sequence[str]) -> bool:
+    if os.path.lexists(word):
+        return True
+    path = repo.relative(word, start=Path.cwd())
+    try:
+        sides = (repo.lock.entries, *(entries_at(repo, rev) for rev in revs))
+        return any(find_entry(repo.store, one, path) or any(is_below(top, path) for top in one) for one in sides)
+    except (ContentNotFound, CorruptData):
+        return True  # what is not here, or cannot be read, tells nothing
 
 
 def split_path(repo: Repo, words: str) -> tuple[str, str | None]:
