@@ -17,6 +17,12 @@ from xver.versioning.restoring import restore
 from xver.versioning.versions import entries_at
 
 DVC_PROJECT = Path(__file__).parents[1] / "data" / "dvc-project.tar.gz"
+_NOISE = hashlib.shake_128(b"noise").digest(600_000)
+LFS_REVISIONS: list[dict[str, bytes]] = [
+    {"a.bin": b"first", "big.bin": _NOISE},
+    {"a.bin": b"second", "sub/c d.bin": b"new"},
+    {"big.bin": _NOISE[:300_000] + b"!" + _NOISE[300_000:]},
+]
 
 
 def unpack_dvc(folder: Path) -> tuple[Repo, dict[str, dict[str, str]]]:
@@ -62,3 +68,31 @@ def git(root: Path, *words: str) -> str:
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "core.hooksPath=/dev/null")
     done = subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True, encoding="utf-8")
     return done.stdout.strip()
+
+
+def pointed(root: Path) -> list[dict[str, str]]:
+    """Make a repository as git-lfs leaves it, by its specification; return the SHA-256 of each file at each commit."""
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    files: dict[str, bytes] = {}
+    said = []
+    for number, change in enumerate(LFS_REVISIONS):
+        files |= change
+        for name, data in change.items():
+            oid = hashlib.sha256(data).hexdigest()
+            held = root / ".git" / "lfs" / "objects" / oid[:2] / oid[2:4] / oid
+            held.parent.mkdir(parents=True, exist_ok=True)
+            held.write_bytes(data)
+            path = root / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n")
+        (root / "code.py").write_text(f"print({number})\n")
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", f"revision {number + 1}")
+        said.append({name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())})
+    return said
+
+
+def taken(repo: Repo) -> list[dict[str, str]]:
+    """Return what checkouts of ours write at each commit."""
+    return [checked_out(repo, commit) for commit in git(repo.root, "rev-list", "--reverse", "main").split()]

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable
 
 from xver.git.command import GitCommand
 from xver.git.state import tracked_files
-
-_MANY: Final = 200
-"""Paths on a command line at a time."""
 
 
 def git_tracks_any(git: GitCommand, paths: Iterable[str]) -> list[str]:
@@ -27,12 +23,16 @@ def git_tracks_any(git: GitCommand, paths: Iterable[str]) -> list[str]:
     return [path for path in asked if _meets(path.rstrip("/"), files, known)]
 
 
-def leave_index(git: GitCommand, paths: Sequence[str], rows: list[str]) -> None:
-    """Take files out of git's index, not off the disk; `rows` gets theirs, as `git ls-files --stage` prints them."""
-    for at in range(0, len(paths), _MANY):
-        some = paths[at : at + _MANY]
-        rows += git.paths("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *some)
-        git.change("--literal-pathspecs", "rm", "-q", "--cached", "--ignore-unmatch", "--", *some)
+def rows_of(git: GitCommand, paths: Collection[str]) -> list[str]:
+    """Return what git's index has of some files, as `git ls-files --stage` prints it."""
+    wanted = frozenset(paths)
+    return [row for row in git.paths("ls-files", "--stage", "-z") if row.partition("\t")[2] in wanted]
+
+
+def leave_index(git: GitCommand, rows: Iterable[str]) -> None:
+    """Take rows out of git's index in one step; their files stay on the disk."""
+    gone = ((row.split(" ", 2)[1], row.partition("\t")[2]) for row in rows)
+    _update(git, "".join(f"0 {id}\t{path}\0" for id, path in gone))
 
 
 def enter_index(git: GitCommand, rows: Iterable[str]) -> None:
@@ -40,8 +40,12 @@ def enter_index(git: GitCommand, rows: Iterable[str]) -> None:
     paths = {row.partition("\t")[2]: row for row in rows}
     known = set(git_tracks_any(git, paths))
     lacking = "".join(f"{row}\0" for path, row in paths.items() if path not in known)
-    if lacking:
-        git.change("update-index", "-z", "--index-info", input=lacking.encode("utf-8", "surrogateescape"))
+    _update(git, lacking)
+
+
+def _update(git: GitCommand, rows: str) -> None:
+    if rows:
+        git.change("update-index", "-z", "--index-info", input=rows.encode("utf-8", "surrogateescape"))
 
 
 def _meets(path: str, files: list[str], known: set[str]) -> bool:

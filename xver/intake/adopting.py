@@ -17,7 +17,7 @@ from xver.format.lockfile import Lock
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import CatFile, GitCommand
 from xver.git.history import commits_in, resolve
-from xver.git.tracked_conflict import leave_index
+from xver.git.tracked_conflict import leave_index, rows_of
 from xver.intake.buckets import BucketObjects
 from xver.intake.taking import Taker
 from xver.intake.tools import Tool
@@ -87,8 +87,13 @@ def adopt(repo: Repo, tool: Tool, *, history: str | None = None, meter: Meter = 
             meter.finish()
         repo.store.move("adopt", refs, index)
         if tool.is_in_git and repo.git is not None:
-            leave_index(repo.git, list(found), note.left_git)
+            # What is to leave git's index is noted before, and leaves it last: whenever this is killed, each path has
+            # an owner, and `undo` knows what git had.
+            note.left_git += rows_of(repo.git, found)
+            note.keep()
         write_tracked(repo, Lock(lock.repository, entries))
+        if tool.is_in_git and repo.git is not None:
+            leave_index(repo.git, note.left_git)
     versions = len({target for name, target in refs.items() if name.startswith(SNAPSHOTS)})
     return Adopted(found, versions, taker.files, taker.size, taker.copied, taker.unkept, (*taker.left, *tool.refusals))
 

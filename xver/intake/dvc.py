@@ -8,36 +8,36 @@ Only what a person or DVC wrote there is read; DVC itself is not needed, and goe
 
 from __future__ import annotations
 
-import configparser
+import glob
 import hashlib
 import json
 import os
 import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from xver.errors import InvalidInput, StorageError
+from xver.git.command import GitCommand
+from xver.intake.dvc_projects import FOLDER, Address, find_projects, stores_of
 from xver.intake.held import BucketPlace, Held, HeldFile, HeldObject, read_small
 from xver.intake.tools import Left, Member, Proof, Tracked
 from xver.intake.trees import Item, Tree
 
-FOLDER: Final = ".dvc"
 _LOCK: Final = "dvc.lock"
 _PIPELINE: Final = "dvc.yaml"
 _DIR: Final = ".dir"
+_VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
 _LEGACY: Final = "legacy:"
 """In front of a key of DVC before 3.0, whose MD5 of a text is that of its lines with other ends."""
-_BUCKETS: Final = ("s3://", "gs://")
-"""Remotes of DVC's that are read; others, and credentials in its configuration, are not."""
-_Address: TypeAlias = "tuple[str, str | None]"
-"""Where a bucket is: its address, and its server where that is not the provider's own."""
 _HEX: Final = frozenset("0123456789abcdef")
 _MD5_DIGITS: Final = 32
 
 
 class Dvc:
-    """The DVC project of a work tree.
+    """The DVC project of a work tree, or those of its folders: each finds what any of them keeps.
 
     Raises:
         InvalidInput: there is none, or what reads its files is not installed.
@@ -47,12 +47,16 @@ class Dvc:
     bring = "dvc fetch --all-commits"
     is_in_git = False
 
-    def __init__(self, root: Path) -> None:
-        if not (root / FOLDER).is_dir():
-            raise InvalidInput(f"{root} is no DVC project: it has no folder {FOLDER}", hint="go to the top of one")
+    def __init__(self, root: Path, git: GitCommand | None) -> None:
+        projects = find_projects(root, git)
+        if not projects:
+            raise InvalidInput(
+                f"there is no DVC project in {root}: no folder {FOLDER} at its top, nor has git one further down",
+                hint="xver adopt git-lfs, or xver add PATH",
+            )
         _yaml()
-        self._stores, self._buckets = _stores(root / FOLDER)
-        self._places: dict[_Address, BucketPlace] = {}
+        self._stores, self._buckets = stores_of(projects)
+        self._places: dict[Address, BucketPlace] = {}
         self.refusals: list[str] = []
 
     def says(self, path: str, item: Item) -> bool:  # noqa: ARG002 - the name tells
@@ -62,13 +66,13 @@ class Dvc:
 
     def tracked(self, tree: Tree) -> Iterator[Tracked | Left]:
         """Yield the outputs that DVC keeps in its cache."""
-        folders = {posixpath.dirname(path) for path in tree.items}
+        kept = {*tree.kept, *map(posixpath.dirname, tree.kept)}
         for path, item in sorted(tree.items.items()):
             if self.says(path, item) and posixpath.basename(path) != _PIPELINE:
                 for base, out in _outs(tree, path):
                     name = posixpath.normpath(posixpath.join(base, str(out.get("path", ""))))
                     # What is in git is there by DVC's `cache: false`, and stays there.
-                    if out.get("cache") is not False and name not in tree.items and name not in folders:
+                    if out.get("cache") is not False and name not in kept:
                         yield self._one(name, out)
 
     def find_many(self, keys: Collection[str]) -> dict[str, Held]:
@@ -89,7 +93,7 @@ class Dvc:
                 self.refusals.append(f"{address[0]} cannot be asked for what is not here: {error.message}")
         return found
 
-    def _find_in(self, address: _Address, keys: Collection[str]) -> dict[str, Held]:
+    def _find_in(self, address: Address, keys: Collection[str]) -> dict[str, Held]:
         """Return the objects of a bucket that hold some bytes; connects to it when it is asked first."""
         if (place := self._places.get(address)) is None:
             place = self._places[address] = BucketPlace(*address)
@@ -146,8 +150,19 @@ def _outs(tree: Tree, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, stage in _mapping(said.get("stages", said)).items():
         # One that was made by `foreach` or `matrix` is called `name@…`.
         written = _mapping(stages.get(name) or stages.get(str(name).partition("@")[0]))
-        where = str(_mapping(written.get("do", written)).get("wdir", ""))
-        yield from ((posixpath.join(base, where), out) for out in _list(_mapping(stage).get("outs")))
+        written = _mapping(written.get("do", written))
+        where, uncached = posixpath.join(base, str(written.get("wdir", ""))), _uncached(written)
+        for out in _list(_mapping(stage).get("outs")):
+            is_uncached = any(fnmatchcase(str(out.get("path", "")), one) for one in uncached)
+            yield where, {**out, "cache": False} if is_uncached else out
+
+
+def _uncached(stage: Mapping[str, Any]) -> list[str]:
+    """Return patterns of the outputs that a stage leaves to git; what `${…}` stands for is not known."""
+    groups = [stage.get(name) for name in ("outs", "metrics", "plots")]
+    outs = [one for group in groups for out in _list(group) for one in out.items()]
+    names = [str(name) for name, how in outs if _mapping(how).get("cache") is False]
+    return ["*".join(map(glob.escape, _VARIABLE.split(name))) for name in names]
 
 
 def _load(tree: Tree, path: str) -> Mapping[str, Any]:
@@ -179,33 +194,6 @@ def _layouts(key: str) -> list[str]:
     md5 = key.removeprefix(_LEGACY)
     layouts = [f"files/md5/{md5[:2]}/{md5[2:]}", f"{md5[:2]}/{md5[2:]}"]
     return layouts[::-1] if key.startswith(_LEGACY) else layouts
-
-
-def _stores(folder: Path) -> tuple[list[str], list[_Address]]:
-    """Return the folders in which DVC keeps files here, and the buckets: its cache, then remotes, the default first."""
-    cache, default = folder / "cache", ""
-    remotes: dict[str, dict[str, str]] = {}
-    for name in ("config", "config.local"):
-        config = configparser.ConfigParser(strict=False, interpolation=None)
-        try:
-            config.read_string((folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            continue
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{folder / name} cannot be read", hint="dvc config --list says where") from error
-        for section in config.sections():
-            kind, _, rest = section.strip("'").partition(" ")
-            if kind == "cache" and config.has_option(section, "dir"):
-                cache = folder / Path(config.get(section, "dir")).expanduser()
-            elif kind == "core":
-                default = config.get(section, "remote", fallback=default)
-            elif kind == "remote":
-                remotes.setdefault(rest.strip("'\""), {}).update(config.items(section))
-    ordered = [remotes[name] for name in sorted(remotes, key=lambda name: (name != default, name))]
-    urls = [(one.get("url", ""), one.get("endpointurl")) for one in ordered]
-    folders = [folder / Path(url).expanduser() for url, _ in urls if url and "://" not in url]
-    buckets = [(url, server) for url, server in urls if url.startswith(_BUCKETS)]
-    return [os.path.normpath(one) for one in (cache, *folders)], buckets
 
 
 def _is_md5(digits: str) -> bool:

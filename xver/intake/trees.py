@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -27,6 +27,10 @@ class Tree(Protocol):
     def items(self) -> Mapping[str, Item]:
         """What there is."""
 
+    @property
+    def kept(self) -> Collection[str]:
+        """Those that git has; without git there are none."""
+
     def read(self, path: str) -> bytes:
         """Return the bytes of one of them."""
 
@@ -37,6 +41,11 @@ class CommitTree:
     def __init__(self, git: GitCommand, commit: str, files: CatFile) -> None:
         self._files = files
         self.items = dict(_listed(git, commit))
+
+    @property
+    def kept(self) -> Collection[str]:
+        """All of them."""
+        return self.items.keys()
 
     def read(self, path: str) -> bytes:
         """Return the bytes of one of its files."""
@@ -56,6 +65,11 @@ class DiskTree:
         git, root = self._git, self._root
         names = _walked(root) if git is None else git.paths("ls-files", "-zco", "--exclude-standard")
         return {name: item for name in names if (item := _item(root / name)) is not None}
+
+    @cached_property
+    def kept(self) -> Collection[str]:
+        """What git has in its index."""
+        return frozenset(() if self._git is None else self._git.paths("ls-files", "-z"))
 
     def read(self, path: str) -> bytes:
         """Return the bytes of one of its files."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,10 +65,11 @@ class Operation:
 
 @dataclass(slots=True)
 class Note:
-    """What an operation has to say of itself while it goes on."""
+    """What an operation has to say of itself while it goes on; `keep` writes that down, should it be killed."""
 
     moves: list[tuple[str, str]] = field(default_factory=list)
     left_git: list[str] = field(default_factory=list)
+    keep: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -99,7 +100,8 @@ def noted(repo: Repo, words: str, *, paths: Sequence[str] | None = None, refs: S
         paths=None if paths is None else tuple(paths),
     )
     note = Note()
-    _write(folder, operation, note)
+    note.keep = lambda: _write(folder, operation, note)
+    note.keep()
     repo.noting = True
     try:
         yield note

@@ -11,10 +11,12 @@ import pytest
 
 from tests.data.make_dvc_project import commits, make_project
 from tests.support.adopted import checked_out, codecs_of, git, state_of, unpack_dvc
+from tests.support.repos import reopened
 from xver.errors import CorruptData, ForeignChanged, InvalidInput
 from xver.format.codecs import Codec
 from xver.intake.adopting import Adopted, adopt
 from xver.intake.dvc import Dvc
+from xver.intake.dvc_ignore import take_rules
 from xver.model.entries import File
 from xver.model.ids import Kind
 from xver.repo import Repo, init_repo
@@ -40,7 +42,7 @@ CACHE = ".dvc/cache/files/md5"
 
 def adopted(folder: Path, *, history: str | None = "HEAD") -> tuple[Repo, dict[str, dict[str, str]], Adopted]:
     repo, checkouts = unpack_dvc(folder)
-    return repo, checkouts, adopt(repo, Dvc(repo.root), history=history)
+    return repo, checkouts, adopt(repo, Dvc(repo.root, repo.git), history=history)
 
 
 def committed(repo: Repo, url: Path) -> Remote:
@@ -78,14 +80,14 @@ def test_every_commit_has_the_files_that_dvc_checks_out(tmp_path: Path) -> None:
 def test_a_project_made_now_has_the_files_that_dvc_checks_out(tmp_path: Path) -> None:
     checkouts = make_project(tmp_path / "project")
     repo, _ = init_repo(tmp_path / "project")
-    adopt(repo, Dvc(repo.root), history="HEAD")
+    adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert [checked_out(repo, commit) for commit in commits(repo.root)] == checkouts
 
 
 def test_nothing_is_copied_and_the_cache_is_left_alone(tmp_path: Path) -> None:
     repo, _ = unpack_dvc(tmp_path)
     before = state_of(repo.root / ".dvc")
-    done = adopt(repo, Dvc(repo.root), history="HEAD")
+    done = adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert done.size > 800_000
     # What the packs hold of it are the frames that say where it lies.
     assert data_bytes(repo) < 250 * sum(1 for _ in repo.store.index.ids())
@@ -124,7 +126,7 @@ def test_a_range_is_adopted_alone(tmp_path: Path) -> None:
 def test_a_commit_that_changes_no_data_has_the_version_before_it(tmp_path: Path) -> None:
     repo, _ = unpack_dvc(tmp_path)
     git(repo.root, "commit", "--allow-empty", "-qm", "code")
-    assert adopt(repo, Dvc(repo.root), history="HEAD").versions == 3
+    assert adopt(repo, Dvc(repo.root, repo.git), history="HEAD").versions == 3
     assert entries_at(repo, "HEAD") == entries_at(repo, "HEAD~1") != {}
     assert [one.title for one in log(repo)] == ["revision 3", "revision 2", "revision 1"]
 
@@ -189,7 +191,7 @@ def test_a_cache_outside_is_read_where_it_lies(tmp_path: Path) -> None:
     repo, checkouts = unpack_dvc(tmp_path)
     (repo.root / ".dvc" / "cache").rename(tmp_path / "shared")
     (repo.root / ".dvc" / "config.local").write_text("[cache]\n    dir = ../../shared\n")
-    adopt(repo, Dvc(repo.root), history="HEAD")
+    adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert {commit: checked_out(repo, commit) for commit in checkouts} == checkouts
 
 
@@ -197,7 +199,7 @@ def test_a_remote_that_is_a_folder_has_what_the_cache_lacks(tmp_path: Path) -> N
     repo, checkouts = unpack_dvc(tmp_path)
     (repo.root / ".dvc" / "cache").rename(tmp_path / "remote")
     (repo.root / ".dvc" / "config").write_text("[core]\n    remote = far\n['remote \"far\"']\n    url = ../../remote\n")
-    adopt(repo, Dvc(repo.root), history="HEAD")
+    adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert {commit: checked_out(repo, commit) for commit in checkouts} == checkouts
 
 
@@ -211,7 +213,7 @@ def test_the_layout_of_dvc_2(tmp_path: Path) -> None:
         if said.is_file():
             said.write_text(said.read_text().replace("  hash: md5\n", ""))
     git(repo.root, "commit", "-qam", "as DVC 2 wrote it")
-    done = adopt(repo, Dvc(repo.root))
+    done = adopt(repo, Dvc(repo.root, repo.git))
     assert (len(done.entries), done.left) == (2, ())
     git(repo.root, "commit", "-qm", "adopted")
     assert checked_out(repo, "HEAD") == [*checkouts.values()][-1]
@@ -226,13 +228,13 @@ def test_a_pipeline_s_outputs(tmp_path: Path) -> None:
     (repo.root / "dvc.yaml").write_text("stages:\n  train:\n    foreach: [a]\n    do: {cmd: x, wdir: sub}\n")
     (repo.root / "sub" / "kept.txt").write_text("in git, as with `cache: false`")
     git(repo.root, "add", "-A")
-    assert sorted(adopt(repo, Dvc(repo.root)).entries) == ["data/images", BIG, "sub/out.csv"]
+    assert sorted(adopt(repo, Dvc(repo.root, repo.git)).entries) == ["data/images", BIG, "sub/out.csv"]
 
 
 def test_what_is_not_in_the_cache_is_left_and_named(tmp_path: Path) -> None:
     repo, checkouts = unpack_dvc(tmp_path)
     cached(repo, BIG).unlink()
-    done = adopt(repo, Dvc(repo.root), history="HEAD")
+    done = adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert sorted(done.entries) == ["data/images"]
     last = [*checkouts][-1]
     assert [line.split(" is not all there")[0] for line in done.left] == [BIG, f"{last[:8]}:{BIG}"]
@@ -244,7 +246,7 @@ def test_a_cache_that_lies_is_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(b"something else")
     with pytest.raises(CorruptData, match="has not the bytes"):
-        adopt(repo, Dvc(repo.root))
+        adopt(repo, Dvc(repo.root, repo.git))
     assert repo.lock.entries == {}
 
 
@@ -260,7 +262,7 @@ def test_a_list_that_names_files_outside_of_the_cache_is_left(tmp_path: Path) ->
     (cache / digits[:2]).mkdir(exist_ok=True)
     (cache / digits[:2] / f"{digits[2:]}.dir").write_text(f'[{{"relpath": "x", "md5": "aa/{up}"}}]')
     (repo.root / "data" / "images.dvc").write_text(f"outs:\n- md5: {digits}.dir\n  path: images\n")
-    done = adopt(repo, Dvc(repo.root))
+    done = adopt(repo, Dvc(repo.root, repo.git))
     assert sorted(done.entries) == [BIG]
     assert len(done.left) == 1
     assert done.left[0].startswith("data/images has a list of files that cannot be read")
@@ -268,7 +270,7 @@ def test_a_list_that_names_files_outside_of_the_cache_is_left(tmp_path: Path) ->
 
 def test_a_folder_without_dvc_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no DVC project"):
-        Dvc(tmp_path)
+        Dvc(tmp_path, None)
 
 
 def test_indexes_are_made_anew_from_packs(tmp_path: Path) -> None:
@@ -294,6 +296,82 @@ def test_adopting_twice_stores_nothing_new(tmp_path: Path) -> None:
     repo, _, _ = adopted(tmp_path)
     before = [*repo.storage.list("packs/")]
     lock = repo.lock_path.read_bytes()
-    adopt(repo, Dvc(repo.root), history="HEAD")
+    adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert [*repo.storage.list("packs/")] == before
     assert repo.lock_path.read_bytes() == lock
+
+
+def test_an_output_that_git_does_not_ignore_is_taken(tmp_path: Path) -> None:
+    repo, checkouts = unpack_dvc(tmp_path)
+    (repo.root / ".gitignore").unlink()
+    (repo.root / "data" / ".gitignore").unlink()
+    assert BIG in git(repo.root, "ls-files", "--others", "--exclude-standard").splitlines()
+    done = adopt(repo, Dvc(repo.root, repo.git))
+    assert (sorted(done.entries), done.left) == (["data/images", BIG], ())
+    git(repo.root, "commit", "-qm", "adopted")
+    assert checked_out(repo, "HEAD") == [*checkouts.values()][-1]
+
+
+def test_a_project_without_git(tmp_path: Path) -> None:
+    shutil.copytree(unpack_dvc(tmp_path)[0].root, tmp_path / "plain", ignore=shutil.ignore_patterns(".git", "xver.*"))
+    repo, _ = init_repo(tmp_path / "plain")
+    done = adopt(repo, Dvc(repo.root, repo.git))
+    assert (sorted(done.entries), done.left) == (["data/images", BIG], ())
+
+
+def test_what_a_stage_leaves_to_git_is_left_to_it_before_git_has_it(tmp_path: Path) -> None:
+    repo, _ = unpack_dvc(tmp_path)
+    names = ("metrics.json", "rows-7.csv", "plot.json")
+    outs = ", ".join(f"{{path: {name}, hash: md5, md5: {'ab' * 16}}}" for name in names)
+    (repo.root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  train:\n    outs: [{outs}]\n")
+    said = "outs: ['rows-${n}.csv': {cache: false}], metrics: [metrics.json: {cache: false}], plots: [plot.json]"
+    (repo.root / "dvc.yaml").write_text(f"stages:\n  train: {{cmd: x, {said}}}\n")
+    for name in names:
+        (repo.root / name).write_text("1")
+    done = adopt(repo, Dvc(repo.root, repo.git))
+    assert sorted(done.entries) == ["data/images", BIG]
+    assert [line.partition(" ")[0] for line in done.left] == ["plot.json"]
+
+
+def test_projects_in_folders(tmp_path: Path) -> None:
+    checkouts = [unpack_dvc(tmp_path / name)[1] for name in ("one", "two")]
+    root = tmp_path / "both"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    for name in ("one", "two"):
+        shutil.copytree(tmp_path / name / "project", root / name, ignore=shutil.ignore_patterns(".git", "xver.*"))
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "both")
+    (root / "one" / ".dvc" / "cache").rename(tmp_path / "remote")
+    (root / "one" / ".dvc" / "config").write_text("['remote \"far\"']\n    url = ../../../remote\n")
+    repo, _ = init_repo(root)
+    done = adopt(repo, Dvc(root, repo.git), history="HEAD")
+    assert sorted(done.entries) == [f"{one}/{two}" for one in ("one", "two") for two in ("data/images", BIG)]
+    last = [*checkouts[0].values()][-1]
+    assert checked_out(repo, "HEAD") == {f"{one}/{path}": sha for one in ("one", "two") for path, sha in last.items()}
+
+
+def test_a_cache_that_the_user_has_for_all_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo, checkouts = unpack_dvc(tmp_path)
+    (repo.root / ".dvc" / "cache").rename(tmp_path / "shared")
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "user"))
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "config").write_text("[cache]\n    dir = ../shared\n")
+    adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
+    assert {commit: checked_out(repo, commit) for commit in checkouts} == checkouts
+
+
+def test_what_dvc_leaves_out_xver_leaves_out(tmp_path: Path) -> None:
+    repo, _ = unpack_dvc(tmp_path)
+    (repo.root / ".dvcignore").write_text("# made by `dvc init`\n\n*.tmp\n")
+    (repo.root / "data" / ".dvcignore").write_text("*.log\n!kept.log\n/images/raw/\n")
+    assert take_rules(repo) == (4, 0)
+    ignore = reopened(repo).ignore
+    for name in ("data/images/a.tmp", "data/images/a.log", "a.tmp"):
+        assert ignore(name, is_directory=False)
+    assert ignore("data/images/raw", is_directory=True)
+    for name in ("a.log", "data/images/kept.log", "images/raw"):
+        assert not ignore(name, is_directory=False)
+    assert ".xverignore" in git(repo.root, "ls-files").splitlines()
+    (repo.root / ".xverignore").write_text("*.tmp\n")
+    assert take_rules(repo) == (0, 3)

@@ -66,7 +66,7 @@ def project(folder: Path, far: Far) -> tuple[Repo, dict[str, dict[str, str]]]:
 def test_every_commit_has_the_files_that_dvc_checks_out(tmp_path: Path, far: Far) -> None:
     repo, checkouts = project(tmp_path, far)
     far.take_cache(repo.root)
-    done = adopt(repo, Dvc(repo.root), history="HEAD")
+    done = adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert (done.versions, done.copied, done.left) == (3, 0, ())
     assert codecs_of(repo.store, Kind.CHUNK) == {Codec.FOREIGN}
     assert {commit: checked_out(repo, commit) for commit in checkouts} == checkouts
@@ -82,7 +82,7 @@ def test_the_layout_of_dvc_2(tmp_path: Path, far: Far) -> None:
         if said.is_file():
             said.write_text(said.read_text().replace("  hash: md5\n", ""))
     git(repo.root, "commit", "-qam", "as DVC 2 wrote it")
-    assert adopt(repo, Dvc(repo.root)).left == ()
+    assert adopt(repo, Dvc(repo.root, repo.git)).left == ()
     git(repo.root, "commit", "-qm", "adopted")
     assert checked_out(repo, "HEAD") == [*checkouts.values()][-1]
 
@@ -90,7 +90,7 @@ def test_the_layout_of_dvc_2(tmp_path: Path, far: Far) -> None:
 def test_what_the_cache_has_is_not_asked_for(tmp_path: Path, far: Far) -> None:
     repo, _ = project(tmp_path, far)
     (repo.root / ".dvc" / "config").write_text("['remote \"far\"']\n    url = s3://no-such-bucket/a\n")
-    assert adopt(repo, Dvc(repo.root), history="HEAD").left == ()
+    assert adopt(repo, Dvc(repo.root, repo.git), history="HEAD").left == ()
 
 
 def test_a_bucket_that_cannot_be_asked_is_named_and_the_rest_is_adopted(tmp_path: Path, far: Far) -> None:
@@ -99,7 +99,7 @@ def test_a_bucket_that_cannot_be_asked_is_named_and_the_rest_is_adopted(tmp_path
     (repo.root / ".dvc" / "config").write_text(f"['remote \"far\"']\n    {text}")
     md5 = (repo.root / "model.csv.dvc").read_text().partition("md5: ")[2].split()[0]
     (repo.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
-    done = adopt(repo, Dvc(repo.root))
+    done = adopt(repo, Dvc(repo.root, repo.git))
     assert sorted(done.entries) == ["data/images"]
     first, second = done.left
     assert first.startswith("model.csv is not all there")
@@ -113,7 +113,7 @@ def test_a_remote_that_lies_is_refused(tmp_path: Path, far: Far) -> None:
         if not name.endswith(".dir"):
             far.put(name, b"something else")
     with pytest.raises(CorruptData, match=f"s3://{BUCKET}/{far.prefix}/.* has not the bytes"):
-        adopt(repo, Dvc(repo.root))
+        adopt(repo, Dvc(repo.root, repo.git))
     assert repo.lock.entries == {}
 
 
@@ -139,6 +139,6 @@ def test_a_project_that_dvc_pushed_now(tmp_path: Path, far: Far) -> None:
     dvc("push", "-q", "--all-commits")
     shutil.rmtree(root / ".dvc" / "cache")
     repo, _ = init_repo(root)
-    done = adopt(repo, Dvc(repo.root), history="HEAD")
+    done = adopt(repo, Dvc(repo.root, repo.git), history="HEAD")
     assert (done.left, done.copied) == ((), 0)
     assert [checked_out(repo, commit) for commit in commits(root)] == checkouts

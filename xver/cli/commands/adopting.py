@@ -45,8 +45,8 @@ def adopt(out: Output, what: str | None, path: str | None, history: str | None, 
     what it is. From then on xver.lock names it, and it stays where it is: xver reads it there, proves what it reads,
     and never writes or deletes it. `xver push` sends its content. DVC goes on working beside; what git-lfs had leaves
     git's index, so that the next commit has it in xver.lock instead. Without a word it is DVC where there is a folder
-    .dvc, else git-lfs. With --history `xver log`, `REV:PATH` and `xver diff` know the versions of the commits from
-    before, too.
+    .dvc at the top, or git has one further down, else git-lfs. With --history `xver log`, `REV:PATH` and `xver diff`
+    know the versions of the commits from before, too.
 
     With the ADDRESS of a bucket (s3, gs, az) all objects below it are tracked as PATH and stay there as well; nothing
     is written to the disk. Where the bucket keeps versions, they are read of the version that was adopted; elsewhere
@@ -75,24 +75,35 @@ def adopt(out: Output, what: str | None, path: str | None, history: str | None, 
 
 def _adopt_tool(out: Output, repo: Repo, word: str | None, history: str | None) -> None:
     from xver.intake.adopting import adopt as take_over
-    from xver.intake.dvc import FOLDER, Dvc
+    from xver.intake.dvc import Dvc
+    from xver.intake.dvc_ignore import take_rules
+    from xver.intake.dvc_projects import find_projects
     from xver.intake.lfs import Lfs
     from xver.intake.tools import Tool
 
-    is_dvc = word == "dvc" or (word is None and (repo.root / FOLDER).is_dir())
+    is_dvc = word == "dvc" or (word is None and bool(find_projects(repo.root, repo.git)))
     if not is_dvc and repo.git is None:
         raise InvalidInput(
             "there is neither DVC nor git here", hint="go to the top of a DVC project or a git repository"
         )
-    used: Tool = Dvc(repo.root) if is_dvc or repo.git is None else Lfs(repo.git)
+    used: Tool = Dvc(repo.root, repo.git) if is_dvc or repo.git is None else Lfs(repo.git)
     done = take_over(repo, used, history=history, meter=out.meter())
     for path, entry in done.entries.items():
         out.line(f"{path}  {size(entry.size)}")
     versions = f", {plural(done.versions, 'version')} before" if history is not None else ""
     out.note(f"Adopted {plural(len(done.entries), 'path')} of {used.name}{versions}: {_cost(done)}")
     _tell_unkept(out, done)
+    if is_dvc:
+        _tell_rules(out, *take_rules(repo))
     if done.left:
         raise Incomplete(f"not all of what {used.name} tracks is here", done.left, hint=f"{used.bring}, then again")
+
+
+def _tell_rules(out: Output, written: int, lacking: int) -> None:
+    if written:
+        out.note(f"  wrote .xverignore, with what .dvcignore says ({plural(written, 'rule')})")
+    elif lacking:
+        out.note(f"  .xverignore has not all that .dvcignore says: {plural(lacking, 'rule')} more")
 
 
 def _adopt_bucket(out: Output, repo: Repo, url: str, path: str, endpoint_url: str | None) -> None:

@@ -97,13 +97,13 @@ def follow(out: Output) -> None:
     Examples:
       xver hook follow
     """
-    from xver.intake.dvc import FOLDER as DVC
+    from xver.intake.dvc_projects import find_projects
     from xver.versioning.followed import let_go
     from xver.versioning.restoring import follow as bring
 
     try:
         repo = opened(out)
-        if not repo.lock_path.exists() and (repo.root / DVC).is_dir() and not repo.lock.entries:
+        if not repo.lock_path.exists() and not repo.lock.entries and find_projects(repo.root, repo.git):
             if let_go(repo):
                 out.complain("xver: this commit has no xver.lock, and the data is DVC's: dvc checkout")
             return
