@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,12 +18,12 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from xver.content.compression import inner_name, opened
+from xver.content.csv_blocks import row_blocks
 from xver.content.sources import Source
 from xver.content.tables import NotReadable, Table, translated, unique_names
 from xver.model.ids import fingerprint
 
 _HEAD: Final = 256 * 1024
-_BLOCK: Final = 4 * 1024 * 1024
 _RAGGED: Final = 100_000
 """Lines that are no rows, from which on the file is no table; 16 bytes of each are held."""
 _NUMBER: Final = re.compile(r"[+-]?(\d[\d_, ]*\.?\d*|\.\d+)([eE][+-]?\d+)?%?")
@@ -36,8 +37,6 @@ class _Head(NamedTuple):
     delimiter: str
     encoding: str
     first: tuple[str, ...]
-    blank: int
-    """Blank lines before the first."""
 
 
 def open_tables(name: str, before: Source | None, after: Source | None) -> tuple[Table | None, Table | None]:
@@ -88,18 +87,23 @@ class Delimited(Table):
         names = list(self.columns)
         if not names:
             return
-        rows = 0
-        with (
-            opened(self._name, self._source) as file,
-            translated(),
-            arrow_csv.open_csv(
-                file,
+        rows, above = 0, int(self._has_header)
+        with opened(self._name, self._source) as file:
+            for block in row_blocks(file, self._head.delimiter, self._head.encoding):
+                for batch in self._parsed(block, names, above):
+                    rows += batch.num_rows
+                    yield batch
+                above = 0
+        if len(self._ragged) > max(rows, 1):
+            raise NotReadable(f"most of its lines do not have the {len(names)} cells of the first")
+
+    def _parsed(self, block: bytes, names: list[str], above: int) -> list[Any]:
+        """Return the rows of a block, but for so many lines at its beginning."""
+        with translated():
+            found: list[Any] = arrow_csv.read_csv(
+                pa.BufferReader(block),
                 read_options=arrow_csv.ReadOptions(
-                    column_names=names,
-                    skip_rows=self._head.blank,
-                    skip_rows_after_names=int(self._has_header),
-                    block_size=_BLOCK,
-                    encoding=self._head.encoding,
+                    use_threads=False, column_names=names, skip_rows_after_names=above, block_size=len(block) + 1
                 ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self._head.delimiter,
@@ -110,13 +114,8 @@ class Delimited(Table):
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=self.columns, strings_can_be_null=True, null_values=[""]
                 ),
-            ) as reader,
-        ):
-            for batch in reader:
-                rows += batch.num_rows
-                yield batch
-        if len(self._ragged) > max(rows, 1):
-            raise NotReadable(f"most of its lines do not have the {len(names)} cells of the first")
+            ).to_batches()
+        return found
 
     def _set_aside(self, row: Any) -> str:
         if len(self._ragged) >= _RAGGED:
@@ -138,7 +137,8 @@ def _look(name: str, source: Source) -> _Head:
     text = data[: len(data) // 2 * 2 if encoding == "utf-16" else None].decode(
         "utf-8-sig" if encoding == "utf-8" else encoding, errors="replace"
     )
-    lines = text.splitlines(keepends=True)
+    # The ends of lines that the reader of rows knows: a form feed or a NEL is a character like others.
+    lines = list(io.StringIO(text, newline=""))
     if len(data) == _HEAD and len(lines) > 1:
         lines.pop()
     try:
@@ -148,8 +148,7 @@ def _look(name: str, source: Source) -> _Head:
     preferred = "\t" if inner_name(name).endswith(".tsv") else ","
     delimiter = max(_DELIMITERS, key=lambda one: (_agreement(choices[one]), one == preferred))
     rows = choices[delimiter]
-    blank = next((at for at, line in enumerate(lines) if line.strip("\r\n")), 0)
-    return _Head(delimiter, encoding, tuple(rows[0]) if rows else (), blank)
+    return _Head(delimiter, encoding, tuple(rows[0]) if rows else ())
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -76,12 +76,12 @@ class JsonLines(Table):
                 column = columns.get(key)
                 if column is None:
                     column = columns[key] = []
-                    if len(columns) > _COLUMNS:
-                        raise NotReadable(f"its rows have more than {_COLUMNS:,} different keys")
                 if len(column) < rows:
                     column.extend([None] * (rows - len(column)))
                 column.append(_text(value))
                 self._types.setdefault(key, set()).add(type(value))
+            if len(self._types) > _COLUMNS:
+                raise NotReadable(f"its rows have more than {_COLUMNS:,} different keys")
             rows += 1
         for column in columns.values():
             column.extend([None] * (rows - len(column)))

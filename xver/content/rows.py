@@ -30,6 +30,11 @@ class _Pass(NamedTuple):
 
     rows: int
     summaries: dict[str, Summarizer]
+    ragged: Counter[bytes]
+    """The lines that are no rows. A table tells of those that its last reading met, which may have been in part."""
+
+
+_NOTHING: Final = _Pass(0, {}, Counter())
 
 
 class _Shape(NamedTuple):
@@ -80,7 +85,8 @@ def _one_alone(before: Table | None, after: Table | None) -> TableChanges:
     old, new = (found.rows, 0) if after is None else (0, found.rows)
     rows = Rows(old, new, new, old, 0, (0, 0), some if new else (), some if old else (), ())
     columns = _columns(table if before else None, table if after else None, found, found, Counter(), paired=False)
-    return TableChanges(table.format, (), False, columns, rows, _ragged(before, after))
+    sides = (found, _NOTHING) if after is None else (_NOTHING, found)
+    return TableChanges(table.format, (), False, columns, rows, _ragged(*sides))
 
 
 def _compare(before: Table, after: Table, shape: _Shape, folder: Path) -> TableChanges:
@@ -107,7 +113,7 @@ def _compare(before: Table, after: Table, shape: _Shape, folder: Path) -> TableC
         tuple(ChangedRow(left[one], right[two]) for one, two in found.pairs),
     )
     columns = _columns(before, after, old, new, cells, paired=bool(shape.key))
-    return TableChanges(after.format, shape.key, False, columns, rows, _ragged(before, after))
+    return TableChanges(after.format, shape.key, False, columns, rows, _ragged(old, new))
 
 
 def _common(before: Table, after: Table) -> dict[str, Any] | None:
@@ -149,7 +155,7 @@ def _read(table: Table, shape: _Shape | None = None, spill: Spill | None = None)
         if shape is not None and spill is not None and batch.num_rows:
             spill.add(*_records(batch, hashes, shape, rows))
         rows += batch.num_rows
-    return _Pass(rows, summaries)
+    return _Pass(rows, summaries, Counter(table.ragged()))
 
 
 def _records(batch: Any, hashes: dict[str, Hashes], shape: _Shape, start: int) -> tuple[Hashes, ...]:
@@ -278,8 +284,8 @@ def _columns(
     return tuple(found)
 
 
-def _ragged(before: Table | None, after: Table | None) -> Ragged | None:
-    one, two = (Counter(() if table is None else table.ragged()) for table in (before, after))
+def _ragged(before: _Pass, after: _Pass) -> Ragged | None:
+    one, two = before.ragged, after.ragged
     if not one and not two:
         return None
     return Ragged(one.total(), two.total(), (two - one).total(), (one - two).total())

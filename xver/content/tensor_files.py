@@ -119,6 +119,8 @@ def _npy(file: Any, opened: Callable[[], AbstractContextManager[BinaryIO]]) -> T
     shape, is_fortran, dtype = _npy_header(file)
     if dtype.hasobject:
         raise NotReadable("it holds Python objects, which are never loaded")
+    if min(shape, default=0) < 0:
+        raise NotReadable("its header is no header of NumPy")
     start = file.tell()
 
     @contextmanager

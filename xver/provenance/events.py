@@ -269,7 +269,9 @@ def _fold(events: Iterator[tuple[int, dict[str, Any], str]], problems: list[str]
         try:
             match kind:
                 case "metric":
-                    points.append(Point(_text(event["key"]), _number(event["value"]), _step(event), t))
+                    # A half of a surrogate pair, which JSON can write, is no text of Parquet's.
+                    key = _text(event["key"]).encode(errors="backslashreplace").decode()
+                    points.append(Point(key, _number(event["value"]), _step(event), t))
                 case "params":
                     params.update(_flat(event["values"]))
                 case "input":
@@ -286,7 +288,7 @@ def _fold(events: Iterator[tuple[int, dict[str, Any], str]], problems: list[str]
                     _complain(problems, f"{where}: unknown kind {str(kind)[:40]!r}")
         except KeyError as error:
             _complain(problems, f"{where}: {kind} without {error.args[0]}")
-        except (TypeError, ValueError, OverflowError, InvalidInput) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError, InvalidInput) as error:
             _complain(problems, f"{where}: {kind}: {str(error)[:200]}")
     outputs, tags, notes = map(tuple, texts.values())
     return FlightRecord(params, points, tuple(inputs.values()), outputs, tags, "\n".join(notes), *end, tuple(problems))

@@ -36,16 +36,18 @@ class Holders:
         return self._first.get(id) or (self._first_inside(path, id) if path else None)
 
     def _first_inside(self, path: str, id: bytes) -> Version | None:
-        asked: dict[ListingId, bool] = {}
+        asked: dict[tuple[ListingId, str], bool] = {}
         for version, entries in self._versions:
             top = next((one for one in entries if is_below(path, one) and path != one), None)
             entry = None if top is None else entries[top]
             if top is None or not isinstance(entry, Dataset) or entry.id not in self._repo.store:
                 continue
-            if entry.id not in asked:
-                row = find_row(self._repo.store, entry.id, TrackedPath(path[len(top) + 1 :]))
-                asked[entry.id] = row is not None and entry_id(row) == id
-            if asked[entry.id]:
+            inner = path[len(top) + 1 :]
+            question = entry.id, inner
+            if question not in asked:
+                row = find_row(self._repo.store, entry.id, TrackedPath(inner))
+                asked[question] = row is not None and entry_id(row) == id
+            if asked[question]:
                 return version
         return None
 

@@ -86,9 +86,9 @@ def in_file(path: Path) -> dict[str, Metric]:
         if path.stat().st_size > _FILE_MAX:
             return {}
         record = json.loads(path.read_bytes())
+        return _single(flatten(record)) if isinstance(record, dict) else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    return _single(flatten(record)) if isinstance(record, dict) else {}
 
 
 def _single(values: Mapping[str, Any]) -> dict[str, Metric]:

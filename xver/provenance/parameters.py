@@ -87,9 +87,9 @@ def in_file(path: Path) -> dict[str, Scalar]:
             value = tomllib.loads(text)
         else:
             value = _yaml(text)
+        return flatten(value) if isinstance(value, dict) else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    return flatten(value) if isinstance(value, dict) else {}
 
 
 def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Scalar]:
@@ -102,7 +102,7 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Scalar]:
             case None | bool() | int() | float() | str():
                 flat[f"{prefix}{name}"] = value
             case _:
-                flat[f"{prefix}{name}"] = json.dumps(value, ensure_ascii=False, default=str)
+                flat[f"{prefix}{name}"] = _plain(value)
     return flat
 
 
@@ -115,6 +115,14 @@ def _masked(name: str, value: Scalar) -> Scalar:
     if is_secret_name(name.rpartition(".")[2]):
         return MASK
     return mask(value) if isinstance(value, str) else value
+
+
+def _plain(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        # Names that JSON has not, as a date of YAML's, or a list that holds itself.
+        return str(value)
 
 
 def _yaml(text: str) -> Any:

@@ -16,11 +16,13 @@ from xver import __version__
 from xver.errors import XverError
 from xver.git.state import tracked_files
 from xver.model.paths import parse_path
+from xver.model.refs import RUNS
 from xver.model.runs import Attachment, Run, Status
 from xver.model.ulids import is_ulid, new_ulid, run_name
 from xver.provenance.code import code_state
 from xver.provenance.declaring import declared_inputs, declared_outputs
 from xver.provenance.environment import machine, own_interpreter
+from xver.provenance.events import FlightRecord
 from xver.provenance.flight import Flight
 from xver.provenance.sealing import begin, begun, flights, merge_events, seal
 from xver.provenance.secrets import mask, mask_arguments
@@ -65,7 +67,8 @@ def begin_program(repo: Repo, *, title: str, command: Sequence[str], parent: str
 def finish_program(repo: Repo, flight: Flight, *, main: str | None) -> Run:
     """Seal the run of this process: what it logged, the inputs and outputs it named, the modules it has loaded."""
     facts, packages = own_interpreter()
-    return _seal_declared(repo, flight, environment=facts, packages=packages, modules=_loaded(repo, main))
+    record = flight.read()
+    return _seal_declared(repo, flight, record, environment=facts, packages=packages, modules=_loaded(repo, main))
 
 
 def recover(repo: Repo) -> tuple[list[Run], list[str]]:
@@ -78,7 +81,16 @@ def recover(repo: Repo) -> tuple[list[Run], list[str]]:
         if flight.is_alive():
             continue
         try:
-            sealed.append(_seal_declared(repo, flight, environment={}, packages={}, modules=(), note=_RECOVERED))
+            record = flight.read()
+            repo.store.refresh()
+            if RUNS + flight.folder.name in repo.store.log.refs:
+                # Sealed already, by who was killed before its folder went, or removes that now: what stands in it is
+                # less than what was recorded.
+                flight.remove()
+                continue
+            sealed.append(
+                _seal_declared(repo, flight, record, environment={}, packages={}, modules=(), note=_RECOVERED)
+            )
         except (XverError, OSError) as error:
             problems.append(f"{run_name(flight.folder.name)} cannot be sealed: {error}")
     return sealed, problems
@@ -87,13 +99,13 @@ def recover(repo: Repo) -> tuple[list[Run], list[str]]:
 def _seal_declared(
     repo: Repo,
     flight: Flight,
+    record: FlightRecord,
     *,
     environment: dict[str, str],
     packages: dict[str, str],
     modules: Sequence[str],
     note: str = "",
 ) -> Run:
-    record = flight.read()
     with repo.store.packer() as packer:
         run = merge_events(begun(flight), record, packer)
         written = declared_outputs(repo, record.outputs, packer)

@@ -209,12 +209,12 @@ class StoreIndex:
     def _following(self, ask: Callable[[], _Answer]) -> _Answer:
         """Ask; once more of the present state where an index was merged or collected since the log was read."""
         while True:
+            before = self._log.n
             try:
                 return ask()
             except ContentNotFound:
                 raise
             except NotFound as error:
-                before = self._log.n
                 self._log.refresh()
                 if self._log.n == before:
                     raise CorruptData(f"an index is missing: {error.message}", hint=_ANEW) from error

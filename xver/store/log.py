@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -63,7 +64,7 @@ class Change:
 
 
 class Log:
-    """The log of one store and its present state. One instance serves one thread.
+    """The log of one store and its present state. One instance serves one thread, but for `refresh`.
 
     `refs` and `indexes` are the fold of the entries read so far, `n` their number; `refresh` reads what is new.
     """
@@ -83,6 +84,8 @@ class Log:
         self.tombstones: set[str] = set()
         self.require: set[str] = set()
         self.moved_to: str | None = None
+        # Files that one thread opened are read in others, and each may find that a collection moved what it reads.
+        self._refreshing = threading.RLock()
         self._collections: list[int] = []
         self._dropped: list[tuple[int, LiveIndex]] = []
 
@@ -93,10 +96,11 @@ class Log:
             CorruptData: an entry does not follow the one before: the log was rewritten.
             UnsupportedFormat: an entry needs a newer xver.
         """
-        if self.n == 0:
-            self._start_from_checkpoint()
-        while (data := self._read(self.n)) is not None:
-            self._fold(data)
+        with self._refreshing:
+            if self.n == 0:
+                self._start_from_checkpoint()
+            while (data := self._read(self.n)) is not None:
+                self._fold(data)
 
     def append(self, change: Change, *, check: Callable[[Log], None] | None = None) -> int:
         """Create the entry that makes `change`; return its number.

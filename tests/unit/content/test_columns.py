@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xver.content import delimited
+from xver.content import csv_blocks
 from xver.content.hashing import NULL, hash_array
 from xver.content.matching import match_rows
 from xver.content.summaries import Summarizer
@@ -87,7 +87,7 @@ def test_keys_whose_first_hash_is_the_same_are_told_apart() -> None:
 def test_a_column_that_is_no_key_after_all_is_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 10_000)
+    monkeypatch.setattr(csv_blocks, "BLOCK", 10_000)
     rows = [f"{at},{at % 7}\n" for at in range(5_000)]
     before = "id,v\n" + "".join(rows) + "5,5\n"
     found = table(compare_texts(tmp_path, "t.csv", before, before + "8,8\n"))

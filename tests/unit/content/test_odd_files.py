@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from xver.content import csv_blocks
 from xver.content.changes import BytesChanges, Ragged, TableChanges
 from xver.errors import InvalidInput
 
@@ -77,6 +78,22 @@ def test_lines_with_other_numbers_of_cells_are_compared_as_lines(tmp_path: Path)
     assert not found.is_same
 
 
+def test_lines_that_are_no_rows_are_counted_to_the_end_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_blocks, "BLOCK", 64)
+    body = "".join(f"{number},value {number}\n" for number in range(100)) + "1,2,3\n"
+    found = table(compare_texts(tmp_path, "t.csv", "id,v\n" + body, "id,v\n777,first\n" + body))
+    assert (counts(found), found.ragged) == ((1, 0, 0), Ragged(1, 1, 0, 0))
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\x0c", "\u2028"])
+def test_what_only_other_programs_take_for_the_end_of_a_line_is_a_character(tmp_path: Path, sign: str) -> None:
+    text = f"id,a{sign}b,v\n1,x,2\n3,y,4\n"
+    found = table(compare_texts(tmp_path, "t.csv", text, text.replace("y", "z")))
+    assert (counts(found), [one.name for one in found.columns]) == ((0, 0, 1), ["id", f"a{sign}b", "v"])
+
+
 def test_a_column_without_values_changes_no_schema(tmp_path: Path) -> None:
     found = table(compare_texts(tmp_path, "t.csv", "id,v\n1,\n", "id,v\n1,7\n"))
     assert not found.has_other_schema
@@ -117,6 +134,11 @@ def test_json_lines(tmp_path: Path, before: str, after: str, expected: tuple[int
         ("t.csv.gz", PLAIN.encode(), "no csv to be read: "),
         ("t.csv.gz", gzip.compress(PLAIN.encode() * 1000)[:-20], "no csv to be read: "),
         ("t.jsonl", b'{"a":1}\nnope\n', "no jsonl to be read: its line 2 is no JSON"),
+        (
+            "t.jsonl",
+            b"\n".join(b'{"%d":1}' % number for number in range(10_001)),
+            "no jsonl to be read: its rows have more than 10,000 different keys",
+        ),
         ("t.jsonl", b"[" * 100_000, "no jsonl to be read: its line 1 is no JSON"),
         ("t.parquet", b"PAR1 and no more PAR1", "no parquet to be read: "),
         ("t.feather", b"", "no feather to be read: "),
@@ -127,7 +149,8 @@ def test_json_lines(tmp_path: Path, before: str, after: str, expected: tuple[int
         ("t.safetensors", b"\xff" * 20, "no safetensors to be read: its header has no possible length"),
     ],
     ids=[
-        *("zero bytes", "too few cells", "not packed", "pack cut off", "no line of JSON", "nested too deep"),
+        *("zero bytes", "too few cells", "not packed", "pack cut off", "no line of JSON", "keys"),
+        "nested too deep",
         *("no parquet", "empty feather", "old feather", "no arrow", "no npy", "no npz", "no safetensors"),
     ],
 )

@@ -117,6 +117,13 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     assert found.reason == "no npy to be read: it holds Python objects, which are never loaded"
 
 
+def test_a_shape_below_nothing_is_none(tmp_path: Path) -> None:
+    data = npy(np.arange(1000)).replace(b"(1000,)", b"(-100,)")
+    found = compare_texts(tmp_path, "m.npy", data, npy(np.arange(3)))
+    assert isinstance(found, BytesChanges)
+    assert found.reason == "no npy to be read: its header is no header of NumPy"
+
+
 def test_tensors_that_end_too_early(tmp_path: Path) -> None:
     whole = npy(np.arange(1000.0))
     found = compare_texts(tmp_path, "m.npy", whole, whole[:-100])

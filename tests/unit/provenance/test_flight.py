@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,10 @@ from xver.errors import AlreadyExists, InvalidInput, StorageError
 from xver.model.refs import RUNS
 from xver.model.runs import Status
 from xver.model.ulids import new_ulid, run_name
-from xver.provenance import programs
+from xver.provenance import parameters, programs
 from xver.provenance.events import EventWriter, read_events
 from xver.provenance.flight import Flight
+from xver.provenance.metrics import decode_series, encode_series
 from xver.provenance.programs import begin_program, recover
 from xver.provenance.sealing import flights, seal
 from xver.repo import Repo
@@ -65,6 +67,24 @@ def test_one_run_that_cannot_be_sealed_keeps_no_other_from_it(repo: Repo, monkey
         (run,), (problem,) = recover(repo)
     assert (run.ulid, "disk full" in problem) == (good.folder.name, True)
     assert [one.folder for one in flights(repo)] == [bad.folder]
+
+
+@linux
+def test_a_run_that_was_sealed_and_whose_folder_stayed_is_not_sealed_from_less(repo: Repo) -> None:
+    flight = dead(repo)
+    before = repo.root / "copy"
+    shutil.copytree(flight.folder, before)
+    writer = flight.writer()
+    writer.append("metric", key="loss", value=0.5)
+    writer.append("end", status="ok")
+    writer.close()
+    (run,), _ = recover(repo)
+    name = RUNS + run.ulid
+    target = repo.store.log.refs[name]
+    # Whoever sealed it was killed while it removed the folder.
+    before.rename(flight.folder)
+    assert recover(repo) == ([], [])
+    assert (repo.store.log.refs[name], flights(repo), flight.folder.exists()) == (target, [], False)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"run": {}}', '{"run": {"ulid": "x"}}', "[" * 100_000])
@@ -123,6 +143,38 @@ def test_an_event_that_makes_no_sense_is_a_problem_and_the_rest_counts(
     record = read_events(tmp_path)
     assert [point.key for point in record.points] == ["good"]
     assert (len(record.problems), record.inputs, record.outputs, record.status) == (1, (), (), None)
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_an_event_that_nests_too_deep_is_a_problem(tmp_path: Path, depth: int) -> None:
+    values = '{"a":' * depth + "1" + "}" * depth
+    (tmp_path / "events-other.jsonl").write_text(f'{{"kind":"params","values":{values}}}\n')
+    record = read_events(tmp_path)
+    assert len(record.params) + len(record.problems) == 1
+
+
+def test_a_metric_whose_name_is_no_text_has_a_series(tmp_path: Path) -> None:
+    (tmp_path / "events-other.jsonl").write_text('{"kind":"metric","key":"a\\ud800","value":1}\n')
+    (point,) = decode_series(encode_series(read_events(tmp_path).points))
+    assert (point.key, point.value) == ("a\\ud800", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("params.toml", ".".join("a" * 2_000) + " = 1\n", {}),
+        ("params.yaml", "plan: [{2024-01-01: 0.1}]\n", {"plan": "[{datetime.date(2024, 1, 1): 0.1}]"}),
+        ("params.yaml", "a: &a [1, *a]\n", {"a": "[1, [...]]"}),
+        ("params.yaml", "a: &a {b: *a}\n", {}),
+    ],
+)
+def test_parameters_in_odd_files_break_no_run(
+    tmp_path: Path, name: str, text: str, expected: dict[str, object]
+) -> None:
+    if name.endswith(".yaml"):
+        pytest.importorskip("yaml")
+    (tmp_path / name).write_text(text)
+    assert parameters.in_file(tmp_path / name) == expected
 
 
 def test_events_of_several_processes_come_in_the_order_of_time(tmp_path: Path) -> None:

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.recorded import linux, outputs, project, python
+from tests.support.repos import SOMEBODY, write_tree
 from xver.errors import InvalidInput, NotFound
 from xver.model.ids import ChunkId, chunk_id
 from xver.model.runs import Attachment, Run
+from xver.provenance.holders import Holders
 from xver.provenance.lineage import Activity, Node, lineage
 from xver.provenance.makers import Makers
 from xver.provenance.recording import RunOptions
 from xver.repo import Repo
+from xver.versioning.commits import commit
+from xver.versioning.removing import remove
 from xver.versioning.tracking import add
 
 pytestmark = linux
@@ -160,3 +164,15 @@ def test_a_list_of_members_that_cannot_be_read_hides_no_other_answer(repo: Repo)
     asked.__dict__["runs"] = [bad, good]
     (making,) = asked.of(chunk_id(b"c1"))
     assert making.run.tags == ("good",)
+
+
+def test_one_listing_under_two_names_is_looked_into_for_each(tmp_path: Path) -> None:
+    repo = project(tmp_path / "project", {"a/x": b"x"}, tracked=("a",))
+    commit(repo, "one", author=SOMEBODY)
+    remove(repo, ["a"])
+    write_tree(repo.root, {"a/b/x": b"x"})
+    add(repo, ["a/b"])
+    commit(repo, "two", author=SOMEBODY)
+    found = Holders(repo).first(chunk_id(b"x"), "a/b/x")
+    assert found is not None
+    assert found.title == "two"

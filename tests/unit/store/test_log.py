@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,6 +22,7 @@ from xver.errors import (
 from xver.format.canonical import encode_json
 from xver.format.log_entries import LiveIndex
 from xver.model.refs import Target, TargetKind
+from xver.storage.base import Part
 from xver.storage.memory import MemoryStorage
 from xver.store.log import CHECKPOINT_EVERY, Change, Log, entry_key, pack_base
 
@@ -47,6 +50,32 @@ def filled(storage: MemoryStorage, count: int) -> Log:
     for n in range(count):
         log.append(moved("heads/main", n - 1 if n else None, n))
     return log
+
+
+class _Meeting(MemoryStorage):
+    """A storage where two threads that read an entry at once meet, if they can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meeting: threading.Barrier | None = None
+
+    def get(self, key: str, part: Part | None = None) -> bytes:
+        data = super().get(key, part)
+        if self.meeting is not None:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                self.meeting.wait(0.5)
+        return data
+
+
+def test_threads_that_refresh_at_once_take_each_entry_once() -> None:
+    storage = _Meeting()
+    log = log_on(storage)
+    filled(storage, 3)
+    storage.meeting = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as threads:
+        for one in [threads.submit(log.refresh) for _ in range(2)]:
+            one.result()
+    assert (log.n, log.refs) == (3, {"heads/main": target(2)})
 
 
 def test_refs_are_the_fold_of_the_entries(storage: MemoryStorage) -> None:

@@ -127,6 +127,11 @@ def value_word(value: Value) -> str:
     return shorten(value, _CELL - 1) + "…" if len(value) > _CELL else value
 
 
+def same_value(one: Value, other: Value) -> bool:
+    """Tell whether a cell has not changed: NaN is NaN."""
+    return one == other or (one != one and other != other)
+
+
 def bytes_words(changes: BytesChanges) -> str:
     """Return what is known of any two files."""
     kinds = [kind for kind in (changes.before, changes.after) if kind is not None]
@@ -230,7 +235,7 @@ def _changed_words(changed: ChangedRow, changes: TableChanges) -> str:
     cells = [
         f"{name}: {value_word(before.values.get(name))} -> {value_word(value)}"
         for name, value in after.values.items()
-        if name in before.values and before.values[name] != value
+        if name in before.values and not same_value(before.values[name], value)
     ]
     return shorten(f"row {count(after.number)}  {' '.join(where)}  {', '.join(cells)}", _ROW)
 

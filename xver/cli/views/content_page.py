@@ -18,6 +18,7 @@ from xver.cli.views.content import (
     column_cells,
     key_words,
     rows_words,
+    same_value,
     same_words,
     schema_lines,
     sign_of,
@@ -149,12 +150,12 @@ def _changed(changes: TableChanges) -> str:
 
 
 def _differs(some: Iterable[ChangedRow], name: str) -> bool:
-    return any(one.before.values.get(name) != one.after.values.get(name) for one in some)
+    return not all(same_value(one.before.values.get(name), one.after.values.get(name)) for one in some)
 
 
 def _cell(one: ChangedRow, name: str) -> str:
     before, after = one.before.values.get(name), one.after.values.get(name)
-    if before == after:
+    if same_value(before, after):
         return _text(value_word(after))
     return f"<del>{_text(value_word(before))}</del> <ins>{_text(value_word(after))}</ins>"
 

@@ -63,8 +63,8 @@ def values(run: Run, *, most: int = 12) -> list[str]:
 
 def results(run: Run, *, most: int) -> list[str]:
     """Return last metrics, and the parameters that do not stand in the command; of more than `most` the first."""
-    command = " ".join(run.command)
-    found = [f"{name}={shown(value)}" for name, value in sorted(run.params.items()) if f"--{name}" not in command]
+    options = {word.partition("=")[0] for word in run.command}
+    found = [f"{name}={shown(value)}" for name, value in sorted(run.params.items()) if f"--{name}" not in options]
     found += [f"{name}={number(metric)}" for name, metric in sorted(run.metrics.items())]
     return found if len(found) <= most else [*found[:most], "…"]
 

@@ -21,6 +21,7 @@ from xver.repo import Repo
 _FAMILIES = ("params", "metrics", "data", "outputs", "code", "environment", "packages")
 _COLUMNS_OF_VALUES = 6
 _TITLE = 40
+_CODE_FILES = 20
 
 
 def print_runs(out: Output, repo: Repo, runs: Sequence[Run], going: Sequence[tuple[Run, bool]]) -> None:
@@ -66,8 +67,10 @@ def print_run(out: Output, repo: Repo, run: Run, *, now: float) -> None:
     out.line(f"by          {run.user}@{run.host}" + (f", within run {run.parent}" if run.parent else ""))
     if code := code_words(run):
         out.line(f"code        {code}")
-    for name in names(sorted(run.code.files), most=20).split(", ") if run.code.files else []:
+    for name in sorted(run.code.files)[:_CODE_FILES]:
         out.line(f"            {name}")
+    if len(run.code.files) > _CODE_FILES:
+        out.line(f"            and {count(len(run.code.files) - _CODE_FILES)} more")
     _print_values(out, "params", [(name, shown(value)) for name, value in sorted(run.params.items())])
     _print_values(
         out,
