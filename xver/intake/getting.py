@@ -26,7 +26,8 @@ from xver.store.content import read_rows
 from xver.store.listings import read_listing
 from xver.worktree.checkout import check_names
 from xver.worktree.folders import open_folders
-from xver.worktree.reading import is_kind, known_of, read_file
+from xver.worktree.kinds import is_kind
+from xver.worktree.reading import known_of, read_file
 
 _FOLDS: Final = sys.platform in ("darwin", "win32")
 

@@ -36,7 +36,8 @@ from xver.sync.sources import Bucket, Folder, Item, Read, Source, item_of, paths
 from xver.sync.tasks import Take, Taken, local_address, remote_address, split, take, this_process
 from xver.versioning.tracking import AddResult, add_rows
 from xver.versioning.tracking import add as add_here
-from xver.worktree.reading import Reading, Skip, entry_of, is_kind, kind_of_stat, read_file, refuse
+from xver.worktree.kinds import is_kind, kind_of_stat
+from xver.worktree.reading import Reading, Skip, entry_of, read_file, refuse
 from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
 _ATTEMPTS: Final = 3

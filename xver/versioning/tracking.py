@@ -22,6 +22,7 @@ from xver.repo import Repo
 from xver.store.content import Before
 from xver.store.listings import put_listing
 from xver.store.packing import Packer
+from xver.store.whole_listings import WholeListings
 from xver.versioning.followed import note_followed
 from xver.versioning.membership import members, rules
 from xver.versioning.operations import noted
@@ -35,6 +36,8 @@ from xver.worktree.reading import Reading, Skip, read_file, refuse
 from xver.worktree.records import TreeRecord
 
 _ATTEMPTS: Final = 10
+_LARGE: Final = 10_000
+"""Files of a dataset of which it pays to know that all of it is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ def _add_once(repo: Repo, paths: Sequence[str], uploaded: list[LiveIndex], asked
     wanted = targets(repo, paths, entries, asked.ignore)
     added: list[Added] = []
     records: dict[TrackedPath, TreeRecord] = {}
+    whole: list[Entry] = []
     with repo.store.index.also(uploaded), repo.store.packer() as packer:
         asked.reader.expect(_unread(repo, wanted, packer, asked))
         asked.meter.start("Adding", None, "files")
@@ -172,6 +176,7 @@ def _add_once(repo: Repo, paths: Sequence[str], uploaded: list[LiveIndex], asked
                 refuse_never_here(repo, top, parts, before, is_dataset=is_dataset, has=taken.record.find)
             entries[top] = taken.entry
             records[top] = taken.record
+            whole += [taken.entry] if taken.is_whole else []
             added.append(Added(top, before, taken.entry, packer.added - new, taken.special))
         asked.reader.settle(packer, entries, records.keys())
         stored = _keep(repo, packer, entries, asked.reader, uploaded)
@@ -179,9 +184,19 @@ def _add_once(repo: Repo, paths: Sequence[str], uploaded: list[LiveIndex], asked
     # Only now: what the stat index says is stored, is.
     for top, record in records.items():
         repo.stat_index.set(top, record)
+    _note_whole(repo, whole, asked.reader)
     write_tracked(repo, Lock(lock.repository, entries))
     repo.stat_index.write()
     return AddResult(tuple(added), stored)
+
+
+def _note_whole(repo: Repo, entries: Iterable[Entry], reader: Reader) -> None:
+    """Let the next `add` of large datasets not ask for every file; of what lies elsewhere nothing is noted."""
+    if isinstance(reader, Here) and not repo.store.promises.remotes():
+        known = WholeListings(repo.store)
+        for one in entries:
+            if isinstance(one, Dataset) and one.files >= _LARGE and one.id not in known:
+                known.note(one.id)
 
 
 def add_rows(repo: Repo, path: str, rows: Callable[[Packer], Iterable[Row]], *, reader: Reader) -> AddResult:
@@ -265,6 +280,7 @@ def _ingest(
             away=away,
             rehash=asked.rehash,
             read=asked.reader.read,
+            whole=WholeListings(repo.store),
             skip=asked.skip,
             meter=asked.meter,
         )

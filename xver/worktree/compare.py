@@ -23,8 +23,10 @@ from xver.model.ids import ListingId
 from xver.model.paths import is_below
 from xver.progress import SILENT, Meter
 from xver.worktree.ignore import Ignore
+from xver.worktree.kinds import is_kind, kind_of_stat
 from xver.worktree.members import Members, with_folders
-from xver.worktree.reading import Skip, is_kind, kind_of_stat, known_of, read_file, read_fingerprint, refuse
+from xver.worktree.reading import Skip, known_of, read_file, read_fingerprint, refuse
+from xver.worktree.rechecking import renewed
 from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
 from xver.worktree.scan import Directory, scan
 from xver.worktree.stats import leads_elsewhere, pack_stat, unpack_stat
@@ -105,7 +107,7 @@ def directories(
     except (FileNotFoundError, NotADirectoryError):
         return
     if stat_.S_ISDIR(found.st_mode):
-        yield from scan(root, path, ignore, {folder: len(one.kinds) for folder, one in (known or {}).items()})
+        yield from scan(root, path, ignore, known)
     elif stat_.S_ISREG(found.st_mode) or stat_.S_ISLNK(found.st_mode):
         yield Directory("", b"", pack_stat(found))
     else:
@@ -171,7 +173,10 @@ def compare(
         leftovers += directory.leftovers
         seen.add(directory.path)
         known = recorded.get(directory.path)
-        if changed is not None and known is not None and known.holds(directory.joined, directory.packed):
+        is_known = False
+        if known is not None:
+            known, is_known = renewed(_folder(root, path, directory.path), directory, known)
+        if changed is not None and known is not None and is_known:
             here = changed.get(directory.path, {})
             differences += _only_changed(directory, here)
             removed = [name for name, one in here.items() if one is None]
@@ -253,7 +258,7 @@ def _compare_directory(
     recorded = {} if record is None else record.by_name()
     differences = []
     fresh = RecordBuilder()
-    folder = os.path.join(root, path, directory.path) if directory.path else os.path.join(root, path)
+    folder = _folder(root, path, directory.path)
     unseen = dict(belongs)
     kept: dict[bytes, tuple[bytes, Known]] = {}
     for name, stat in zip(directory.names, directory.stats, strict=True):
@@ -281,6 +286,10 @@ def _compare_directory(
     for name in sorted(kept):
         fresh.add(name, *kept[name])
     return differences, fresh.build()
+
+
+def _folder(root: Path, path: str, inner: str) -> str:
+    return os.path.join(root, path, inner) if inner else os.path.join(root, path)
 
 
 def _missing(folder: str, name: bytes, want: Known) -> Difference:

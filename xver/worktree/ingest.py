@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from xver.errors import ContentNotFound, CorruptData, InvalidInput
+from xver.errors import Changing, ContentNotFound, CorruptData, InvalidInput, Unreadable
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, File, Link, entry_id
 from xver.model.ids import EMPTY_ID
@@ -33,12 +33,16 @@ _FEW: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What a path became: its entry, the record for the stat index, how many files were read, what was left out."""
+    """What a path became: its entry, the record for the stat index, how many files were read, what was left out.
+
+    `is_whole`: all content of it was found or stored, so it is in the store as soon as the transfer is live.
+    """
 
     entry: Entry
     record: TreeRecord
     read: int
     special: tuple[str, ...]
+    is_whole: bool = False
 
 
 def ingest(
@@ -51,6 +55,7 @@ def ingest(
     before: Entry | None = None,
     members: Members | None = None,
     away: Sequence[Row] = (),
+    whole: Container[bytes] = (),
     rehash: bool = False,
     read: Read = read_file,
     skip: Skip = refuse,
@@ -61,14 +66,22 @@ def ingest(
     A file whose stat is as recorded is not read, if its content is in the store; `rehash` reads all the same. Files
     are read by `read`, in the order that `unread` gives. `before` is what was tracked there: of what changed since,
     only the difference is stored, and `members` is asked for it. `away` are rows of it that stay in a dataset, though
-    they are not on this disk. `skip` hears of what cannot be read; that stays as it was, or is left out.
+    they are not on this disk. Of the listings in `whole` the store has all content. `skip` hears of what cannot be
+    read; that stays as it was, or is left out.
 
     Raises:
         InvalidInput: nothing is there, or a file or name that cannot be taken in; the message has its path.
         Unreadable, Changing: a file or folder cannot be read, and `skip` does not take it, or it is all there is.
     """
     belongs = members or Members(path, None, record, lambda _: ())
-    taker = Taker(root, path, packer, former_of(packer, before), belongs, read, skip)
+    has_all = record is not None and record.id is not None and record.id in whole
+    skipped = []
+
+    def passed_over(what: str, error: Unreadable | Changing) -> None:
+        skipped.append(what)
+        skip(what, error)
+
+    taker = Taker(root, path, packer, former_of(packer, before), belongs, read, passed_over, has_all=has_all)
     known_before = {} if record is None or rehash else record.directories
     records: dict[str, DirectoryRecord] = {}
     special: list[str] = []
@@ -97,7 +110,9 @@ def ingest(
     else:
         edited = None if rehash else _edited(path, packer, before, record, records)
         entry = edited or put_listing(packer, _rows(path, records), before=before)
-    return Ingested(entry, TreeRecord(entry_id(entry), records), files, tuple(special))
+    return Ingested(
+        entry, TreeRecord(entry_id(entry), records), files, tuple(special), is_whole=packer is not None and not skipped
+    )
 
 
 def _rows(path: str, records: Mapping[str, DirectoryRecord]) -> Iterator[Row]:

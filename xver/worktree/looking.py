@@ -12,11 +12,15 @@ _FILES: Final = {stat_.S_IFREG, stat_.S_IFLNK}
 
 
 class Look(NamedTuple):
-    """What lies in a folder, by name: its files' names with NUL between them, their packed stats, and its folders."""
+    """What lies in a folder, by name: its files' names with NUL between them, their packed stats, and its folders.
+
+    `rechecked` is what `recheck` says of it, if that was done.
+    """
 
     joined: bytes
     packed: bytes
     folders: tuple[bytes, ...]
+    rechecked: tuple[bytes, bool] | None = None
 
 
 def look_at(top: bytes, folder: str) -> Look | None:

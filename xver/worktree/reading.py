@@ -16,6 +16,7 @@ from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
 from xver.store.content import Before, Content, put_stream
 from xver.store.packing import Packer
 from xver.store.wholes import WHOLE_MIN, put_whole
+from xver.worktree.kinds import OPEN_FLAGS, kind_of_stat
 from xver.worktree.records import Known
 from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
@@ -23,10 +24,6 @@ _BLOCK: Final = 8 * 1024 * 1024
 _PIECE: Final = 4 * 1024 * 1024
 """What is read of a large file at once: three of them are in memory for each file that is read, each of many chunks."""
 _ATTEMPTS: Final = 3
-# A link or a pipe may have taken the file's place: the one is not followed, the other not waited for.
-_FLAGS: Final = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_CLOEXEC", "O_NONBLOCK")
-)
 
 _Result = TypeVar("_Result")
 _Read: TypeAlias = Callable[[bytes, Stat, "int | None"], tuple[_Result, int]]
@@ -65,18 +62,6 @@ def read_fingerprint(path: str, *, stat: bytes | None = None) -> tuple[EntryKind
     return _steadily(path, stat, _fingerprint)
 
 
-def kind_of_stat(mode: int) -> EntryKind:
-    """Return the kind of entry that a file of this mode becomes; on Windows no file is executable."""
-    if stat_.S_ISLNK(mode):
-        return EntryKind.LINK
-    return EntryKind.EXECUTABLE if os.name != "nt" and mode & 0o100 else EntryKind.FILE
-
-
-def is_kind(found: EntryKind, wanted: EntryKind, *, has_modes: bool = os.name != "nt") -> bool:
-    """Tell whether a file found as one kind may be of another: without modes a file may be an executable one."""
-    return found is wanted or (not has_modes and {found, wanted} == {EntryKind.FILE, EntryKind.EXECUTABLE})
-
-
 def entry_of(known: Known) -> Entry:
     """Return the listing entry of what is known of a file."""
     if known.kind is EntryKind.LINK:
@@ -110,7 +95,7 @@ def _steadily(path: str, stat: bytes | None, read: _Read[_Result]) -> _Result:
                 continue
             if not stat_.S_ISREG(found.mode):
                 raise Unreadable(path, "it is neither file nor link")
-            handle = os.open(path, _FLAGS)
+            handle = os.open(path, OPEN_FLAGS)
             try:
                 result, size = read(before, found, handle)
                 if size == found.size and pack_stat(os.fstat(handle)) == before:

@@ -72,10 +72,14 @@ class DirectoryRecord:
         """Yield the size of every file, in bytes."""
         return (size for (size,) in SIZE.iter_unpack(self.sizes))
 
+    def kind(self, at: int) -> EntryKind:
+        """Return the kind of the file at a position."""
+        return _KINDS[self.kinds[at]]
+
     def known(self, at: int) -> Known:
         """Return what is known of the file at a position."""
         return Known(
-            _KINDS[self.kinds[at]],
+            self.kind(at),
             SIZE.unpack_from(self.sizes, at * SIZE.size)[0],
             self.ids[at * ID_SIZE : (at + 1) * ID_SIZE],
             self.fingerprints[at * FINGERPRINT_SIZE : (at + 1) * FINGERPRINT_SIZE],

@@ -11,7 +11,7 @@ import os
 import re
 import stat as stat_
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from xver.errors import Unreadable
 from xver.model.paths import typed
 from xver.worktree.ignore import OWN, Ignore
 from xver.worktree.looking import Look, look_at
+from xver.worktree.records import DirectoryRecord
 from xver.worktree.stats import STAT_SIZE, leads_elsewhere, pack_stat
 
 _IS_QUICK: Final = os.stat in os.supports_dir_fd
@@ -40,7 +41,8 @@ class Directory:
 
     `path` is relative to the scanned one (empty: itself). Relative to the root: `special` names what no version can
     hold (neither file, link nor directory, or a name that is not UTF-8), `leftovers` what a killed checkout left.
-    `closed` says why a directory cannot be read; what it holds is not known then.
+    `closed` says why a directory cannot be read; what it holds is not known then. `rechecked` is what `recheck` says
+    of it, where another process has done that.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Directory:
     special: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     closed: Unreadable | None = None
+    rechecked: tuple[bytes, bool] | None = field(default=None, compare=False)
 
     @property
     def count(self) -> int:
@@ -66,17 +69,18 @@ class Directory:
         return tuple(self.packed[at : at + STAT_SIZE] for at in range(0, len(self.packed), STAT_SIZE))
 
 
-def scan(root: Path, path: str, ignore: Ignore, known: Mapping[str, int] | None = None) -> Iterator[Directory]:
+def scan(
+    root: Path, path: str, ignore: Ignore, known: Mapping[str, DirectoryRecord] | None = None
+) -> Iterator[Directory]:
     """Yield the directories at and below `root/path`, parents first; nothing if there is none.
 
-    `known` are directories that were there last time, with their numbers of files: very many are looked at by several
-    processes.
+    `known` are those that were there last time: very many are looked at by several processes.
     """
     top = os.fsencode(root / path)
     known = known or {}
     if not (ignore.is_plain and _IS_QUICK):
         yield from _scan(top, path, ignore, lambda _: None)
-    elif sum(known.values()) < _SCOUTED:
+    elif sum(len(one.kinds) for one in known.values()) < _SCOUTED:
         yield from _scan(top, path, ignore, lambda folder: look_at(top, folder))
     else:
         # Imported only where it is worth it: what it needs takes a while.
@@ -93,7 +97,7 @@ def _scan(top: bytes, path: str, ignore: Ignore, quick: Callable[[str], Look | N
         folder = waiting.pop()
         look = quick(folder)
         if look is not None:
-            yield Directory(folder, look.joined, look.packed)
+            yield Directory(folder, look.joined, look.packed, rechecked=look.rechecked)
             waiting.extend(_below(folder, name) for name in reversed(look.folders))
             continue
         names: list[bytes] = []

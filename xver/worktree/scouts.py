@@ -3,8 +3,9 @@
     here   folder after folder, the first ones looked at here │ those of a scout: wait for it, once
     scout  ················· its folders, one after the other ┘
 
-A scout gets the last folders of those that were there last time, and says of each what `look_at` says. What it does
-not know of, or if anything goes wrong with it, is looked at here: it can make a scan quicker and nothing else.
+A scout gets the last folders of those that were there last time, with their records, and says of each what `look_at`
+says and, where stats moved, what `recheck` says. What it does not know of, or if anything goes wrong with it, is looked
+at here: it can make a scan quicker and nothing else.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from xver.worktree.looking import Look, look_at
+from xver.worktree.rechecking import recheck
+from xver.worktree.records import DirectoryRecord
 
 _LEAST: Final = 50_000
 """Files that are worth a process: they take longer to look at than Python takes to start."""
@@ -27,18 +30,19 @@ _MOST: Final = 8
 _SERVE: Final = "from xver.worktree.scouts import serve; serve()"
 _PACKAGES: Final = Path(__file__).parents[2]
 
-_Seen: TypeAlias = dict[str, Look]
+_Answer: TypeAlias = tuple[Any, ...]
 
 
 class Scouts:
-    """The scouts of one scan of the folder `top`; a context. `known` are the folders, with their numbers of files."""
+    """The scouts of one scan of the folder `top`; a context. `known` are the folders as they were last time."""
 
-    def __init__(self, top: bytes, known: Mapping[str, int]) -> None:
+    def __init__(self, top: bytes, known: Mapping[str, DirectoryRecord]) -> None:
         self._scouts: list[_Scout] = []
         self._by_folder: dict[str, _Scout] = {}
-        for share in _shares(known, min(_processors(), _MOST, sum(known.values()) // _LEAST)):
+        counts = {folder: len(record.kinds) for folder, record in known.items()}
+        for share in _shares(counts, min(_processors(), _MOST, sum(counts.values()) // _LEAST)):
             with suppress(OSError):
-                scout = _Scout(top, share)
+                scout = _Scout(top, {folder: known[folder] for folder in share})
                 self._scouts.append(scout)
                 self._by_folder.update(dict.fromkeys(share, scout))
 
@@ -52,21 +56,24 @@ class Scouts:
     def look(self, folder: str) -> Look | None:
         """Return what a scout saw in a folder, None if none has."""
         scout = self._by_folder.get(folder)
-        return None if scout is None else scout.seen().pop(folder, None)
+        return None if scout is None else scout.look(folder)
 
 
 class _Scout:
-    def __init__(self, top: bytes, folders: Sequence[str]) -> None:
-        self._seen: _Seen | None = None
+    def __init__(self, top: bytes, known: Mapping[str, DirectoryRecord]) -> None:
+        self._known = known
+        self._answers: dict[str, _Answer] | None = None
         with ExitStack() as stack, tempfile.TemporaryFile() as asked:
             # Files, no pipes: nobody waits for the other.
             answer = stack.enter_context(tempfile.TemporaryFile())
-            marshal.dump((top, list(folders)), asked)
+            marshal.dump((top, len(known)), asked)
+            for folder, one in known.items():
+                marshal.dump((folder, one.joined, one.kinds, one.sizes, one.stats, one.fingerprints), asked)
             asked.seek(0)
-            # Without `site`: it needs nothing but this package, and starts sooner.
+            # Without `site`: it finds what it needs where this process does, and starts sooner.
             self._process = subprocess.Popen(
                 [sys.executable, "-S", "-c", _SERVE],
-                env={**os.environ, "PYTHONPATH": os.fspath(_PACKAGES)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([os.fspath(_PACKAGES), *filter(None, sys.path)])},
                 stdin=asked,
                 stdout=answer,
                 stderr=subprocess.DEVNULL,
@@ -74,14 +81,20 @@ class _Scout:
             self._answer = answer
             stack.pop_all()
 
-    def seen(self) -> _Seen:
-        """Wait until it is done; return what it saw: nothing, if it failed."""
-        if self._seen is None:
-            self._seen = {}
+    def look(self, folder: str) -> Look | None:
+        """Return what it saw in a folder, when it is done with all; None if nothing, or if it failed."""
+        if self._answers is None:
+            self._answers = {}
             if self._process.wait() == 0:
                 self._answer.seek(0)
-                self._seen = {folder: Look(*rest) for folder, *rest in marshal.load(self._answer)}  # noqa: S302
-        return self._seen
+                self._answers = dict(marshal.load(self._answer) for _ in self._known)  # noqa: S302
+        match self._answers.pop(folder, None):
+            case (folders,):
+                record = self._known[folder]
+                return Look(record.joined, record.stats, folders)
+            case (folders, joined, packed, rechecked):
+                return Look(joined, packed, folders, rechecked)
+        return None
 
     def close(self) -> None:
         """End it, whatever it does."""
@@ -92,9 +105,25 @@ class _Scout:
 
 def serve() -> None:
     """Look at the folders that stand on the standard input, as a scout."""
-    top, folders = marshal.load(sys.stdin.buffer)  # noqa: S302 - from the process that started this one
-    seen = ((folder, look_at(top, folder)) for folder in folders)
-    marshal.dump([(folder, *look) for folder, look in seen if look is not None], sys.stdout.buffer)
+    asked, answer = sys.stdin.buffer, sys.stdout.buffer
+    top, count = marshal.load(asked)  # noqa: S302 - from the process that started this one
+    for _ in range(count):
+        folder, joined, kinds, sizes, stats, fingerprints = marshal.load(asked)  # noqa: S302
+        record = DirectoryRecord(joined, kinds, sizes, stats, b"", fingerprints)
+        marshal.dump((folder, _answer_for(top, folder, record)), answer)
+
+
+def _answer_for(top: bytes, folder: str, record: DirectoryRecord) -> _Answer:
+    """Return what there is to say: nothing, the folders alone where the rest is as recorded, or all."""
+    look = look_at(top, folder)
+    if look is None:
+        return ()
+    if record.holds(look.joined, look.packed):
+        return (look.folders,)
+    rechecked = None
+    if look.joined == record.joined:
+        rechecked = recheck(os.path.join(top, os.fsencode(folder)) if folder else top, look.packed, record)
+    return (look.folders, look.joined, look.packed, rechecked)
 
 
 def _shares(known: Mapping[str, int], processes: int) -> list[list[str]]:

@@ -15,8 +15,10 @@ from xver.model.ids import EMPTY_ID, ID_SIZE
 from xver.store.content import Before
 from xver.store.listings import RowFinder
 from xver.store.packing import Packer
+from xver.worktree.kinds import is_kind
 from xver.worktree.members import Members
-from xver.worktree.reading import Reading, Skip, is_kind
+from xver.worktree.reading import Reading, Skip
+from xver.worktree.rechecking import renewed
 from xver.worktree.records import DirectoryRecord, Known, RecordBuilder
 from xver.worktree.scan import Directory
 from xver.worktree.stats import NO_STAT
@@ -39,6 +41,7 @@ class Taker:
 
     `former` tells what stood at a path below it before: of what changed since, only the difference is stored. `members`
     tells what is tracked now, and `skip` hears of what cannot be read: that stays as it is tracked, or is left out.
+    `has_all`: the store has all content that the records name which it is given.
     """
 
     root: Path
@@ -48,6 +51,7 @@ class Taker:
     members: Members
     read: Read
     skip: Skip
+    has_all: bool = False
 
     def take(self, directory: Directory, before: DirectoryRecord | None) -> tuple[DirectoryRecord, int]:
         """Return the record of a directory, `before` being the one in the stat index, and how many files were read.
@@ -55,10 +59,13 @@ class Taker:
         Raises:
             Unreadable, Changing: a file cannot be read, and `skip` does not take it, or it is all there is.
         """
-        if before is not None and before.holds(directory.joined, directory.packed) and self._holds_all(before):
+        folder = folder_of(self._top, directory)
+        is_same = False
+        if before is not None:
+            before, is_same = renewed(folder, directory, before)
+        if before is not None and is_same and self._holds_all(before):
             return before, 0
         recorded = {} if before is None else before.by_name()
-        folder = folder_of(self._top, directory)
         fresh = RecordBuilder()
         count = 0
         for name, stat in zip(directory.names, directory.stats, strict=True):
@@ -113,7 +120,7 @@ class Taker:
         return (entry.id, entry.size) if isinstance(entry, File | Link) and entry.size else None
 
     def _holds_all(self, record: DirectoryRecord) -> bool:
-        if self.packer is None:
+        if self.packer is None or self.has_all:
             return True
         ids = [record.ids[at : at + ID_SIZE] for at in range(0, len(record.ids), ID_SIZE)]
         sizes = list(record.each_size())
@@ -123,7 +130,9 @@ class Taker:
 
     def _holds(self, id: bytes, size: int) -> bool:
         """Tell whether content need not be stored: it is, a remote keeps it, there is none, or nobody stores any."""
-        return self.packer is None or id == EMPTY_ID or self.packer.holds(id, whole=size > CHUNK_MAX)
+        if self.packer is None or self.has_all or id == EMPTY_ID:
+            return True
+        return self.packer.holds(id, whole=size > CHUNK_MAX)
 
 
 def former_of(packer: Packer | None, before: Entry | None) -> Former:

@@ -17,7 +17,8 @@ from xver.storage.memory import MemoryStorage
 from xver.store.content import read_all
 from xver.store.log import Change
 from xver.store.store import Store, create_store
-from xver.worktree.reading import entry_of, is_kind, kind_of_stat, known_of, read_file, read_fingerprint
+from xver.worktree.kinds import is_kind, kind_of_stat
+from xver.worktree.reading import entry_of, known_of, read_file, read_fingerprint
 from xver.worktree.stats import NO_STAT, pack_stat
 
 
