@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import uuid
 
 import pytest
@@ -89,6 +90,30 @@ def test_at_commits_that_were_not_adopted_the_data_is_dvcs(hooked: Workplace) ->
     assert "modified model" in hooked.ok("status")
     hooked.ok("checkout", "--force", "model")
     assert hooked.read("model") == b"two"
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs on the PATH")
+def test_data_follows_git_to_commits_where_git_lfs_has_it(hooked: Workplace) -> None:
+    hooked("install", "--uninstall")
+    hooked.git("lfs", "install", "--local")
+    hooked.ok("install")
+    hooked.git("lfs", "track", "*.bin")
+    versions: list[dict[str, bytes]] = [
+        {"a.bin": b"one", "same.bin": b"same"},
+        {"a.bin": b"two", "same.bin": b"same", "new.bin": b"new"},
+    ]
+    for files in versions:
+        hooked.write(**files)
+        hooked.git("add", "*.bin", ".gitattributes")
+        hooked.git("-c", "core.hooksPath=/dev/null", "commit", "-qm", "by git-lfs")
+    hooked.ok("adopt", "--history", "HEAD")
+    hooked.git("commit", "-qm", "adopted")
+    for commit, version in (("main~2", 0), ("main~1", 1), ("main~2", 0), ("main", 1)):
+        hooked.git("checkout", "-q", commit)
+        files = versions[version]
+        assert {path.name: path.read_bytes() for path in hooked.root.glob("*.bin")} == files
+        assert hooked.ok("status") == "Nothing has changed\n"
+        assert hooked.git("status", "--short", "--untracked-files=no") == ""
 
 
 @pytest.mark.parametrize(

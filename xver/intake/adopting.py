@@ -8,7 +8,7 @@ The tool's files are only read (`taking`). They are the content's one copy until
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xver.errors import InvalidInput
@@ -24,7 +24,7 @@ from xver.intake.tools import Tool
 from xver.intake.trees import CommitTree, DiskTree
 from xver.model.entries import Entry
 from xver.model.ids import Kind, ListingId, SnapshotId
-from xver.model.paths import TrackedPath, overlaps, typed
+from xver.model.paths import PathSet, TrackedPath, typed
 from xver.model.refs import SNAPSHOTS, Target, TargetKind
 from xver.model.snapshots import Snapshot, Version
 from xver.progress import SILENT, Meter
@@ -77,8 +77,9 @@ def adopt(repo: Repo, tool: Tool, *, history: str | None = None, meter: Meter = 
         try:
             with repo.store.packer() as packer:
                 found = _present(repo, taker, packer)
-                for path in found:
-                    _refuse_overlap(repo, path, lock.entries)
+                tracked = PathSet(lock.entries)
+                for path in (one for one in found if one not in lock.entries):
+                    _refuse_overlap(repo, path, tracked)
                 refs = {} if repo.git is None else _past(repo.git, span, taker, packer)
                 entries = {**lock.entries, **found}
                 refs[repo.lock_ref] = Target(TargetKind.LISTING, put_local_root(packer, entries))
@@ -157,9 +158,9 @@ def _past(git: GitCommand, span: Sequence[Version], taker: Taker, packer: Packer
     return {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, (id, _) in found.items()}
 
 
-def _refuse_overlap(repo: Repo, path: TrackedPath, tracked: Mapping[TrackedPath, Entry]) -> None:
+def _refuse_overlap(repo: Repo, path: TrackedPath, tracked: PathSet[TrackedPath]) -> None:
     refuse_place(repo, path)
-    if (near := next((one for one in tracked if one != path and overlaps(one, path)), None)) is not None:
+    if near := tracked.above(path) or next(iter(tracked.below(path)), None):
         raise InvalidInput(
             f"{path} overlaps {near}, which is tracked by itself", hint=f"xver rm --cached {typed(near)}"
         )

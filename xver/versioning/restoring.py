@@ -76,11 +76,17 @@ def _checkout(
     Of what lies at or below `paths` only what is `wanted` comes to the disk.
     """
     lock, known = repo.lock, {} if left is None else followed(repo)
+    ours = _without_git_s(repo, lock.entries)
+
+    def is_seen(top: TrackedPath, entry: Entry) -> bool:
+        seen = repo.stat_index.tree(top)
+        return known.get(top) == entry or (was_last(seen, entry) and is_there(repo.root, top))
+
     chosen = {
         top: entry
-        for top, entry in lock.entries.items()
+        for top, entry in ours.items()
         if (not paths or any(overlaps(top, path) for path in paths))
-        and (left is None or not (known.get(top) == entry or was_last(repo.stat_index.tree(top), entry)))
+        and (left is None or not is_seen(top, entry))
         and (paths or is_there(repo.root, top) or not lies_in_bucket(repo, entry))
     }
     if repo.git is not None and (tracked := git_tracks_any(repo.git, chosen)):
@@ -115,11 +121,24 @@ def _checkout(
         else:
             repo.stat_index.set(plan.path, done)
     meter.finish()
-    note_brought(repo, lock.entries, chosen.keys() - (() if left is None else {*left.lacking, *left.changed}))
+    note_brought(repo, ours, chosen.keys() - (() if left is None else {*left.lacking, *left.changed}))
     move_lock(repo, dict(lock.entries))
     repo.stat_index.write()
     written, removed = sum(len(plan.write) for plan in plans), sum(len(plan.remove) for plan in (*plans, *removals))
     return Restored(written, removed, sum(plan.size for plan in plans))
+
+
+def _without_git_s(repo: Repo, entries: Entries) -> Entries:
+    """Return what is to be checked out; at a commit from before they were adopted from git-lfs, git has those files.
+
+    What was seen of them is forgotten: git takes them off the disk when it goes to a commit where they are ours.
+    """
+    if repo.git is None or repo.lock_path.exists() or not entries:
+        return entries
+    of_git = set(git_tracks_any(repo.git, entries))
+    for top in of_git:
+        repo.stat_index.remove(top)
+    return {top: entry for top, entry in entries.items() if top not in of_git}
 
 
 def restore(repo: Repo, paths: Sequence[str], *, rev: str, force: bool = False, meter: Meter = SILENT) -> Restored:
