@@ -111,6 +111,7 @@ def test_status_of_paths(place: Workplace) -> None:
         (["rm", "none"], 3, "none is not tracked", "xver ls shows what is"),
         (["checkout", "none"], 3, "none is not tracked", "xver ls shows what is"),
         (["restore", "none"], 3, "none is not tracked", "xver ls shows what is"),
+        (["checkout", "d/x"], 3, "xver.lock has no d/x", "xver restore --source HEAD d/x, if it was there"),
         (["restore", "-s", "HEAD", "none"], 3, "none is not in HEAD", "xver ls --rev HEAD"),
     ],
 )

@@ -141,15 +141,24 @@ def drop_unbegun(repo: Repo, *, now: float | None = None) -> int:
 
 
 def neighbours(repo: Repo, run: Run) -> set[str]:
-    """Return the other runs that go on in this work tree now; not its parent, nor its children, nor theirs."""
-    found = set()
-    for flight in flights(repo):
-        other = begun(flight)
-        if other.ulid in (run.ulid, run.parent) or other.parent == run.ulid or other.parent == run.parent is not None:
-            continue
-        if flight.start.get("root") == os.fspath(repo.root) and flight.is_alive():
-            found.add(other.ulid)
-    return found
+    """Return the other runs that go on in this work tree now, but for those that one outermost run called."""
+    others = {flight.folder.name: flight for flight in flights(repo)}
+    parents = {ulid: begun(flight).parent for ulid, flight in others.items()} | {run.ulid: run.parent}
+
+    def outermost(ulid: str) -> str:
+        for _ in parents:
+            above = parents.get(ulid)
+            if above is None:
+                break
+            ulid = above
+        return ulid
+
+    own = outermost(run.ulid)
+    return {
+        ulid
+        for ulid, flight in others.items()
+        if outermost(ulid) != own and flight.start.get("root") == os.fspath(repo.root) and flight.is_alive()
+    }
 
 
 def _kept(

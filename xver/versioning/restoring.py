@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from xver.errors import InvalidInput, NotFound
+from xver.errors import ContentNotFound, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.git.tracked_conflict import git_tracks_any
@@ -54,6 +55,7 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
     """
     with repo.held():
         require_tracked(repo.lock.entries, paths)
+        _require_somewhere(repo, paths)
         return _checkout(repo, paths, repo.sparse.named(paths), force=force, meter=meter)
 
 
@@ -66,6 +68,23 @@ def follow(repo: Repo) -> tuple[Restored, Left]:
     left = Left()
     with repo.held():
         return _checkout(repo, (), repo.sparse, force=False, meter=SILENT, left=left), left
+
+
+def _require_somewhere(repo: Repo, paths: Sequence[str]) -> None:
+    """Refuse a path inside of a dataset that neither the dataset has nor the disk."""
+    for path in paths:
+        above = [(top, one) for top, one in repo.lock.entries.items() if is_below(path, top) and path != top]
+        for top, entry in above:
+            if not isinstance(entry, Dataset) or entry.id not in repo.store or os.path.lexists(repo.root / path):
+                continue
+            try:
+                found = next(rows_below(repo.store, entry.id, path[len(top) + 1 :]), None)
+            except ContentNotFound:
+                continue  # who brings it says so
+            if found is None:
+                raise NotFound(
+                    f"xver.lock has no {path}", hint=f"xver restore --source HEAD {typed(path)}, if it was there"
+                )
 
 
 def _checkout(

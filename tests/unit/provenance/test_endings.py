@@ -136,6 +136,16 @@ def test_a_run_inside_a_run_is_its_child_and_no_neighbour(repo: Repo) -> None:
     assert not any("other runs" in note for run in runs.values() for note in run.notes)
 
 
+@linux
+def test_a_run_deep_inside_of_others_is_no_neighbour_of_the_outermost(repo: Repo) -> None:
+    run = f"{sys.executable} -m xver run -- "
+    outer = python(repo, f"import subprocess; subprocess.run({run + run + 'true'!r}, shell=True, check=True)")
+    runs = read_runs(repo)
+    assert len(runs) == 3
+    assert {one.parent for one in runs} >= {None, outer.ulid}
+    assert not any("other runs" in note for one in runs for note in one.notes)
+
+
 def test_two_runs_at_once_say_that_they_may_be_mixed_up(repo: Repo) -> None:
     inner = f"{sys.executable} -m xver run -- {sys.executable} -c pass"
     drop = "{k: v for k, v in os.environ.items() if not k.startswith('XVER_')}"
