@@ -120,6 +120,35 @@ def test_a_plain_commit_takes_the_lock_along(hooked: Workplace) -> None:
     assert hooked.ok("status") == "Nothing has changed\n"
 
 
+def test_after_stash_and_pop_the_ways_on_are_told_and_work(hooked: Workplace) -> None:
+    behind = "git changed xver.lock and called no hook (git stash, git reset): xver checkout brings the data"
+    hooked.save("one", d__a="1")
+    hooked.write(d__a="edited")
+    assert behind not in hooked.ok("status")
+    hooked.ok("add", "d")
+    for gesture, data in (("push", b"1"), ("pop", b"edited")):
+        hooked.git("stash", gesture, "-q")
+        assert behind in hooked.ok("status").splitlines()
+        hooked.ok("checkout")
+        assert hooked.read("d/a") == data
+        assert behind not in hooked.ok("status")
+    told = "xver: xver.lock is staged now; if git says that nothing is, type git commit again"
+    words = ["git", "commit", "-qm", "two"]
+    for code, lines in ((1, [told]), (0, [])):
+        done = subprocess.run(words, cwd=hooked.root, env=hooked.environment, capture_output=True, encoding="utf-8")
+        assert (done.returncode, done.stderr.splitlines()) == (code, lines)
+    assert hooked.ok("status") == "Nothing has changed\n"
+    assert hooked.ok("cat", "HEAD:d/a") == "edited"
+
+
+def test_what_was_taken_back_is_no_work_of_git_s(hooked: Workplace) -> None:
+    hooked.save("one", d__a="1")
+    hooked.write(d__a="edited")
+    hooked.ok("add", "d")
+    hooked.ok("restore", "--staged", "d")
+    assert "called no hook" not in hooked.ok("status")
+
+
 def test_a_commit_of_named_files_has_only_those(hooked: Workplace) -> None:
     hooked.write(a_dot_py="1")
     hooked.git("add", "a.py")

@@ -110,6 +110,29 @@ def test_in_a_clone_made_by_git_what_a_remote_has_is_shown_without_being_fetched
     assert in_git.fails(5, "checkout", where="../clone")[1] == "hint: xver pull d"
 
 
+def test_what_another_added_is_not_dropped_where_nothing_of_it_is_here(in_git: Workplace) -> None:
+    in_git.ok("remote", "add", "origin", "../remote")
+    in_git.save("one", d__a="1")
+    in_git.ok("push")
+    in_git.git("clone", "-q", ".", "../clone")
+    in_git.ok("pull", where="../clone")
+    in_git.save("two", d__a="1", d__theirs="2")
+    in_git.git("-C", "../clone", "pull", "-q")
+    (in_git.root.parent / "clone" / "d" / "mine").write_bytes(b"3")
+    lines = in_git.fails(5, "add", "d", where="../clone")
+    assert lines[1] == "hint: xver pull d; or xver rm --cached d, which drops what xver.lock names there"
+    # Whether the second version changed that file cannot be told here.
+    done = in_git("log", "d/theirs", where="../clone")
+    assert done.stdout == ""
+    assert "what 1 version changed is not known here: xver fetch brings what is kept" in done.stderr
+    in_git.ok("push")
+    in_git.ok("fetch", where="../clone")
+    assert in_git("log", "d/theirs", where="../clone").stdout.splitlines()[0].endswith("  two")
+    in_git.ok("pull", where="../clone")
+    in_git.ok("add", "d", where="../clone")
+    assert in_git.ok("ls", "d", where="../clone") == "d/a\nd/mine\nd/theirs\n"
+
+
 @posix
 def test_cat_of_a_link_is_its_target(alone: Workplace) -> None:
     (alone.root / "link").symlink_to("/etc/passwd")

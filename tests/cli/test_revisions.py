@@ -30,6 +30,15 @@ def test_a_run_is_a_version(place: Workplace) -> None:
     assert place.fails(3, "show", "run:no-such-run")[0] == "error: no run is called no-such-run"
 
 
+def test_of_a_forgotten_run_no_other_version_is_taken_for_what_it_made(place: Workplace) -> None:
+    place.save("one", out__a="1", d__x="x")
+    place.ok("run", "--", "python", "-c", "open('out/a', 'w').write('2')")
+    name = last_run(place)
+    place.ok("forget", "--runs", name)
+    for words in (["cat", "out/a", "--rev", f"run:{name}"], ["ls", f"run:{name}:"]):
+        assert place.fails(5, *words)[1].endswith(f"made of out is not kept: xver runs show {name}")
+
+
 def test_a_run_before_the_first_commit_has_what_it_made_and_no_commit(place: Workplace) -> None:
     place.write(out__a="1")
     place.ok("add", "out")

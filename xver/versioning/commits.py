@@ -80,16 +80,18 @@ def stage_companions(repo: Repo) -> list[str]:
     return present
 
 
-def stage_for_hook(repo: Repo, git: GitCommand) -> None:
+def stage_for_hook(repo: Repo, git: GitCommand) -> bool:
     """Stage what `xver commit` would, for the commit that git is making with the index of `git`.
 
     `xver.lock` always goes, and xver's block in .gitignore; what the user has staged by hand of the other two stays.
+    Tells whether nothing was staged before, as after `git stash pop`: git, which looks before it calls the hook, then
+    ends most commits.
 
     Raises:
         InvalidInput, CorruptData: `xver.lock` has conflict markers, or is none.
     """
     if not repo.lock_path.exists():
-        return  # who takes it out of a project may
+        return False  # who takes it out of a project may
     try:
         lock = repo.lock
     except InvalidInput as error:
@@ -97,9 +99,11 @@ def stage_for_hook(repo: Repo, git: GitCommand) -> None:
     with suppress(InvalidInput):
         # It is another's where git took xver.lock alone out of a version, or a command was cut off.
         write_ignored(repo, git, lock)
+    was_empty = git.ok("diff", "--cached", "--quiet")
     has_settings = (repo.root / SETTINGS_NAME).exists() and not staged(git, [SETTINGS_NAME])
     stage(git, [LOCK_NAME, *([SETTINGS_NAME] if has_settings else [])])
     stage_ignore_file(git)
+    return was_empty and not git.ok("diff", "--cached", "--quiet")
 
 
 def _companions(repo: Repo, git: GitCommand) -> list[str]:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from xver.errors import CorruptData, InvalidInput
 from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.history.diff import Entries
+from xver.model.paths import TrackedPath
 from xver.patience import replace
 from xver.repo import Repo
 from xver.worktree.records import TreeRecord
@@ -22,6 +23,12 @@ def followed(repo: Repo) -> Entries:
         return decode_lock(_path(repo).read_bytes()).entries
     except (FileNotFoundError, CorruptData, InvalidInput):
         return {}
+
+
+def is_left_behind(repo: Repo, tops: Iterable[str]) -> bool:
+    """Tell whether git gave `xver.lock` another version of one of these paths, and the disk was not brought there."""
+    known = {} if repo.git is None else followed(repo)
+    return any(top in known and known[top] != repo.lock.entries.get(top) for top in map(TrackedPath, tops))
 
 
 def note_followed(repo: Repo, entries: Entries) -> None:

@@ -49,12 +49,13 @@ def select(
     since: int | None = None,
     until: int | None = None,
     author: str | None = None,
+    unknown: Callable[[Version], object] = lambda _: None,
 ) -> Iterator[Version]:
     """Yield those of some versions that changed what is tracked at or below any of `paths`, in their order.
 
     `at` is what `many_entries` gives, `since` and `until` are moments in seconds since 1970, `author` a regular
-    expression for `Name <email>`. A version whose data was forgotten is not known to have changed a path; one that
-    follows it is thought to have.
+    expression for `Name <email>`. A version whose listings are not here is not known to have changed a path, and told
+    `unknown`; one that follows it is thought to have.
 
     Raises:
         InvalidInput: `author` is no regular expression.
@@ -66,8 +67,13 @@ def select(
     for one in versions:
         if (since is not None and one.time < since) or (until is not None and one.time > until):
             continue
-        if who.search(str(one.author)) and (not paths or any(_touched(store, one, path, at) for path in paths)):
+        if not who.search(str(one.author)):
+            continue
+        touched = [_touched(store, one, path, at) for path in paths] or [True]
+        if any(touched):
             yield one
+        elif None in touched:
+            unknown(one)
 
 
 def joined(versions: Sequence[Version], shown: Sequence[Version]) -> dict[str, tuple[str, ...]]:
@@ -82,11 +88,12 @@ def joined(versions: Sequence[Version], shown: Sequence[Version]) -> dict[str, t
     return {one.id: nearest[one.id] for one in shown}
 
 
-def _touched(store: Store, version: Version, path: str, at: Callable[[str], Entries]) -> bool:
+def _touched(store: Store, version: Version, path: str, at: Callable[[str], Entries]) -> bool | None:
+    """Tell whether a version changed a path, None where that is not known here."""
     try:
         after = _below(store, at(version.id), path)
     except ContentNotFound:
-        return False
+        return None
     if not version.parents:
         return after is not None
     # A merge counts only if it is like none of its parents there, as for git.

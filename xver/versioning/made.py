@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from xver.errors import ContentNotFound, RevisionNotFound
 from xver.history.diff import Entries
-from xver.model.entries import Entry
+from xver.model.entries import Entry, entry_id
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, overlaps
 from xver.model.refs import KEPT
@@ -36,6 +36,20 @@ def made_by(repo: Repo, run: Run) -> dict[TrackedPath, Entry]:
     except ContentNotFound:
         return {}
     return {TrackedPath(row.path.removeprefix(_OUTPUTS)): row.entry for row in rows if row.path.startswith(_OUTPUTS)}
+
+
+def require_made(run: Run, made: Entries, base: Entries) -> None:
+    """Refuse to take what another version has at a path that a run made, and kept, for what the run made there.
+
+    Raises:
+        ContentNotFound: it is not kept here, as in a run that was forgotten, and `base` has another there.
+    """
+    for one in run.outputs:
+        there = [entry for top, entry in base.items() if overlaps(top, one.path)]
+        if one.path not in made and there and [one.id] != [entry_id(entry) for entry in there]:
+            raise ContentNotFound(
+                one.id, hint=f"what run {run.name} made of {one.path} is not kept: xver runs show {run.name}"
+            )
 
 
 def laid_over(entries: Entries, made: Entries) -> dict[TrackedPath, Entry]:

@@ -54,6 +54,7 @@ def refuse_never_here(
 
     Raises:
         DirtyWorktree: there are some in what the dataset was, `before`, and is no more.
+        ContentNotFound: which files it had is not known here.
     """
     record = repo.stat_index.known_at(top) or TreeRecord(None, {})
     if not is_dataset:
@@ -73,8 +74,9 @@ def refuse_never_here(
             and (record.find(row.path) or not is_near(repo, row.entry))
             and not meant.isdisjoint(accumulate(f"{top}/{row.path}".split("/"), "{}/{}".format))
         ]
-    except ContentNotFound:
-        return
+    except ContentNotFound as error:
+        hint = f"xver pull {typed(top)}; or xver rm --cached {typed(top)}, which drops what xver.lock names there"
+        raise ContentNotFound(error.id, hint=hint) from error
     if never:
         raise DirtyWorktree(
             f"{len(never):,} files of {top} were never on this disk, and would leave it",

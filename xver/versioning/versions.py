@@ -34,7 +34,7 @@ from xver.store.packing import Packer
 from xver.store.store import Store
 from xver.versioning.keeping import naming
 from xver.versioning.made import PREFIX as MADE
-from xver.versioning.made import commit_of, laid_over, made_by
+from xver.versioning.made import commit_of, laid_over, made_by, require_made
 
 if TYPE_CHECKING:
     from xver.model.runs import Run
@@ -61,6 +61,7 @@ def entries_at(repo: Repo, rev: str) -> Entries:
             if not made:
                 raise
             base = {}  # nothing was committed yet
+        require_made(run, made, base)
         return laid_over(base, made)
     if repo.git is not None:
         data = git_history.lock_at(repo.git, rev)

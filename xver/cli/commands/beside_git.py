@@ -83,7 +83,8 @@ def pre_commit(out: Output) -> None:
     index = os.environ.get("GIT_INDEX_FILE")
     if index is not None and Path(index).name.startswith("next-index"):
         return
-    stage_for_hook(repo, GitCommand(repo.root, None if index is None else repo.root / index))
+    if stage_for_hook(repo, GitCommand(repo.root, None if index is None else repo.root / index)):
+        out.complain("xver: xver.lock is staged now; if git says that nothing is, type git commit again")
 
 
 @hook.command

@@ -8,7 +8,7 @@ from itertools import islice, repeat
 import click
 
 from xver.cli.command import Command, RevisionsCommand
-from xver.cli.human import count, when
+from xver.cli.human import count, plural, when
 from xver.cli.opening import opened, reading, tell_purged
 from xver.cli.output import Output, Styled, Text, pass_output
 from xver.cli.views.entries import change_json, change_line, entry_json, split_path, staged_line, version_json
@@ -66,6 +66,7 @@ def log(
     repo = open_repo()
     revs, paths = split_revisions(repo, args, most=1)
     known = all_versions(repo, revs[0] if revs else "HEAD")
+    unknown: list[Version] = []
     with many_entries(repo) as at:
         chosen = select(
             repo.store,
@@ -75,8 +76,13 @@ def log(
             since=None if since is None else parse_moment(since),
             until=None if until is None else parse_moment(until),
             author=author,
+            unknown=unknown.append,
         )
         found = list(islice(chosen, limit))
+        if unknown:
+            out.warn(
+                f"what {plural(len(unknown), 'version')} changed is not known here: xver fetch brings what is kept"
+            )
         if as_json:
             out.json([version_json(one) for one in found])
             return

@@ -20,6 +20,7 @@ from xver.errors import (
 )
 from xver.model.paths import typed
 from xver.repo import Repo
+from xver.versioning.state import Status
 
 
 @click.command(cls=Command, exits=(NotFound, DirtyWorktree))
@@ -106,11 +107,7 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
         for one in found.staged:
             out.line(" ", *staged_line(one))
     if found.changed or found.absent:
-        out.line(Styled("Changed on the disk", "strong"), "  (xver add to keep, xver checkout to undo)")
-        for top, comparison in found.changed.items():
-            _print_changes(out, top, comparison.differences)
-        for gone in found.absent:
-            out.line(" ", Styled("missing ", "bad"), " ", gone, "  not on the disk")
+        _print_changed(out, repo, found)
     for remote in found.unknown:
         out.line(" ", Styled("not local", "bad"), " ", remote, f"  (xver pull {typed(remote)})")
     if found.away:
@@ -119,6 +116,18 @@ def status(out: Output, paths: tuple[str, ...], as_json: bool) -> None:
             brings = f"  (xver {'checkout' if left.is_local else 'pull'} {typed(top)})"
             amount = f"  {plural(left.files, 'file')}  {size(left.size)}"
             out.line(" ", Styled("not here", "faint"), " ", top, amount, brings)
+
+
+def _print_changed(out: Output, repo: Repo, found: Status) -> None:
+    from xver.versioning.followed import is_left_behind
+
+    out.line(Styled("Changed on the disk", "strong"), "  (xver add to keep, xver checkout to undo)")
+    for top, comparison in found.changed.items():
+        _print_changes(out, top, comparison.differences)
+    for gone in found.absent:
+        out.line(" ", Styled("missing ", "bad"), " ", gone, "  not on the disk")
+    if is_left_behind(repo, (*found.changed, *found.absent)):
+        out.note("git changed xver.lock and called no hook (git stash, git reset): xver checkout brings the data")
 
 
 def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
