@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xver.errors import Collected, ContentNotFound, CorruptData, InvalidInput, RefConflict
+from xver.errors import Collected, Conflict, ContentNotFound, CorruptData, InvalidInput, RefConflict
 from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
 from xver.history.closed import closed_in
@@ -31,6 +31,7 @@ from xver.sync.transfer import Transfer, copy_objects
 TRACKING = "remotes/"
 _LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
 _METADATA: Final = frozenset(Kind) - {Kind.CHUNK}
+_ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def fetch(
     prefix = f"{TRACKING}{remote.name}/"
     size = 0
     uploaded: list[LiveIndex] = []
-    while True:
+    for _ in range(_ATTEMPTS):
         tracked = here.log.refs_under(prefix)
         scope = extent(here, there, tracked=tracked, branches=branches, depth=depth, unshallow=unshallow)
         scope = replace(scope, lifted=scope.lifted | _held_again(here, there, remote))
@@ -86,9 +87,14 @@ def fetch(
         changed = _changed(here, there, remote, scope)
         targets = [target for _, target in changed.values() if target is not None]
         start = [*map(target_edge, targets), *_deeper(scope)]
-        with here.index.also(uploaded):
-            edges = _metadata(there, here, start, targets, scope, meter)
-            copied = copy_objects(there, here, edges, Transfer(f"fetch {remote.name}", uploaded, meter))
+        try:
+            with here.index.also(uploaded):
+                edges = _metadata(there, here, start, targets, scope, meter)
+                copied = copy_objects(there, here, edges, Transfer(f"fetch {remote.name}", uploaded, meter))
+        except Collected:
+            here.refresh()
+            uploaded = here.still_good(uploaded)
+            continue
         size += copied.size
         purged = [id for id in there.log.tombstones if id not in here.log.tombstones]
         learned = tuple(id for id in purged if bytes.fromhex(id) not in here)
@@ -103,6 +109,8 @@ def fetch(
             # Another fetch, a new tag or a collection was faster: what is to be moved, and lacks, is judged anew.
             here.refresh()
             uploaded = here.still_good(uploaded)
+    else:
+        raise _overtaken()
     if isinstance(there.storage, CachedStorage):
         there.storage.drop_packs()
     return Fetched(
@@ -198,8 +206,6 @@ def fetch_data(
         meter.advance(1)
         return False
 
-    lacking = EdgeList()
-
     def take(edge: Edge) -> None:
         if edge.id in here:
             return
@@ -210,22 +216,36 @@ def fetch_data(
             raise CorruptData(f"{edge.where} at {remote.name} is not what its listing says")
         lacking.add(edge)
 
-    operation = f"fetch data from {remote.name}"
-    with resumed(repo, here) as uploaded:
-        with here.index.also(uploaded):
-            meter.start("Looking for what is lacking", None, "objects")
+    operation, paths = f"fetch data from {remote.name}", list(paths)
+    with resumed(repo, here) as finished:
+        uploaded = finished
+        for _ in range(_ATTEMPTS):
+            lacking = EdgeList()
             try:
-                start = _edges(here, there, entries, list(paths), refuse)
-                found = reach(here, start, skip=count, missing=refuse, beside=[there], chunks=take)
-            finally:
-                meter.finish()
-            for edge in found.values():
-                if edge.id not in here:
-                    lacking.add(edge)
-            copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter))
-        if uploaded:
-            here.move(operation, {}, *uploaded)
-    return copied.size
+                with here.index.also(uploaded):
+                    meter.start("Looking for what is lacking", None, "objects")
+                    try:
+                        start = _edges(here, there, entries, paths, refuse)
+                        found = reach(here, start, skip=count, missing=refuse, beside=[there], chunks=take)
+                    finally:
+                        meter.finish()
+                    for edge in found.values():
+                        if edge.id not in here:
+                            lacking.add(edge)
+                    copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter))
+                if uploaded:
+                    here.move(operation, {}, *uploaded)
+            except Collected:
+                # A collection of this store was faster: what is lacking is judged anew.
+                here.refresh()
+                uploaded = here.still_good(uploaded)
+                continue
+            return copied.size
+    raise _overtaken()
+
+
+def _overtaken() -> Conflict:
+    return Conflict("this store is collected faster than this fetches", hint="try again when xver gc is done")
 
 
 def _edges(

@@ -5,15 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.support.repos import read_tree, save
+import pytest
+
+from tests.support.repos import read_tree, reopened, save
 from tests.unit.sync.sides import FILES, ORIGIN, cloned, there
+from xver.errors import Conflict
+from xver.model.entries import Dataset
+from xver.model.paths import TrackedPath
 from xver.model.refs import HEADS, TAGS
 from xver.progress import Unit
 from xver.repo import Repo
-from xver.sync.fetch import fetch
+from xver.store.log import Change
+from xver.sync import transfer
+from xver.sync.fetch import fetch, fetch_data
 from xver.sync.pull import clone
 from xver.sync.push import push
+from xver.upkeep.fsck import check
 from xver.versioning import branches
+from xver.versioning.partly import is_local, rows_of
+from xver.versioning.versions import entries_at
 
 
 class TestFetch:
@@ -101,3 +111,55 @@ def test_a_clone_and_a_fetch_tell_how_far_they_are_while_metadata_come(repo: Rep
     fetch(copy, ORIGIN, meter=meter)
     assert [label for label, _ in meter.phases] == ["Reading history", "Copying"]
     assert meter.counted["Reading history"] >= 4
+
+
+class Collects:
+    """Lets another process raise the fence of a store, as `gc --now` does, once something is being copied."""
+
+    def __init__(self, repo: Repo, *, always: bool) -> None:
+        self._repo = repo
+        self.left = 100 if always else 1
+
+    def start(self, label: str, total: int | None, unit: Unit) -> None:
+        self._is_copying = label == "Copying"
+
+    def advance(self, n: int) -> None:
+        if self._is_copying and self.left:
+            self.left -= 1
+            other = reopened(self._repo).store
+            other.commit(Change("something else"))
+            other.commit(Change("gc", fence=other.log.n))
+
+    def finish(self) -> None:
+        self._is_copying = False
+
+
+def test_a_collection_here_while_a_fetch_goes_on_costs_a_repetition(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_PART_OBJECTS", 2)
+    push(repo, ORIGIN)
+    copy = clone(str(repo.root.parent / "remote"), repo.root.parent / "copy", checks_out=False)
+    save(repo, {f"data/{n}": f"file {n}".encode() * 100 for n in range(9)})
+    push(repo, ORIGIN)
+    meter = Collects(copy, always=False)
+    fetch(copy, ORIGIN, meter=meter)
+    assert meter.left == 0
+    copy = reopened(copy)
+    entries = entries_at(copy, "origin/main")
+    dataset = entries[TrackedPath("data")]
+    assert isinstance(dataset, Dataset)
+    meter = Collects(copy, always=False)
+    fetch_data(copy, ORIGIN, entries, there=there(copy), meter=meter)
+    assert meter.left == 0
+    assert all(is_local(copy, row.entry) for row in rows_of(copy, "data", dataset))
+    assert check(reopened(copy)).problems == ()
+
+
+def test_a_store_that_is_collected_all_the_time_ends_a_fetch(repo: Repo) -> None:
+    push(repo, ORIGIN)
+    copy = clone(str(repo.root.parent / "remote"), repo.root.parent / "copy", checks_out=False)
+    save(repo, {"data/a": b"second"})
+    push(repo, ORIGIN)
+    with pytest.raises(Conflict, match="faster than this fetches"):
+        fetch(copy, ORIGIN, meter=Collects(copy, always=True))
