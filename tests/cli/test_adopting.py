@@ -64,7 +64,7 @@ def added_by_dvc(place: Workplace, name: str, data: bytes) -> None:
 def test_data_follows_git_to_commits_from_before_the_adoption(hooked: Workplace) -> None:
     for data in (b"one", b"two", b"three"):
         added_by_dvc(hooked, "model", data)
-    hooked.ok("adopt", "--history", "main")
+    assert "until xver push: before, no dvc gc" in hooked.ok("adopt", "--history", "main")
     hooked.git("commit", "-qm", "adopted")
     for commit, data in (("main~3", b"one"), ("main~2", b"two"), ("main~3", b"one"), ("main", b"three")):
         hooked.git("checkout", "-q", commit)
@@ -90,6 +90,20 @@ def test_at_commits_that_were_not_adopted_the_data_is_dvcs(hooked: Workplace) ->
     assert "modified model" in hooked.ok("status")
     hooked.ok("checkout", "--force", "model")
     assert hooked.read("model") == b"two"
+
+
+def test_what_a_version_lacks_does_not_keep_the_next_from_the_disk(hooked: Workplace) -> None:
+    for data in (b"one", b"two"):
+        added_by_dvc(hooked, "model", data)
+        added_by_dvc(hooked, "other", b"other " + data)
+    hooked.ok("adopt", "--history", "main")
+    hooked.git("commit", "-qm", "adopted")
+    cached = [path for path in (hooked.root / ".dvc" / "cache").rglob("*") if path.is_file()]
+    next(path for path in cached if path.read_bytes() == b"other one").unlink()
+    hooked.git("checkout", "-q", "main~3")
+    hooked.git("checkout", "-q", "main")
+    assert (hooked.read("model"), hooked.read("other")) == (b"two", b"other two")
+    assert hooked.ok("status") == "Nothing has changed\n"
 
 
 @pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs on the PATH")

@@ -45,6 +45,7 @@ class Dvc:
 
     name = "DVC"
     bring = "dvc fetch --all-commits"
+    cleaner = "dvc gc"
     is_in_git = False
 
     def __init__(self, root: Path, git: GitCommand | None) -> None:

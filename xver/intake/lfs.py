@@ -39,6 +39,7 @@ class Lfs:
 
     name = "git-lfs"
     bring = "git lfs fetch --all"
+    cleaner = "git lfs prune"
     is_in_git = True
 
     def __init__(self, git: GitCommand) -> None:

@@ -127,6 +127,8 @@ def _checkout(
             yield row, parts
             meter.advance(row.entry.size)
 
+    # From here on, should it end half way, the disk is no longer what it was.
+    note_brought(repo, ours, ())
     for plan in plans:
         repo.stat_index.set(plan.path, plan.intended(last_record(repo, plan.path, before)))
     repo.stat_index.write()

@@ -79,19 +79,20 @@ def _adopt_tool(out: Output, repo: Repo, word: str | None, history: str | None) 
     from xver.intake.dvc_ignore import take_rules
     from xver.intake.dvc_projects import find_projects
     from xver.intake.lfs import Lfs
-    from xver.intake.tools import Tool
 
     is_dvc = word == "dvc" or (word is None and bool(find_projects(repo.root, repo.git)))
     if not is_dvc and repo.git is None:
         raise InvalidInput(
             "there is neither DVC nor git here", hint="go to the top of a DVC project or a git repository"
         )
-    used: Tool = Dvc(repo.root, repo.git) if is_dvc or repo.git is None else Lfs(repo.git)
+    used: Dvc | Lfs = Dvc(repo.root, repo.git) if is_dvc or repo.git is None else Lfs(repo.git)
     done = take_over(repo, used, history=history, meter=out.meter())
     for path, entry in done.entries.items():
         out.line(f"{path}  {size(entry.size)}")
     versions = f", {plural(done.versions, 'version')} before" if history is not None else ""
     out.note(f"Adopted {plural(len(done.entries), 'path')} of {used.name}{versions}: {_cost(done)}")
+    if done.entries:
+        out.note(f"  it stays in {used.name}'s store alone until xver push: before, no {used.cleaner}")
     _tell_unkept(out, done)
     if is_dvc:
         _tell_rules(out, *take_rules(repo))
