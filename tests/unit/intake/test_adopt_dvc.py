@@ -76,6 +76,7 @@ def test_every_commit_has_the_files_that_dvc_checks_out(tmp_path: Path) -> None:
     assert (done.versions, done.left) == (3, ())
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("dvc") is None, reason="needs DVC on the PATH")
 def test_a_project_made_now_has_the_files_that_dvc_checks_out(tmp_path: Path) -> None:
     checkouts = make_project(tmp_path / "project")

@@ -117,6 +117,7 @@ def test_a_remote_that_lies_is_refused(tmp_path: Path, far: Far) -> None:
     assert repo.lock.entries == {}
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("dvc") is None, reason="needs DVC on the PATH")
 def test_a_project_that_dvc_pushed_now(tmp_path: Path, far: Far) -> None:
     checkouts = make_project(tmp_path / "project")
