@@ -269,7 +269,7 @@ def _compare_directory(
             kept[name] = stat, want
         else:
             try:
-                same, seen = _same_bytes(os.path.join(folder, os.fsdecode(name)) if name else folder, stat, want)
+                same, seen = same_bytes(os.path.join(folder, os.fsdecode(name)) if name else folder, stat, want)
             except (Unreadable, Changing) as error:
                 skip(_join(path, _join(directory.path, name.decode())), error)
                 same, seen = False, b""
@@ -296,10 +296,10 @@ def _missing(folder: str, name: bytes, want: Known) -> Difference:
     return _difference(folder, name, Differs.DELETED, want.size, want)
 
 
-def _same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
+def same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
     """Tell whether a file's bytes and kind are the expected ones, reading it only if its size does not decide.
 
-    Returns with it the stat to record.
+    Returns with it the stat to record. Raises `Unreadable` or `Changing`.
     """
     found = unpack_stat(stat)
     if not is_kind(kind_of_stat(found.mode), want.kind):

@@ -15,6 +15,7 @@ from xver.model.ids import EMPTY_ID, ID_SIZE
 from xver.store.content import Before
 from xver.store.listings import RowFinder
 from xver.store.packing import Packer
+from xver.worktree.compare import same_bytes
 from xver.worktree.kinds import is_kind
 from xver.worktree.members import Members
 from xver.worktree.reading import Reading, Skip
@@ -70,12 +71,15 @@ class Taker:
         count = 0
         for name, stat in zip(directory.names, directory.stats, strict=True):
             seen, known = recorded.get(name, (NO_STAT, None))
-            if known is not None and seen == stat and self._holds(known.id, known.size):
-                fresh.add(name, stat, known)
-                continue
             path, inner = file_of(self._top, folder, name), os.fsdecode(name)
             inner = f"{directory.path}/{inner}" if directory.path else inner
             try:
+                if known is not None and self._holds(known.id, known.size):
+                    # Touched, most often: to compare it costs a tenth of cutting it again.
+                    same, now = (True, stat) if seen == stat else same_bytes(path, stat, known)
+                    if same:
+                        fresh.add(name, now, known)
+                        continue
                 reading = self.read(path, self.packer, stat=stat, before=partial(self._stood, known, inner))
             except Purged as error:
                 raise Purged(error.id, entry=error.entry, url=error.url, path=path) from error
@@ -84,10 +88,10 @@ class Taker:
                     fresh.add(name, NO_STAT, kept)
                 continue
             count += 1
-            now = reading.known
-            if known is not None and is_kind(now.kind, known.kind):
-                now = now._replace(kind=known.kind)
-            fresh.add(name, reading.stat, now)
+            found = reading.known
+            if known is not None and is_kind(found.kind, known.kind):
+                found = found._replace(kind=known.kind)
+            fresh.add(name, reading.stat, found)
         return fresh.build(), count
 
     def pass_over(self, directory: Directory, error: Unreadable) -> Iterator[tuple[str, DirectoryRecord]]:

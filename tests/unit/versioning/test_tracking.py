@@ -96,6 +96,30 @@ def test_adding_again_what_has_not_changed_reads_nothing(
         assert opened == []
 
 
+def test_a_touched_file_is_compared_and_not_cut_again(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+    read_file = reading.read_file
+
+    def reads(path: str, packer: object, **known: bytes) -> object:
+        cut.append(os.path.basename(path))
+        return read_file(path, packer, **known)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tracking.Here, "read", staticmethod(reads))
+    write_tree(repo.root, {"d/large": bytes(1_000_000), "d/small": b"1", "d/edited": b"before"})
+    with later(monkeypatch):
+        add(repo, ["d"])
+        before = reopened(repo).lock
+        for name in ("large", "small", "edited"):
+            os.utime(repo.root / "d" / name, ns=(1, 1))
+        cut.clear()
+        add(reopened(repo), ["d"])
+        assert (cut, reopened(repo).lock) == ([], before)
+        rewrite_unseen(repo.root / "d" / "edited", b"behind")
+        (done,) = add(reopened(repo), ["d"]).added
+        assert (cut, done.new) == (["edited"], 6)
+        assert status(reopened(repo)).changed == {}
+
+
 def test_rehash_reads_all_the_same(repo: Repo, monkeypatch: pytest.MonkeyPatch, opened: list[str]) -> None:
     write_tree(repo.root, {"d/a": b"1", "d/s/b": b"2"})
     with later(monkeypatch):
