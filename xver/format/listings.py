@@ -14,7 +14,7 @@ index without children.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import AnyStr, Final, NamedTuple
@@ -207,11 +207,22 @@ class BlockColumns:
 
     def rows(self) -> list[Row]:
         """Return all rows, in order; raises like `decode_block`."""
-        if any(one >= two for one, two in pairwise(self.paths)):
-            raise CorruptData("listing block out of order")
+        self._check_order()
         rows = [self.row(at) for at in range(len(self.paths))]
         self._cursor.finish()
         return rows
+
+    def rows_at(self, paths: Collection[bytes]) -> list[Row]:
+        """Return the rows of these paths, in order; of a plain block no others are made. Raises like `decode_block`."""
+        if not self.is_plain:
+            return [row for row in self.rows() if row.path.encode() in paths]
+        self._check_order()
+        self._cursor.finish()
+        return [self.row(at) for at, path in enumerate(self.paths) if path in paths]
+
+    def _check_order(self) -> None:
+        if any(one >= two for one, two in pairwise(self.paths)):
+            raise CorruptData("listing block out of order")
 
 
 def encode_index(level: int, children: Sequence[Child]) -> bytes:

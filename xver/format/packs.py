@@ -12,7 +12,7 @@ pack can be checked, and its index built again, from the pack alone.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from xver.errors import UPGRADE, CorruptData, UnsupportedFormat
@@ -120,6 +120,20 @@ def decode_footer(footer: bytes | memoryview, size: int, *, whole: bool = False)
     if offset + len(footer) != size:
         raise CorruptData("pack whose frames do not fill it")
     return frames
+
+
+def decode_rows(rows: bytes | memoryview, size: int) -> Iterator[Frame]:
+    """Yield the frames that some rows of a footer tell of, where the pack has `size` bytes; the checksum proves none.
+
+    Raises `CorruptData` for a row that cannot be, `UnsupportedFormat` for a kind or codec of the future.
+    """
+    if len(rows) % ROW_SIZE:
+        raise CorruptData("pack footer of the wrong size")
+    for id, at, stored, raw, kind, codec, bases, sum_ in _ROW.iter_unpack(rows):
+        check_frame(kind, codec, stored, raw, bases)
+        if at + stored > size:
+            raise CorruptData("pack with a frame beyond its end")
+        yield Frame(id, at, stored, raw, KINDS[kind], CODECS[codec], bases, sum_)
 
 
 def check_frame(kind: int, codec: int, stored: int, raw: int, bases: int) -> None:

@@ -2,7 +2,7 @@
 
     put     write                        the same name always means the same bytes
     create  write, if nothing is there   and whenever the answer leaves a doubt: read, and the bytes decide
-    get     read                         get_many: eight ranges on their way at a time
+    get     read                         get_many: eight ranges on their way at a time, of small ones 32
 
 Each target has a file beside this one, with its client, its form of address and the advice of its error messages.
 Clients connect, and import their libraries, at the first request.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import io
-import itertools
 import os
 import time
 from abc import ABC, abstractmethod
@@ -29,6 +28,9 @@ from xver.storage.base import Part, Stat, Storage
 from xver.storage.cloud_errors import Address, answer, broke_off, translate
 
 _IN_FLIGHT: Final = 8
+_SMALL_IN_FLIGHT: Final = 32
+"""Of parts that together take no more than `_SMALL`: most of their time is the way there and back."""
+_SMALL: Final = 2 * 1024 * 1024
 _ATTEMPTS: Final = 3
 _NOT_AS_ASKED: Final = 412
 
@@ -141,19 +143,22 @@ class CloudStorage(Storage):
         if len(parts) < 2:
             yield from (self._get_part(key, part) for key, part in parts)
             return
-        waiting = iter(parts)
-        with ThreadPoolExecutor(_IN_FLIGHT, "get") as pool:
-            flying: deque[Future[bytes | memoryview]] = deque()
+        waiting = deque(parts)
+        with ThreadPoolExecutor(_SMALL_IN_FLIGHT, "get") as pool:
+            flying: deque[tuple[int, Future[bytes | memoryview]]] = deque()
+            weight = 0
             try:
-                for key, part in itertools.islice(waiting, _IN_FLIGHT):
-                    flying.append(pool.submit(self._get_part, key, part))
-                while flying:
+                while flying or waiting:
                     # The next one starts when the caller comes back, so what it holds on to counts as in flight.
-                    yield flying.popleft().result()
-                    for key, part in itertools.islice(waiting, 1):
-                        flying.append(pool.submit(self._get_part, key, part))
+                    while waiting and _may_start(len(flying), weight + waiting[0][1].length):
+                        key, part = waiting.popleft()
+                        flying.append((part.length, pool.submit(self._get_part, key, part)))
+                        weight += part.length
+                    length, future = flying.popleft()
+                    weight -= length
+                    yield future.result()
             finally:
-                for future in flying:
+                for _, future in flying:
                     future.cancel()
 
     def put(self, key: str, source: bytes | memoryview) -> None:
@@ -291,6 +296,11 @@ class CloudStorage(Storage):
             if answer(error).status == 416:
                 raise _OutOfRange(f"{key} ends before the bytes that were asked for") from error
             raise translate(error, key, self._address) from error
+
+
+def _may_start(flying: int, weight: int) -> bool:
+    """Tell whether one more part may be fetched, where all would then be of `weight` bytes."""
+    return flying < _IN_FLIGHT or (flying < _SMALL_IN_FLIGHT and weight <= _SMALL)
 
 
 class _OutOfRange(StorageError):

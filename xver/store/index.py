@@ -2,7 +2,7 @@
 
 An index is opened when it is first needed and mapped where the storage can; a remote's are fetched once, because
 their names are never used again. Who reads a little of a big remote has big ones read by ranges instead: the head
-once, then a bucket of 2 to 3 KiB an object.
+once, then about 1 KiB an object.
 """
 
 from __future__ import annotations

@@ -87,9 +87,9 @@ def find_rows(store: Store, id: ListingId, paths: Iterable[str]) -> dict[str, En
         below: list[tuple[ListingNode, list[bytes]]] = []
         for batch in _batches(wanted, _TOGETHER, _TOGETHER):
             if level[0][0].level == 1:
-                for (_, some), rows in zip(batch, _read_blocks(store, [child for child, _ in batch]), strict=True):
-                    asked = {path.decode() for path in some}
-                    found.update((str(row.path), row.entry) for row in rows if row.path in asked)
+                blocks = read_columns(store, [child for child, _ in batch])
+                for (_, some), columns in zip(batch, blocks, strict=True):
+                    found.update((str(row.path), row.entry) for row in columns.rows_at(set(some)))
             else:
                 nodes = _read_indexes(store, level[0][0].level - 1, [child for child, _ in batch])
                 below += [(node, some) for (_, some), node in zip(batch, nodes, strict=True)]

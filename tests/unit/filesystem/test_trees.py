@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
 import pytest
@@ -12,13 +13,16 @@ from tests.support.values import trees
 from xver.filesystem.trees import Folder, Tree
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, External, File, Link
-from xver.model.ids import chunk_id, fingerprint
+from xver.model.ids import Kind, chunk_id, fingerprint
 from xver.model.paths import TrackedPath
 from xver.storage.memory import MemoryStorage
 from xver.store.content import put_bytes
 from xver.store.listings import put_listing
 from xver.store.log import Change
-from xver.store.store import Store, create_store, open_store
+from xver.store.ranges import Range, read_ranges
+from xver.store.reading import open_reading
+from xver.store.remembered import Remembered
+from xver.store.store import Store, create_store
 
 LINKS = {
     "plain.txt": "real.txt",
@@ -148,18 +152,67 @@ def test_children_and_files_are_those_of_a_dictionary(tree: dict[TrackedPath, En
         assert {path for path, _ in found.files(f"data/{folder}".rstrip("/"))} == inside
 
 
-def test_a_folder_of_big_folders_is_listed_without_reading_them() -> None:
+MANY = [f"{at // 10_000}/{at:06}" for at in range(40_000)]
+
+
+def content(path: str) -> bytes:
+    return path.encode()
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[MemoryStorage, Dataset]:
+    """Files of a few bytes, so many that their index is read by ranges."""
     storage = MemoryStorage()
     store = create_store(storage, client="test")
-    rows = [Row(TrackedPath(f"{at // 10_000}/{at:06}"), file_of(b"%d" % at)) for at in range(40_000)]
     with store.packer() as packer:
-        dataset = put_listing(packer, rows)
+        for path in MANY:
+            packer.put(Kind.CHUNK, content(path))
+        dataset = put_listing(packer, [Row(TrackedPath(path), file_of(content(path))) for path in MANY])
         index = packer.finish()
     assert index is not None
     store.commit(Change("made", add_index=(index,)))
-    counting = CountingStorage(storage)
-    tree = Tree(open_store(counting, client="test"), {TrackedPath("data"): dataset})
-    whole = sum(stat.size for stat in storage.list("packs/"))
+    return storage, dataset
+
+
+def reader(many: tuple[MemoryStorage, Dataset]) -> tuple[Tree, CountingStorage]:
+    counting = CountingStorage(many[0])
+    tree = Tree(open_reading(counting, client="test", remembered=Remembered()), {TrackedPath("data"): many[1]})
     counting.reset()
+    return tree, counting
+
+
+def read(tree: Tree, paths: list[str]) -> list[bytes]:
+    found = tree.find_many(f"data/{path}" for path in paths)
+    files = [one for one in found.values() if isinstance(one, File)]
+    return read_ranges(tree.store, [Range(one.id, one.size, 0, one.size) for one in files])
+
+
+def test_many_scattered_files_are_read_in_few_rounds(many: tuple[MemoryStorage, Dataset]) -> None:
+    tree, counting = reader(many)
+    paths = random.Random(3).sample(MANY, 200)
+    assert read(tree, paths) == [content(path) for path in paths]
+    assert counting.rounds < 20
+    assert counting.requests < 550
+
+
+def test_many_neighbours_cost_few_requests_and_bytes(many: tuple[MemoryStorage, Dataset]) -> None:
+    tree, counting = reader(many)
+    paths = MANY[20_000:21_000]
+    assert read(tree, paths) == [content(path) for path in paths]
+    assert counting.rounds < 20
+    assert counting.requests < 100
+    assert counting.bytes < 500_000
+
+
+def test_files_one_after_the_other_cost_three_requests_each(many: tuple[MemoryStorage, Dataset]) -> None:
+    tree, counting = reader(many)
+    for path in random.Random(4).sample(MANY, 150):
+        assert read(tree, [path]) == [content(path)]
+    assert counting.requests < 450
+
+
+def test_a_folder_of_big_folders_is_listed_without_reading_them(many: tuple[MemoryStorage, Dataset]) -> None:
+    tree, counting = reader(many)
+    whole = sum(stat.size for stat in many[0].list("packs/") if stat.key.endswith(".meta"))
     assert [name for name, _ in tree.children("data")] == ["0", "1", "2", "3"]
     assert counting.bytes < whole / 2

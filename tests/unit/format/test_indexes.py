@@ -157,14 +157,41 @@ def spread(count: int) -> list[Place]:
     return [Place(chunk_id(b"%d" % at), PACKS[0], 12, 5, 5, Kind.CHUNK, Codec.RAW) for at in range(count)]
 
 
-def test_by_ranges_one_object_costs_one_bucket_and_the_second_time_nothing() -> None:
+def test_by_ranges_one_object_costs_a_part_of_a_bucket_and_the_second_time_nothing() -> None:
     places = spread(20_000)
     file = Ranges(encode_index(places, {}))
     index = file.index()
     assert index.find(places[7].id) == places[7]
     assert index.find(places[7].id) == places[7]
     [(_, length)] = file.asked
-    assert length < 100 * 54
+    assert length < 30 * 54
+
+
+def test_by_ranges_few_objects_need_more_than_the_rows_where_they_are_expected() -> None:
+    places = spread(20_000)
+    file = Ranges(encode_index(places, {}))
+    wanted = places[::40]
+    for one in wanted:
+        assert file.index().find(one.id) == one
+    assert len(file.asked) < len(wanted) * 1.05
+    assert sum(length for _, length in file.asked) < len(wanted) * 20 * 54
+
+
+def test_by_ranges_an_object_where_its_id_does_not_tell_costs_the_bucket_as_well() -> None:
+    near = sorted((place(at) for at in range(1, 61)), key=lambda one: one.id)
+    crowd = [one._replace(id=bytes(30) + at.to_bytes(2, "big")) for at, one in enumerate(near, 1)]
+    file = Ranges(encode_index(crowd, {}))
+    assert file.index().find(crowd[-1].id) == crowd[-1]
+    assert len(file.asked) == 2
+    assert file.index().find(bytes(30) + b"\1\1") is None
+
+
+def test_by_ranges_a_bucket_asked_for_more_is_read_once_and_all_of_it() -> None:
+    places = sorted(spread(60), key=lambda one: one.id)
+    file = Ranges(encode_index(places, {}))
+    index = file.index()
+    assert [index.find(one.id) for one in (places[0], places[-1], *places)] == [places[0], places[-1], *places]
+    assert [length for _, length in file.asked][1:] == [60 * 54]
 
 
 def test_by_ranges_buckets_near_each_other_are_read_together_and_far_ones_are_not() -> None:

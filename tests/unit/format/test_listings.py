@@ -17,6 +17,7 @@ from xver.format.listings import (
     MAX_ROWS,
     MAX_TEXT,
     MIN_ROWS,
+    BlockColumns,
     Child,
     ListingNode,
     Row,
@@ -79,6 +80,19 @@ BEFORE = Listing(ROWS)
 @given(rows.filter(bool))
 def test_a_block_survives_being_written(rows: list[Row]) -> None:
     assert decode_block(encode_block(rows)) == rows
+
+
+@given(rows.filter(bool), st.data())
+def test_some_rows_of_a_block_are_those_that_all_of_it_has(rows: list[Row], data: st.DataObject) -> None:
+    asked = data.draw(st.sets(st.sampled_from([*(row.path.encode() for row in rows), b"none"])))
+    found = BlockColumns(encode_block(rows)).rows_at(asked)
+    assert found == [row for row in rows if row.path.encode() in asked]
+
+
+def test_some_rows_of_a_block_that_is_no_block_are_corrupt() -> None:
+    for wrong in (encode_block([row("b"), row("a")]), encode_block([row("a")]) + b"0"):
+        with pytest.raises(CorruptData):
+            BlockColumns(wrong).rows_at({b"a"})
 
 
 @given(rows)

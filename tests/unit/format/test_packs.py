@@ -31,6 +31,7 @@ from xver.format.packs import (
     check_header,
     decode_footer,
     decode_frame,
+    decode_rows,
     encode_footer,
     footer_size,
 )
@@ -61,6 +62,16 @@ def test_a_pack_explains_itself_from_its_end(objects: list[tuple[bytes, Kind]]) 
 
 
 GOOD = frame(b"12345")
+
+
+def test_a_part_of_a_footer_tells_what_its_rows_say() -> None:
+    frames = [frame(b"%05d" % at, len(HEADER) + 5 * at) for at in range(9)]
+    footer = encode_footer(frames)
+    size = len(HEADER) + 45 + len(footer)
+    assert list(decode_rows(footer[3 * ROW_SIZE : 5 * ROW_SIZE], size)) == frames[3:5]
+    for rows, end in ((footer[:-TAIL_SIZE], len(HEADER) + 44), (footer[: ROW_SIZE - 1], size)):
+        with pytest.raises(CorruptData):
+            list(decode_rows(rows, end))
 
 
 @pytest.mark.parametrize(

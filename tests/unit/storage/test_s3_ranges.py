@@ -21,9 +21,12 @@ class _Server(http.server.BaseHTTPRequestHandler):
 
     more = 0
     status = 206
+    gate: _Gate | None = None
 
     def do_GET(self) -> None:
         start, _, end = self.headers["Range"].removeprefix("bytes=").partition("-")
+        if self.gate is not None:
+            self.gate.passed()
         body = BODY[int(start) : int(end) + 1 + self.more]
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
@@ -34,10 +37,14 @@ class _Server(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Many(http.server.ThreadingHTTPServer):
+    request_queue_size = 64
+
+
 @contextmanager
-def served(more: int, status: int = 206) -> Iterator[str]:
-    handler = type("Handler", (_Server,), {"more": more, "status": status})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+def served(more: int, status: int = 206, gate: _Gate | None = None) -> Iterator[str]:
+    handler = type("Handler", (_Server,), {"more": more, "status": status, "gate": gate})
+    with _Many(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -71,3 +78,29 @@ def test_a_range_that_is_not_what_was_asked_for_is_refused(more: int, status: in
             storage.get(*PARTS[0])
         with pytest.raises(StorageError):
             list(storage.get_many(PARTS[:2]))
+
+
+class _Gate:
+    """Holds each request until as many are there as `wanted`; `most` is how many there were at a time."""
+
+    def __init__(self, wanted: int) -> None:
+        self.barrier = threading.Barrier(wanted)
+        self.most = self.now = 0
+        self._lock = threading.Lock()
+
+    def passed(self) -> None:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.barrier.wait(60)
+        with self._lock:
+            self.now -= 1
+
+
+@pytest.mark.parametrize(("length", "together"), [(100, 32), (64 * 1024, 32), (256 * 1024, 8), (900_000, 8)])
+def test_of_small_ranges_more_are_on_their_way_at_a_time(length: int, together: int) -> None:
+    with served(0, gate=(gate := _Gate(together))) as url:
+        parts = [("packs/0.a-0.data", Part(at, length)) for at in range(2 * together)]
+        found = [bytes(one) for one in locate_s3("s3://bucket/x", url).get_many(parts)]
+    assert found == [BODY[at : at + length] for at in range(2 * together)]
+    assert gate.most == together

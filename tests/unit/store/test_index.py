@@ -14,6 +14,7 @@ from xver.model.ids import Kind
 from xver.storage.local import LocalStorage
 from xver.storage.memory import MemoryStorage
 from xver.storage.reading import ReadingStorage
+from xver.store import footers
 from xver.store.index import StoreIndex
 from xver.store.log import Change
 from xver.store.store import Store, create_store
@@ -152,6 +153,98 @@ def test_what_a_collection_took_is_not_found_by_a_footer(folders: tuple[MemorySt
     pack = found[ids[0]].container.name
     index.avoid(frozenset([pack]))
     assert not any(place.container.name == pack for place in index.find_many(ids[:6_000]).values())
+
+
+@pytest.fixture(scope="module")
+def tiny() -> tuple[MemoryStorage, list[bytes]]:
+    """Objects of a few bytes in one pack, whose footer is longer than they are."""
+    storage = MemoryStorage()
+    store = create_store(storage, client="test")
+    with store.packer() as packer:
+        ids = [packer.put(Kind.CHUNK, b"%d" % n) for n in range(24_000)]
+        index = packer.finish()
+    assert index is not None
+    store.commit(Change("fill", add_index=(index,)))
+    return storage, ids
+
+
+@pytest.mark.parametrize("start", [0, 11_000, 23_000])
+def test_neighbours_are_found_by_a_part_of_a_long_footer(tiny: tuple[MemoryStorage, list[bytes]], start: int) -> None:
+    storage, ids = tiny
+    counting = CountingStorage(storage)
+    index = ranged(counting)
+    index.find(ids[0])
+    counting.reset()
+    wanted = ids[start : start + 1_000]
+    places = index.find_many(wanted)
+    assert counting.requests < 60
+    assert counting.bytes < 200_000
+    assert counting.rounds <= 5
+    assert places == create_store(storage, client="test").index.find_many(wanted)
+    counting.reset()
+    assert index.find_many(wanted) == places
+    assert counting.requests < 10
+
+
+@pytest.mark.parametrize("count", [80, 400, 24_000])
+def test_by_parts_of_footers_the_same_is_found(tiny: tuple[MemoryStorage, list[bytes]], count: int) -> None:
+    storage, ids = tiny
+    wanted = [*random.Random(count).sample(ids, count), bytes(32)]
+    whole = create_store(storage, client="test").index
+    assert ranged(CountingStorage(storage)).find_many(wanted) == whole.find_many(wanted)
+
+
+def test_no_more_than_a_bound_is_remembered_of_footers(
+    tiny: tuple[MemoryStorage, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, ids = tiny
+    monkeypatch.setattr(footers, "_MOST", 4_000)
+    index, whole = ranged(CountingStorage(storage)), create_store(storage, client="test").index
+    for start in (*range(0, 24_000, 1_000), 0):
+        wanted = ids[start : start + 1_000]
+        assert index.find_many(wanted) == whole.find_many(wanted)
+
+
+def test_a_footer_longer_than_expected_is_read_once(folders: tuple[MemoryStorage, list[bytes]]) -> None:
+    storage = MemoryStorage()
+    store = create_store(storage, client="test")
+    source = random.Random(6)
+    with store.packer() as packer:
+        large = [packer.put(Kind.CHUNK, source.randbytes(9_000)) for _ in range(400)]
+        small = [packer.put(Kind.CHUNK, source.randbytes(20)) for _ in range(4_000)]
+        index = packer.finish()
+    assert index is not None
+    store.commit(Change("fill", add_index=(index,)))
+    counting = CountingStorage(storage)
+    reading = ranged(counting)
+    reading.find(large[0])
+    counting.reset()
+    assert set(reading.find_many(large)) == set(large)
+    assert counting.bytes < 60 * 4_400 + 20 + 45_000
+    counting.reset()
+    assert set(reading.find_many(small)) == set(small)
+    assert counting.requests == 0
+
+
+def test_metadata_looked_up_one_by_one_is_soon_found_by_the_footer() -> None:
+    storage = MemoryStorage()
+    store = create_store(storage, client="test")
+    source = random.Random(7)
+    with store.packer() as packer:
+        blocks = [packer.put(Kind.BLOCK, source.randbytes(2_000)) for _ in range(500)]
+        chunks = [packer.put(Kind.CHUNK, source.randbytes(200)) for _ in range(5_000)]
+        index = packer.finish()
+    assert index is not None
+    store.commit(Change("fill", add_index=(index,)))
+    counting = CountingStorage(storage)
+    reading, whole = ranged(counting), create_store(storage, client="test").index
+    for id in blocks:
+        assert reading.find_many([id]) == whole.find_many([id])
+    assert counting.requests < 30
+    counting.reset()
+    for id in chunks[:100]:
+        assert reading.find_many([id]) == whole.find_many([id])
+    assert not any(key.startswith("packs/") for key in counting.keys)
 
 
 def test_a_damaged_footer_is_told(folders: tuple[MemoryStorage, list[bytes]]) -> None:
