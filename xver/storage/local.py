@@ -95,7 +95,7 @@ class LocalStorage(Storage):
     @cached_property
     def can_clone(self) -> bool:
         """Whether files of this folder can be cloned; what lies on another file system still cannot."""
-        temporary = self._temporary()
+        temporary = self.new_temporary()
         with self._translated(TEMPORARY):
             with open(temporary, "xb") as file:
                 file.write(b"x")
@@ -112,7 +112,7 @@ class LocalStorage(Storage):
     @contextlib.contextmanager
     def _writer(self, key: str, source: int | None) -> Iterator[BinaryIO]:
         target = self.path(key)
-        temporary = self._temporary()
+        temporary = self.new_temporary()
         with self._translated(key):
             try:
                 with self._new(key, temporary) if source is None else _cloned(source, temporary) as file:
@@ -142,7 +142,7 @@ class LocalStorage(Storage):
         if not body:
             raise StorageError(f"an empty object cannot be created: {key}")
         target = self.path(key)
-        temporary = self._temporary()
+        temporary = self.new_temporary()
         with self._translated(key):
             try:
                 with open(temporary, "xb") as file:
@@ -204,7 +204,8 @@ class LocalStorage(Storage):
             elif entry.is_file(follow_symlinks=False) and (found := self.stat(prefix + entry.name)) is not None:
                 yield found
 
-    def _temporary(self) -> str:
+    def new_temporary(self) -> str:
+        """Return a path at which nothing is yet, for a file that is swept when nobody has wanted it for a day."""
         folder = os.path.join(self._root, TEMPORARY)
         with self._translated(TEMPORARY):
             self._make_folder(folder)

@@ -13,16 +13,19 @@ from xver.history.closed import closed_in
 from xver.history.diff import Entries
 from xver.history.edge_list import EdgeList
 from xver.history.reach import Edge, entry_edges, reach, target_edge
-from xver.model.ids import Kind, ListingId
+from xver.model.ids import Kind, ListingId, NodeId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import FORGOTTEN, HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.cached import CachedStorage
+from xver.store.content import leaves
 from xver.store.listings import rows_below
 from xver.store.log import Change
+from xver.store.spool import Spool
 from xver.store.store import Store
+from xver.store.wholes import WHOLE_MIN
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_remote
 from xver.sync.shallow import WHOLE, Extent, extent
@@ -184,11 +187,19 @@ def _changed(
 
 
 def fetch_data(
-    repo: Repo, remote: Remote, entries: Entries, paths: Iterable[str] = (), *, there: Store, meter: Meter = SILENT
+    repo: Repo,
+    remote: Remote,
+    entries: Entries,
+    paths: Iterable[str] = (),
+    *,
+    there: Store,
+    meter: Meter = SILENT,
+    spool: Spool | None = None,
 ) -> int:
     """Bring tracked entries (what of them lies at or below `paths`) with their content; return the stored bytes.
 
     Of a dataset of which only a part is wanted its listing comes whole, the content of the part, and nothing else.
+    Large files, of which nothing is here, are put into the `spool` besides.
 
     Raises:
         ContentNotFound: the remote does not hold it: it was never pushed.
@@ -232,7 +243,9 @@ def fetch_data(
                     for edge in found.values():
                         if edge.id not in here:
                             lacking.add(edge)
-                    copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter))
+                    if spool is not None:
+                        _expect(spool, here, found.values())
+                    copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter, spool))
                 if uploaded:
                     here.move(operation, {}, *uploaded)
             except Collected:
@@ -242,6 +255,22 @@ def fetch_data(
                 continue
             return copied.size
     raise _overtaken()
+
+
+def _expect(spool: Spool, here: Store, edges: Iterable[Edge]) -> None:
+    """Let a spool wait for the large files among edges that are about to come, all of them and whole."""
+    roots: dict[str, tuple[int, bytes]] = {}
+    for edge in edges:
+        # The nodes of a file lie at one path, its root is the largest of them.
+        if edge.kind is Kind.NODE and edge.size is not None and edge.size >= WHOLE_MIN and edge.id in here:
+            roots[edge.where] = max((edge.size, edge.id), roots.get(edge.where, (0, b"")))
+    for size, id in roots.values():
+        try:
+            chunks = list(leaves(here, NodeId(id), size))
+        except ContentNotFound:
+            continue  # in a store that was collected a node may be without those below it
+        if not any(chunk in here for chunk, _ in chunks):
+            spool.expect(id, size, chunks)
 
 
 def _overtaken() -> Conflict:

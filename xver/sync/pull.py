@@ -23,6 +23,7 @@ from xver.repo import Repo, client_name
 from xver.settings import Remote, add_remote
 from xver.storage.local import LocalStorage
 from xver.storage.locate import locate
+from xver.store.spool import Spool
 from xver.store.store import Store, create_store, repository_at
 from xver.sync.fetch import TRACKING, Fetched, fetch, fetch_data
 from xver.sync.remotes import open_remote
@@ -79,11 +80,19 @@ def pull(
     scope = repo.sparse.named(paths)
     away = checks_out and repo.store.promises.remotes()
     wanted = _off_the_disk(repo, entries, scope) if away else scope.paths or ()
-    if wanted is not None:
-        size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter)
-    move_lock(repo, dict(repo.lock.entries))
-    restored = checkout(repo, paths, meter=meter) if checks_out else None
+    with _spool(repo) as spool:
+        if wanted is not None:
+            kept = spool if checks_out else None
+            size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter, spool=kept)
+        move_lock(repo, dict(repo.lock.entries))
+        restored = checkout(repo, paths, meter=meter, spool=spool) if checks_out else None
     return Pulled(fetched, size, restored, merged)
+
+
+def _spool(repo: Repo) -> Spool:
+    storage = repo.store.storage
+    assert isinstance(storage, LocalStorage)
+    return Spool(storage)
 
 
 def _off_the_disk(repo: Repo, entries: Entries, scope: Scope) -> list[str] | None:
@@ -161,8 +170,9 @@ def clone(
             # From here on `xver pull` goes on: it brings what the lock names.
             write_tracked(repo, Lock(repository, dict(entries)))
             has_history = True
-            fetch_data(repo, remote, entries, paths, there=there, meter=meter)
-            switch_to(repo, entries, meter=meter)
+            with _spool(repo) as spool:
+                fetch_data(repo, remote, entries, paths, there=there, meter=meter, spool=spool)
+                switch_to(repo, entries, meter=meter, spool=spool)
         return repo
     except BaseException as error:
         if has_history and isinstance(error, StorageError | KeyboardInterrupt):

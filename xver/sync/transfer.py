@@ -24,6 +24,7 @@ from xver.store.batches import batches
 from xver.store.frames import Frames, in_order, stored_size
 from xver.store.log import Change
 from xver.store.packing import Packer
+from xver.store.spool import Spool
 from xver.store.store import Store
 
 _BATCH: Final = 64 * 1024 * 1024
@@ -48,12 +49,15 @@ class Copied:
 class Transfer:
     """What a copy is a part of: `operation` names its entries in the log, `meter` is told of its bytes.
 
+    `spool` is given each chunk besides.
+
     `uploaded` has the indexes that are finished and not live, and gets each further one.
     """
 
     operation: str
     uploaded: list[LiveIndex] = field(default_factory=list)
     meter: Meter = SILENT
+    spool: Spool | None = None
 
 
 CopyObjects: TypeAlias = Callable[[Store, Store, Iterable[Edge], Transfer], Copied]
@@ -87,21 +91,23 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
         parts = list(chunks.parts()) or [[]]
         for number, part in enumerate(parts, 1):
             with target.packer(fetches=True) as packer:
-                size += _copy(frames, packer, chunks.read(part), meter)
+                size += _copy(frames, packer, chunks.read(part), transfer)
                 if number == len(parts):
-                    size += _copy(frames, packer, metadata.read(), meter)
+                    size += _copy(frames, packer, metadata.read(), transfer)
                 index = packer.finish()
             packs += 0 if index is None else len(index.packs)
             uploaded += [] if index is None else [index]
             if number < len(parts) and uploaded:
                 target.commit(Change(f"{transfer.operation}, part {number}", add_index=tuple(uploaded)))
                 uploaded.clear()
+        if transfer.spool is not None:
+            transfer.spool.flush()
     finally:
         meter.finish()
     return Copied(size, packs, index)
 
 
-def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter) -> int:
+def _copy(frames: Frames, packer: Packer, places: Iterable[Place], transfer: Transfer) -> int:
     size = 0
     for batch in batches(places, _held, _BATCH, most_things=_BATCH_OBJECTS):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
@@ -113,7 +119,9 @@ def _copy(frames: Frames, packer: Packer, places: Iterable[Place], meter: Meter)
                 packer.put_frame(place, stored)
             else:
                 packer.put(place.kind, data, place.id)
-            meter.advance(stored_size(place))
+            if transfer.spool is not None and place.kind is Kind.CHUNK:
+                transfer.spool.take(place.id, data)
+            transfer.meter.advance(stored_size(place))
             size += stored_size(place)
     return size
 

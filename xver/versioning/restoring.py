@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from xver.errors import ContentNotFound, InvalidInput, NotFound
 from xver.format.listings import Row
@@ -21,6 +20,7 @@ from xver.repo import Repo
 from xver.store.content import read_rows
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
+from xver.store.spool import Spool
 from xver.store.wholes import clone_whole
 from xver.versioning.followed import followed, note_brought
 from xver.versioning.operations import noted
@@ -42,12 +42,19 @@ class Restored:
     size: int
 
 
-def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, meter: Meter = SILENT) -> Restored:
+def checkout(
+    repo: Repo,
+    paths: Sequence[str] = (),
+    *,
+    force: bool = False,
+    meter: Meter = SILENT,
+    spool: Spool | None = None,
+) -> Restored:
     """Make the disk hold what `xver.lock` names, at `paths` or everywhere.
 
     Of everything only what the sparse profile wants comes, and `paths` also where they lie outside of it. Nothing is
     written before everything was checked. Clean files of paths that were tracked here before, and are no longer, are
-    removed. Files whose content was purged are left out.
+    removed. Files whose content was purged are left out. What is in the `spool` is taken from there.
 
     Raises:
         DirtyWorktree: changes that are not in the store would be lost.
@@ -56,7 +63,7 @@ def checkout(repo: Repo, paths: Sequence[str] = (), *, force: bool = False, mete
     with repo.held():
         require_tracked(repo.lock.entries, paths)
         _require_somewhere(repo, paths)
-        return _checkout(repo, paths, repo.sparse.named(paths), force=force, meter=meter)
+        return _checkout(repo, paths, repo.sparse.named(paths), force=force, meter=meter, spool=spool)
 
 
 def follow(repo: Repo) -> tuple[Restored, Left]:
@@ -88,7 +95,14 @@ def _require_somewhere(repo: Repo, paths: Sequence[str]) -> None:
 
 
 def _checkout(
-    repo: Repo, paths: Sequence[str], wanted: Scope, *, force: bool, meter: Meter, left: Left | None = None
+    repo: Repo,
+    paths: Sequence[str],
+    wanted: Scope,
+    *,
+    force: bool,
+    meter: Meter,
+    left: Left | None = None,
+    spool: Spool | None = None,
 ) -> Restored:
     """Check out; with `left`, what cannot be brought is put there instead of ending all of it.
 
@@ -127,6 +141,12 @@ def _checkout(
             yield row, parts
             meter.advance(row.entry.size)
 
+    def make(entry: Entry, path: str, dir_fd: int | None, mode: int) -> bool:
+        if spool is not None and spool.hand_over(entry, path, dir_fd, mode):
+            meter.advance(entry.size)
+            return True
+        return clone_whole(repo.store, meter, entry, path, dir_fd, mode)
+
     # From here on, should it end half way, the disk is no longer what it was.
     note_brought(repo, ours, ())
     for plan in plans:
@@ -136,7 +156,7 @@ def _checkout(
         execute_checkout(repo.root, plan, read)
         repo.stat_index.remove(plan.path)
     for plan in plans:
-        done = plan.done(execute_checkout(repo.root, plan, read, clone=partial(clone_whole, repo.store, meter)))
+        done = plan.done(execute_checkout(repo.root, plan, read, clone=make))
         if done is None:
             compare_path(repo, plan.path, plan.entry)
         else:
@@ -189,6 +209,7 @@ def switch_to(
     wanted: Scope | None = None,
     force: bool = False,
     meter: Meter = SILENT,
+    spool: Spool | None = None,
 ) -> Restored:
     """Make `xver.lock` and the disk hold another version; on refusal both stay as they are.
 
@@ -199,7 +220,7 @@ def switch_to(
         write_tracked(repo, Lock(lock.repository, dict(entries)))
         try:
             scope = repo.sparse.named(paths) if wanted is None else wanted
-            return _checkout(repo, paths, scope, force=force, meter=meter)
+            return _checkout(repo, paths, scope, force=force, meter=meter, spool=spool)
         except BaseException:
             write_tracked(repo, lock)
             # What a command let the store keep for a version that did not come is not what was here.
