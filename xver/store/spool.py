@@ -9,6 +9,7 @@ the transfer. Nothing relies on a spool: what is not in it is checked out from t
 
 from __future__ import annotations
 
+import glob
 import os
 import struct
 import sys
@@ -26,6 +27,7 @@ from xver.model.ids import ID_SIZE
 from xver.storage.gathered import write_parts
 from xver.storage.local import LocalStorage
 
+_SUFFIX: Final = ".spool"
 _ROW: Final = struct.Struct(">IQ")
 _ROWS_MAX: Final = 1 << 17
 """Chunks that are waited for at most, of 90 bytes each: some 8 GiB of data. Further files are checked out as ever."""
@@ -59,6 +61,10 @@ class Spool:
         self._writing: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
+        # One that was killed may have left gigabytes. Another transfer of this store, at work now, loses its spool.
+        for old in glob.glob(os.path.join(glob.escape(os.path.dirname(self._storage.new_temporary())), f"*{_SUFFIX}")):
+            with suppress(OSError):
+                os.unlink(old)
         return self
 
     def __exit__(
@@ -78,7 +84,12 @@ class Spool:
                 return
             rows.append(chunk + _ROW.pack(number, offset))
             offset += length
-        self._files.append(_Growing(self._storage.new_temporary(), id, size, size))
+        path = self._storage.new_temporary() + _SUFFIX
+        try:
+            os.close(os.open(path, _NEW, 0o666))
+        except OSError:
+            return  # the packs, which lie beside it, tell what the disk refuses
+        self._files.append(_Growing(path, id, size, size))
         self._rows += rows
         self._is_sorted = False
 
@@ -147,7 +158,8 @@ class Spool:
 def _write(file: _Growing, offset: int, parts: list[bytes | memoryview]) -> None:
     size = sum(map(len, parts))
     try:
-        with open(os.open(file.path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "wb", 0) as out:
+        # Not made anew, should somebody have removed it: it would lack what was written before.
+        with open(os.open(file.path, os.O_WRONLY | getattr(os, "O_BINARY", 0)), "wb", 0) as out:
             out.seek(offset)
             write_parts(out, parts)
             if sys.platform == "linux":

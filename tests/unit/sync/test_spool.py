@@ -18,6 +18,7 @@ from tests.unit.sync.sides import ORIGIN, cloned
 from xver.errors import StorageError
 from xver.format.listings import Row
 from xver.repo import Repo, open_repo
+from xver.storage.gathered import write_parts
 from xver.storage.local import LocalStorage
 from xver.store import spool as spool_module
 from xver.store.content import read_rows
@@ -165,6 +166,35 @@ def test_there_is_a_limit_to_what_is_waited_for(
     copy = cloned(repo)
     assert read_tree(copy.root) == {"ds/one": NOISE, "ds/two": OTHER}
     assert len(from_store) == 1
+
+
+def test_a_spool_that_somebody_removed_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_store: list[str]
+) -> None:
+    repo = pushed(tmp_path, {"big": NOISE})
+    calls: list[int] = []
+
+    def remove_once(out: Any, parts: Any) -> None:
+        calls.append(1)
+        write_parts(out, parts)
+        if len(calls) == 2:
+            for one in (tmp_path / "copy/.xver/store/tmp").glob("*.spool"):
+                one.unlink()
+
+    monkeypatch.setattr(spool_module, "write_parts", remove_once)
+    copy = cloned(repo)
+    assert len(calls) == 2
+    assert read_tree(copy.root) == {"big": NOISE}
+    assert len(from_store) == 1
+
+
+def test_what_a_killed_one_left_goes(tmp_path: Path) -> None:
+    repo = pushed(tmp_path, {"small": b"small"})
+    copy = cloned(repo)
+    left = copy.places.shared / "store" / "tmp" / "1-00.spool"
+    left.write_bytes(NOISE)
+    pull(copy, ORIGIN)
+    assert left_over(copy) == []
 
 
 def test_an_interrupted_transfer_leaves_none(
