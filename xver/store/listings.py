@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -26,8 +26,8 @@ from xver.store.packing import Packer
 from xver.store.store import Store, Wanted
 
 _T = TypeVar("_T")
-_MOST: Final = 64
-"""Parts read ahead at most: about 1 MiB of a listing."""
+_MOST: Final = 256
+"""Parts read ahead at most: about 4 MiB of a listing."""
 _TOGETHER: Final = 1024
 """Parts read at a time where all of them are needed."""
 
@@ -85,7 +85,7 @@ def find_rows(store: Store, id: ListingId, paths: Iterable[str]) -> dict[str, En
     while level:
         wanted = [part for node, some in level for part in _parts_of(node, some)]
         below: list[tuple[ListingNode, list[bytes]]] = []
-        for batch in _batches(wanted, _TOGETHER, _TOGETHER):
+        for batch in _batches(wanted):
             if level[0][0].level == 1:
                 blocks = read_columns(store, [child for child, _ in batch])
                 for (_, some), columns in zip(batch, blocks, strict=True):
@@ -103,17 +103,16 @@ def rows_below(store: Store, id: ListingId, folder: str) -> Iterator[Row]:
         yield from read_listing(store, id)
         return
     prefix = folder + "/"
-    for row in rows_from(store, id, folder):
+    # "0" follows "/": what begins with it, or comes after it, lies behind all that is below the folder.
+    for row in _rows_from(store, read_index(store, id), folder.encode(), f"{folder}0".encode(), {}):
         if row.path == folder or row.path.startswith(prefix):
             yield row
-        elif row.path > prefix and not row.path.startswith(folder):
-            return
 
 
 def rows_from(store: Store, id: ListingId, start: str) -> Iterator[Row]:
     """Yield the rows whose path is `start` or sorts after it."""
     first = start.encode()
-    for row in _rows_from(store, read_index(store, id), first):
+    for row in _rows_from(store, read_index(store, id), first, None, {}):
         if row.path.encode() >= first:
             yield row
 
@@ -200,19 +199,30 @@ class RowFinder:
 
 
 def _rows(store: Store, id: ListingId) -> Iterator[Row]:
-    yield from _rows_from(store, read_index(store, id), b"")
+    yield from _rows_from(store, read_index(store, id), b"", None, {})
 
 
-def _rows_from(store: Store, node: ListingNode, first: bytes) -> Iterator[Row]:
-    children = node.children[max(0, bisect_right([child.first for child in node.children], first) - 1) :]
-    # One part for who wants one row, and ever more together for who goes on.
-    for batch in _batches(children, 1, _MOST):
+def _rows_from(
+    store: Store, node: ListingNode, first: bytes, end: bytes | None, ahead: dict[int, int]
+) -> Iterator[Row]:
+    """Yield the rows of the parts that may have some from `first` on and before `end`.
+
+    `ahead` keeps how many parts of each level are read next: one for who wants one row, ever more for who goes on.
+    """
+    starts = [child.first for child in node.children]
+    at = max(0, bisect_right(starts, first) - 1)
+    stop = len(starts) if end is None else bisect_left(starts, end)
+    while at < stop:
+        size = ahead.get(node.level, 1)
+        ahead[node.level] = min(2 * size, _MOST)
+        batch = node.children[at : min(at + size, stop)]
+        at += size
         if node.level == 1:
             for rows in _read_blocks(store, batch):
                 yield from rows
         else:
             for below in _read_indexes(store, node.level - 1, batch):
-                yield from _rows_from(store, below, first)
+                yield from _rows_from(store, below, first, end, ahead)
 
 
 def _parts_of(node: ListingNode, paths: list[bytes]) -> Iterator[tuple[Child, list[bytes]]]:
@@ -223,8 +233,5 @@ def _parts_of(node: ListingNode, paths: list[bytes]) -> Iterator[tuple[Child, li
             yield node.children[at], list(some)
 
 
-def _batches(parts: Sequence[_T], first: int, most: int) -> Iterator[Sequence[_T]]:
-    at, size = 0, first
-    while at < len(parts):
-        yield parts[at : at + size]
-        at, size = at + size, min(2 * size, most)
+def _batches(parts: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (parts[at : at + _TOGETHER] for at in range(0, len(parts), _TOGETHER))

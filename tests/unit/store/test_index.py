@@ -211,7 +211,7 @@ def test_a_footer_longer_than_expected_is_read_once(folders: tuple[MemoryStorage
     source = random.Random(6)
     with store.packer() as packer:
         large = [packer.put(Kind.CHUNK, source.randbytes(9_000)) for _ in range(400)]
-        small = [packer.put(Kind.CHUNK, source.randbytes(20)) for _ in range(4_000)]
+        small = [packer.put(Kind.CHUNK, source.randbytes(20)) for _ in range(8_000)]
         index = packer.finish()
     assert index is not None
     store.commit(Change("fill", add_index=(index,)))
@@ -220,7 +220,7 @@ def test_a_footer_longer_than_expected_is_read_once(folders: tuple[MemoryStorage
     reading.find(large[0])
     counting.reset()
     assert set(reading.find_many(large)) == set(large)
-    assert counting.bytes < 60 * 4_400 + 20 + 45_000
+    assert counting.bytes < 60 * 8_400 + 20 + 60_000
     counting.reset()
     assert set(reading.find_many(small)) == set(small)
     assert counting.requests == 0

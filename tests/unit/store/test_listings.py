@@ -167,3 +167,20 @@ def test_no_listing_is_read_for_nothing(store: Store) -> None:
     dataset = stored(store, [])
     assert list(read_listing(store, ListingId(dataset.id))) == []
     assert (dataset.size, dataset.files) == (0, 0)
+
+
+def test_who_reads_on_waits_ever_more_seldom(many: tuple[MemoryStorage, Dataset]) -> None:
+    storage, dataset = many
+    store, counting = counted(storage)
+    assert sum(1 for _ in read_listing(store, dataset.id)) == len(MANY)
+    # 125 blocks under two indexes: both of these, the one above, and 1, 2, 4, … blocks, cut off where an index ends.
+    assert counting.rounds < 13
+
+
+def test_of_a_folder_nothing_behind_it_is_read(many: tuple[MemoryStorage, Dataset]) -> None:
+    storage, dataset = many
+    whole = sum(stat.size for stat in storage.list("packs/"))
+    for folder in (f"{n:02d}" for n in range(20)):
+        store, counting = counted(storage)
+        assert sum(1 for _ in rows_below(store, dataset.id, folder)) == 1_000
+        assert counting.bytes < whole // 10
