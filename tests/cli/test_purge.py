@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from tests.unit.upkeep.test_purge import is_anywhere
+from xver.model.refs import RUNS, Target, TargetKind
 from xver.repo import open_repo
+from xver.store.log import Change
 
 from .workplace import Workplace
 
@@ -101,6 +103,22 @@ def test_a_certificate_names_the_runs_by_what_they_read_of_it(place: Workplace) 
     text = place.ok("purge", "data/secret", "-n")
     assert "What was made from it: xver purge takes that too" in text
     assert f"in repository {record['repository']}\n" in text
+
+
+def test_a_certificate_names_the_runs_that_it_could_not_read(place: Workplace) -> None:
+    filled(place)
+    log = open_repo(place.root).store.log
+    name = next(name for name in log.refs if name.startswith(RUNS))
+    # As a repair leaves it that found the record nowhere.
+    log.append(Change("lost", refs={name: (log.refs[name], Target(TargetKind.RUN, bytes(32)))}))
+    record = place.json("purge", "data/secret", "-n")
+    assert (record["runs"], record["runs_unread"]) == ([], [name.removeprefix(RUNS)])
+    lines = place.ok("purge", "data/secret", "-n").splitlines()
+    at = lines.index("Runs whose records could not be read, and were not looked at: 1")
+    assert lines[at + 1] == f"  {name.removeprefix(RUNS)}"
+    # Another store has the record: it is looked at there.
+    record = place.json("purge", "data/secret", "--remote", "origin", "-n")
+    assert (len(record["runs"]), record["runs_unread"]) == (1, [])
 
 
 def test_afterwards_it_is_left_out_everywhere_and_refused(place: Workplace) -> None:

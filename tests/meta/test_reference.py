@@ -38,6 +38,15 @@ def test_a_command_and_its_options_explain_themselves(name: str) -> None:
             assert not isinstance(option, click.Option) or option.hidden or option.help, option.name
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_answers_by_its_exit_code_says_what_1_means(name: str) -> None:
+    for command in _with_children(load(name)):
+        if command.callback is not None and isinstance(command, Command):
+            answers = command.callback.__annotations__["return"] == "int"
+            assert (command.no is not None) == answers, f"{command.name}: no=…"
+            assert (1 in dict(command.exit_rows())) == answers
+
+
 def test_the_reference_is_fresh() -> None:
     page = ROOT / "docs" / "cli.md"
     expected = reference()

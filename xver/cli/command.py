@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from xver.cli.failures import EXIT_CODES, UnknownCommand, meaning
+from xver.cli.failures import DONE, EXIT_CODES, NO, UnknownCommand, meaning
 from xver.cli.output import Output
 from xver.errors import InvalidInput, XverError
 
@@ -50,11 +50,17 @@ SHARED_OPTIONS: Final = (
 
 
 class _Shared(click.Command):
-    """What commands and groups have in common; `exits` are the errors that a script should expect."""
+    """What commands and groups have in common; `exits` are the errors that a script should expect.
 
-    def __init__(self, *args: Any, exits: tuple[type[XverError], ...] = (), **attrs: Any) -> None:
+    `no` says what exit code 1 means where the command can end with it: it worked, and the answer is no.
+    """
+
+    def __init__(
+        self, *args: Any, exits: tuple[type[XverError], ...] = (), no: str | None = None, **attrs: Any
+    ) -> None:
         super().__init__(*args, **attrs)
         self.exits = exits
+        self.no = no
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options; whatever is wrong with them is known to be wrong with those of this command."""
@@ -84,7 +90,9 @@ class _Shared(click.Command):
         """Return the exit codes to expect with their meanings; none for a group that only holds commands."""
         if isinstance(self, click.Group) and not self.exits:
             return []
-        rows = {0: "Done.", EXIT_CODES[InvalidInput]: _USAGE_MEANING}
+        rows = {DONE: "Done.", EXIT_CODES[InvalidInput]: _USAGE_MEANING}
+        if self.no is not None:
+            rows[NO] = self.no
         for kind in self.exits:
             rows.setdefault(EXIT_CODES[kind], meaning(kind))
         return sorted(rows.items())

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from xver.errors import CommandFailed, InvalidInput, RepositoryNotFound, XverError
 
@@ -67,6 +68,20 @@ class GitCommand:
             raise failure(args, done.returncode, done.stderr)
         return done.stdout
 
+    def bounded(self, most: int, *args: str) -> bytes | None:
+        """Run a reading command and return its output; one that prints more than `most` bytes is ended: None."""
+        with tempfile.TemporaryFile() as said:  # a pipe that nobody reads meanwhile could stop git
+            with self._reader(args, said) as process:
+                assert process.stdout is not None
+                output = process.stdout.read(most + 1)
+                if len(output) > most:
+                    process.kill()
+                    return None
+            if process.returncode:
+                said.seek(0)
+                raise failure(args, process.returncode, said.read())
+            return output
+
     def text(self, *args: str, input: str | None = None, check: bool = True) -> str:
         """Run a reading command and return its output as text; undecodable bytes become surrogate escapes."""
         body = None if input is None else os.fsencode(input)
@@ -101,6 +116,20 @@ class GitCommand:
     def talk(self, *args: str, env: Mapping[str, str] = _NOTHING) -> int:
         """Run a command that speaks with the user (an editor): it has our terminal; return its exit status."""
         return self._run(args, input=None, env={**self._environment(), **env}, capture=False).returncode
+
+    def _reader(self, args: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Return a reading command whose output is still to be read."""
+        try:
+            return subprocess.Popen(
+                ["git", *args],
+                cwd=self.root,
+                env=self._reading(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        except OSError as error:
+            raise _cannot_start(self.root, error) from error
 
     def _environment(self) -> dict[str, str]:
         env = {name: value for name, value in os.environ.items() if name not in _LOCAL}

@@ -32,14 +32,14 @@ _PATCH: Final = (
 )
 
 
-def dirty_patch(git: GitCommand) -> bytes:
+def dirty_patch(git: GitCommand, most: int) -> bytes | None:
     """Return the patch from HEAD to the tracked files on disk, binary files included; `git apply` takes it.
 
-    Empty when they are the same, and on an unborn branch. `xver.lock` is left out; untracked files never
-    are in.
+    Empty when they are the same, and on an unborn branch; None where it has more than `most` bytes. `xver.lock` is
+    left out; untracked files never are in.
     """
     try:
-        return git.raw("diff", *_PATCH, "HEAD", "--", ":(top)", f":(top,exclude,literal){LOCK}")
+        return git.bounded(most, "diff", *_PATCH, "HEAD", "--", ":(top)", f":(top,exclude,literal){LOCK}")
     except CommandFailed:
         if head(git) is None:
             return b""

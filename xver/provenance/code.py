@@ -17,20 +17,20 @@ def code_state(repo: Repo, packer: Packer) -> Code:
     """Return commit, branch and address of the code beside us, and the patch from the commit to the disk.
 
     `xver.lock` is not part of the patch: which data there were stands in the run's inputs. Outside git nothing is
-    known; the code files that the run reads are stored with it all the same.
+    known; the code files that the run reads are stored with it all the same. A patch that is too large is left out.
     """
     git = repo.git
     if git is None:
         return Code()
-    patch = mask_bytes(dirty_patch(git))
+    patch = dirty_patch(git, _PATCH_MAX)
     attachment = None
-    if patch and len(patch) <= _PATCH_MAX:
-        content = put_bytes(packer, patch)
+    if patch:
+        content = put_bytes(packer, mask_bytes(patch))
         attachment = Attachment(content.id, content.size)
     return Code(
         commit=history.head(git),
         branch=history.branch(git),
-        dirty=bool(patch),
+        dirty=patch != b"",
         patch=attachment,
         url=remote_url(git),
     )

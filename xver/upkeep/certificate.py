@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from xver.format.runs import decode_run
 from xver.model.ids import Kind, short_id
 from xver.model.refs import CLONES, LOCK, RUNS
 from xver.model.runs import Run
+from xver.patience import replace
 from xver.repo import Repo, client_name
 from xver.store.store import Store
 from xver.upkeep.derived import Touched, touched_by
@@ -61,7 +62,7 @@ def certificate(repo: Repo, paths: Sequence[str], ids: Sequence[bytes], purges: 
         shared |= one.reached.shared
         for id, said in one.found.names.items():
             names.setdefault(id, set()).update(said)
-    runs = _runs(one.store for one in purges)
+    runs, lacking = _runs([one.store for one in purges])
     touched = touched_by(runs, contents.keys(), datasets, paths, [one.store for one in purges])
     labels = {label: title for label, title in versions.items() if not _is_tree(label)}
     return {
@@ -96,6 +97,7 @@ def certificate(repo: Repo, paths: Sequence[str], ids: Sequence[bytes], purges: 
             for run, did in touched.runs
         ],
         "models": [{"path": one.path, "id": one.id.hex(), "run": one.run.name} for one in touched.made],
+        "runs_unread": list(lacking),
         "remains": list(_remains(repo, paths, names, shared, purges, runs, touched)),
     }
 
@@ -131,6 +133,9 @@ def text(record: Mapping[str, Any]) -> Iterator[str]:
     for one in record["runs"]:
         yield f"  {one['name']}  {_moment(one['started'])}  {one['user']}  {one['command']}"
         yield f"    {one['did']}"
+    if record["runs_unread"]:
+        yield f"Runs whose records could not be read, and were not looked at: {len(record['runs_unread'])}"
+        yield from (f"  {ulid}" for ulid in record["runs_unread"])
     yield f"What was made from it: {len(record['models'])}"
     yield from (f"  {one['path']}  b3:{one['id'][:16]}  by {one['run']}" for one in record["models"])
     yield "What remains:"
@@ -143,9 +148,19 @@ def write(repo: Repo, record: Mapping[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(record["time"]))
     path = folder / f"{stamp}-{os.urandom(4).hex()}.txt"
-    path.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    path.write_text("".join(f"{line}\n" for line in text(record)), encoding="utf-8")
+    _write(path.with_suffix(".json"), json.dumps(record, indent=2) + "\n")
+    _write(path, "".join(f"{line}\n" for line in text(record)))
     return path
+
+
+def _write(path: Path, said: str) -> None:
+    # Half a certificate would say that what it leaves out is not so.
+    beside = path.with_name(f"{path.name}.part")
+    with open(beside, "w", encoding="utf-8", newline="\n") as file:
+        file.write(said)
+        file.flush()
+        os.fsync(file.fileno())
+    replace(beside, path)
 
 
 def _store(one: Purge) -> dict[str, Any]:
@@ -160,17 +175,19 @@ def _store(one: Purge) -> dict[str, Any]:
     }
 
 
-def _runs(stores: Iterable[Store]) -> list[Run]:
+def _runs(stores: Sequence[Store]) -> tuple[list[Run], list[str]]:
+    """Return all runs, oldest first, and the names of those whose record is in no store, or cannot be read there."""
     found: dict[str, Run] = {}
+    lacking: set[str] = set()
     for store in stores:
         for name, target in store.log.refs.items():
-            if name.startswith(RUNS) and name.removeprefix(RUNS) not in found:
+            ulid = name.removeprefix(RUNS)
+            if name.startswith(RUNS) and ulid not in found:
                 try:
-                    run = decode_run(store.get(Kind.RUN, target.id))
+                    found[ulid] = decode_run(store.get(Kind.RUN, target.id))
                 except (ContentNotFound, CorruptData, UnsupportedFormat):
-                    continue
-                found[run.ulid] = run
-    return sorted(found.values(), key=lambda run: run.started)
+                    lacking.add(ulid)
+    return sorted(found.values(), key=lambda run: run.started), sorted(lacking - found.keys())
 
 
 def _remains(

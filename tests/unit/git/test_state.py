@@ -21,6 +21,8 @@ from xver.model.snapshots import Author
 
 from .repository import Repository
 
+MOST = 1024 * 1024
+
 ODD = [
     "with space",
     "é 漢字",
@@ -92,7 +94,7 @@ def test_what_git_tracks_already(repo: Repository, tmp_path: Path) -> None:
 def test_a_patch_brings_head_to_what_is_on_disk(repo: Repository, tmp_path: Path) -> None:
     repo.write("binary", bytes(range(256)))
     repo.save("first", code="a\nb\nc\n", gone="x\n", lock="1\n", **{"é n": "1\n"})
-    assert dirty_patch(repo.command) == b""
+    assert dirty_patch(repo.command, MOST) == b""
     first = repo.run("rev-parse", "HEAD")
     repo.run("clone", "--quiet", str(repo.root), str(tmp_path / "clone"))
     repo.write("binary", bytes(reversed(range(256))))
@@ -115,7 +117,8 @@ def test_a_patch_brings_head_to_what_is_on_disk(repo: Repository, tmp_path: Path
         "diff.relative": "true",
     }.items():
         repo.run("config", key, value)
-    patch = dirty_patch(repo.command)
+    patch = dirty_patch(repo.command, MOST)
+    assert patch is not None
     assert b"xver.lock" not in patch
     assert b"untracked" not in patch
     clone = Repository(tmp_path / "clone", init=False)
@@ -130,10 +133,29 @@ def test_a_patch_brings_head_to_what_is_on_disk(repo: Repository, tmp_path: Path
 def test_a_changed_lock_alone_is_clean_and_so_is_an_unborn_branch(repo: Repository) -> None:
     repo.write("xver.lock", "1")
     repo.run("add", "xver.lock")
-    assert dirty_patch(repo.command) == b""
+    assert dirty_patch(repo.command, MOST) == b""
     repo.save("first")
     repo.write("xver.lock", "2")
-    assert dirty_patch(repo.command) == b""
+    assert dirty_patch(repo.command, MOST) == b""
+
+
+def test_a_patch_that_is_too_large_is_not_held(repo: Repository) -> None:
+    repo.save("first", code="a\n")
+    repo.write("code", os.urandom(40_000).hex())
+    patch = dirty_patch(repo.command, MOST)
+    assert patch is not None
+    assert dirty_patch(repo.command, len(patch)) == patch
+    assert dirty_patch(repo.command, len(patch) - 1) is None
+    assert dirty_patch(repo.command, 1_000) is None  # git has not said all: it is ended
+
+
+def test_a_patch_that_git_cannot_make_is_an_error(repo: Repository) -> None:
+    repo.save("first", code="a\n")
+    blob = repo.run("rev-parse", "HEAD:code")
+    repo.write("code", "b\n")
+    (repo.root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(CommandFailed, match=blob):
+        dirty_patch(repo.command, MOST)
 
 
 def test_a_patch_outside_of_git(tmp_path: Path) -> None:

@@ -228,6 +228,15 @@ def test_code_that_rewrites_itself_is_not_kept_as_what_it_became(tmp_path: Path)
     assert any("train.py was read and changed" in note for note in run.notes)
 
 
+def test_a_patch_that_is_too_large_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xver.provenance.code._PATCH_MAX", 1_000)
+    repo = project(tmp_path, {"blob": bytes(range(256))}, beside_git=True)
+    (repo.root / "blob").write_bytes(os.urandom(10_000))
+    run = python(repo, "open('made', 'w').write('x')")
+    assert (run.code.dirty, run.code.patch) == (True, None)
+    assert "what git has not committed is too much to be kept with the run" in run.notes
+
+
 @pytest.mark.parametrize("state", ["no git", "unborn", "detached", "dirty", "worktree"])
 def test_every_state_of_git_is_recorded_as_it_is(tmp_path: Path, state: str) -> None:
     root = tmp_path / "project"

@@ -120,7 +120,7 @@ def follow(out: Output) -> None:
         out.complain(f"xver: {path} has changes that are not added, and stays as it is: xver status {typed(path)}")
 
 
-@hook.command("merge", exits=(Conflict,))
+@hook.command("merge", no="A conflict: the file has git's marks, and `xver merge` goes on.")
 @click.argument("base", type=click.Path(path_type=Path))
 @click.argument("ours", type=click.Path(path_type=Path))
 @click.argument("theirs", type=click.Path(path_type=Path))

@@ -31,7 +31,11 @@ _SHOWN: Final = 20
 _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 
-@click.command(cls=Command, exits=(CorruptData, NotFound, StorageError, TransientStorageError))
+@click.command(
+    cls=Command,
+    exits=(CorruptData, NotFound, StorageError, TransientStorageError),
+    no="Something is damaged, or missing.",
+)
 @click.option(
     "-r", "--remote", "name", is_flag=False, flag_value="", default=None, metavar="[NAME]",
     help="Check a remote instead of the local store [default: origin].",

@@ -13,7 +13,12 @@ from xver.errors import InvalidInput, NotFound, RunNotFound
 from xver.repo import open_repo
 
 
-@click.command(cls=Command, exits=(InvalidInput, NotFound), context_settings={"allow_interspersed_args": False})
+@click.command(
+    cls=Command,
+    exits=(InvalidInput, NotFound),
+    no="The command itself ended so; any other code may be its, too.",
+    context_settings={"allow_interspersed_args": False},
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- PROGRAM [ARG...]")
 @click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; {NAME} stands for it.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="A word to find the run by.")

@@ -94,7 +94,11 @@ def list_remotes(out: Output, verbose: bool, as_json: bool) -> None:
     out.table(rows)
 
 
-@remote.command("check", exits=(NotFound, Conflict, StorageError, TransientStorageError))
+@remote.command(
+    "check",
+    exits=(NotFound, Conflict, StorageError, TransientStorageError),
+    no="One cannot fetch from there, or pushes at once could be lost.",
+)
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output

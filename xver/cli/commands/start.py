@@ -94,7 +94,7 @@ def clone(
     out.note(f"Cloned into {target}: {branch_name(repo)}, {plural(len(entries), 'tracked path')}, {size(total)}")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, no="Something is missing, or not in order.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_output
 def doctor(out: Output, as_json: bool) -> int:
@@ -121,7 +121,7 @@ def doctor(out: Output, as_json: bool) -> int:
     return 0 if all(one.ok for one in findings) else 1
 
 
-@click.command(cls=Command, exits=(AlreadyExists,))
+@click.command(cls=Command, exits=(AlreadyExists,), no="A step did not show what it should.")
 @click.argument("folder", default="xver-demo", type=click.Path(path_type=Path))
 @click.option("--bare", is_flag=True, help="Only lay out the scripts and the data, to try things by hand.")
 @pass_output
