@@ -2,7 +2,7 @@
 
 import sys
 
-from xver.cli.app import main
+from xver.cli.process import main
 
 if __name__ == "__main__":
     sys.exit(main())

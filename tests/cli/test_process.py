@@ -116,6 +116,22 @@ def test_an_interrupt_ends_with_130(xver: Xver) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "before\n", "interrupted\n")
 
 
+def test_an_interrupt_while_the_command_line_is_loaded(tmp_path: Path, environment: None) -> None:
+    (tmp_path / "click.py").write_text(
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nsignal.raise_signal(signal.SIGINT)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", "xver", "--version"],
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_no_encoding_of_stdout_ends_a_command(xver: Xver, encoding: str) -> None:
     done = xver("trial", "line", "├ 写真 a\x1bb", PYTHONIOENCODING=encoding)

@@ -125,7 +125,7 @@ class _Asking:
             return Node(entity, self.activity(first.run, first, depth), tuple(one.run for one in others))
         if entity.files is None:
             return Node(entity)
-        parts = self.makers.of_members(self._members(id), before=before)
+        parts = self.makers.of_members(id, self._members(id), before=before)
         return Node(entity, parts=tuple((self.activity(making.run, making, depth), count) for making, count in parts))
 
     def activity(self, run: Run, making: Making | None, depth: int) -> Activity:

@@ -54,8 +54,14 @@ class Makers:
             key=lambda one: (one.path != path, one.run.status != "ok", -one.run.started),
         )
 
-    def of_members(self, ids: Iterable[bytes], *, before: int | None = None) -> list[tuple[Making, int]]:
-        """Return the runs that made files of a dataset which no run made as a whole, with how many each made."""
+    def of_members(
+        self, dataset: bytes, ids: Iterable[bytes], *, before: int | None = None
+    ) -> list[tuple[Making, int]]:
+        """Return the runs that made files of a dataset which no run made as a whole, with how many each made.
+
+        Who read the dataset found all of its files there: what wrote the same bytes since then only copied them.
+        """
+        before = min((one for one in (before, self._first_read.get(dataset)) if one is not None), default=None)
         counts: dict[str, tuple[Making, int]] = {}
         for id in ids:
             makings = self.of(id, before=before)
@@ -84,6 +90,12 @@ class Makers:
     def runs(self) -> list[Run]:
         """All runs, newest first."""
         return read_runs(self._repo)
+
+    @cached_property
+    def _first_read(self) -> dict[bytes, int]:
+        """When the first run began that read a content (milliseconds since 1970)."""
+        # Newest first, so the oldest has the last word.
+        return {used.id: run.started for run in self.runs for used in run.inputs if used.id is not None}
 
     @cached_property
     def _outputs(self) -> dict[bytes, list[Making]]:

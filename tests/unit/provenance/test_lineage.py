@@ -115,6 +115,15 @@ def test_what_was_made_later_is_no_source(repo: Repo) -> None:
     assert activity.uses[0].source.made_by is None
 
 
+def test_who_copies_a_file_of_a_dataset_that_was_read_before_made_no_part_of_it(repo: Repo) -> None:
+    python(repo, "open('copied', 'w').write(open('raw/a').read())")
+    used = copy(repo, "raw/b", "one")
+    activity = lineage(repo, used.name, start=repo.root)
+    assert isinstance(activity, Activity)
+    assert [(use.source.made_by, use.source.parts) for use in activity.uses] == [(None, ())]
+    assert ask(repo, "raw").parts == ()
+
+
 def test_no_bytes_and_no_files_come_from_nowhere(repo: Repo) -> None:
     (repo.root / "kept").mkdir()
     (repo.root / "kept/x").write_text("x")
