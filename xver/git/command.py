@@ -46,6 +46,7 @@ _LOCAL: Final = (
 )
 _NOTHING: Final[Mapping[str, str]] = {}
 _PREFIXES: Final = ("fatal: ", "error: ")
+_HELD: Final = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _FOUND: Final = re.compile(rb"[0-9a-f]{40,64} (?:blob|tree|commit|tag) ([0-9]+)\n")
 
 
@@ -258,8 +259,15 @@ def failure(args: tuple[str, ...], status: int, output: bytes) -> CommandFailed:
     name = f"git {words[0]}" if words else "git"
     if not line:
         line = f"it was ended by signal {-status}" if status < 0 else f"exit status {status}"
-    hint = "git config --global --add safe.directory PATH" if "dubious ownership" in line else None
-    return CommandFailed(f"{name} failed: {line}", status=status, hint=hint)
+    return CommandFailed(f"{name} failed: {line}", status=status, hint=_hint(line))
+
+
+def _hint(line: str) -> str | None:
+    if "dubious ownership" in line:
+        return "git config --global --add safe.directory PATH"
+    if held := _HELD.search(line):
+        return f"again when the other git has ended; if none runs, one was killed, and left {held[1]} to be deleted"
+    return None
 
 
 def first_line(output: bytes) -> str:

@@ -46,7 +46,8 @@ def rebuild_index(store: Store, *, meter: Meter = SILENT) -> Rebuilt:
     """Replace every live index by new ones, made from the footers of the packs that the log says are live.
 
     Of a pack without a readable footer the rows of the old index are taken over, if that can be read. If not, the pack
-    stays live without rows, and is named.
+    stays live without rows, and is named. What is buried, but lies in live packs yet, is listed as before: deltas
+    against it are read until the next purge has written them whole.
 
     Raises:
         Conflict: others change the indexes faster than this reads footers.

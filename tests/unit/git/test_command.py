@@ -16,6 +16,16 @@ def test_the_error_is_gits_own_line(repo: Repository) -> None:
     assert caught.value.status == 128
 
 
+def test_what_a_killed_git_left_is_named(repo: Repository) -> None:
+    repo.write("a", "1")
+    lock = repo.root / ".git" / "index.lock"
+    lock.touch()
+    with pytest.raises(CommandFailed, match="File exists") as caught:
+        repo.command.change("add", "a", env={"LC_ALL": "C"})
+    assert caught.value.hint is not None
+    assert f"{lock.as_posix()} to be deleted" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("output", "line"),
     [

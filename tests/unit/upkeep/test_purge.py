@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from xver.upkeep.fsck import check
 from xver.upkeep.gc import marks_of
 from xver.upkeep.purge import erase
 from xver.upkeep.purging import Place, followed, named
+from xver.upkeep.rebuild import rebuild_index
 from xver.upkeep.traces import contents_of, find, reached
 from xver.versioning.logs import log
 from xver.versioning.purged import purged_paths
@@ -298,6 +300,37 @@ def test_wherever_it_breaks_off_the_next_one_ends_it(repo: Repo) -> None:
         assert_whole(store)
         reach(store, [target_edge(target) for target in store.log.refs.values()])
     assert n > 10
+
+
+def test_indexes_made_anew_after_a_purge_that_broke_off_list_what_deltas_need(repo: Repo) -> None:
+    first = RNG.randbytes(60_000)
+    second = first[:30_000] + b"one more row" + first[30_000:]
+    save(repo, {"data/table": first})
+    save(repo, {"data/table": second})
+    assert repo.store.locate(chunk_id(second)).codec is Codec.DELTA, "this test needs a delta to prove anything"
+    files = {stat.key: repo.storage.get(stat.key) for stat in repo.storage.list("")}
+
+    def erase_first(store: Store) -> None:
+        erase(store, lambda: reached(store, find(store, [], [chunk_id(first)])).erased, marks_of(store))
+
+    n, fired, halves = 0, True, 0
+    while fired:
+        n += 1
+        inner = MemoryStorage()
+        for key, data in files.items():
+            inner.put(key, data)
+        faulty = FaultyStorage(inner, fail_at=n, loses_answer=n % 2 == 0)
+        with suppress(XverError):
+            erase_first(open_store(faulty, client="test"))
+        fired = faulty.fired
+        rebuild_index(open_store(inner, client="test"))
+        store = open_store(inner, client="test")
+        assert store.get(Kind.CHUNK, chunk_id(second)) == second
+        halves += bool(store.log.tombstones) and chunk_id(first) in store
+        erase_first(store)
+        assert open_store(inner, client="test").get(Kind.CHUNK, chunk_id(second)) == second
+        assert chunk_id(first) not in stored_ids(inner)
+    assert halves > 0
 
 
 @pytest.mark.parametrize("seed", range(5))
