@@ -8,9 +8,9 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xver.errors import CorruptData, InvalidInput, Locked, NotFound, RepositoryNotFound
 from xver.format.lockfile import NAME as LOCK_NAME
@@ -18,11 +18,8 @@ from xver.format.lockfile import Lock, decode_lock, encode_lock
 from xver.git.command import GitCommand
 from xver.git.history import head, lock_at
 from xver.git.locate import find_git
-from xver.history.adopted import adopted_entries
-from xver.history.diff import Entries
-from xver.history.reach import reached
 from xver.lock_copies import has_copy, way_back
-from xver.model.ids import ListingId
+from xver.model.entries import Entries
 from xver.model.paths import is_anchored, stand_in
 from xver.model.refs import LOCK, SNAPSHOTS
 from xver.model.scopes import Scope
@@ -30,13 +27,14 @@ from xver.patience import replace
 from xver.places import Places, find_places, places_in_git, places_outside
 from xver.settings import NAME as SETTINGS_NAME
 from xver.settings import Settings, create_settings, read_settings
-from xver.storage.local import LocalStorage
-from xver.store.listings import read_listing
-from xver.store.store import Store, create_store, open_store
 from xver.worktree.holding import alone
 from xver.worktree.ignore import Ignore
 from xver.worktree.profile import read_profile
 from xver.worktree.stat_index import StatIndex
+
+if TYPE_CHECKING:
+    from xver.storage.local import LocalStorage
+    from xver.store.store import Store
 
 _ANEW: Final = "xver restore --staged writes it anew, as HEAD has it, and leaves the disk alone"
 _RANDOM_NAME: Final = re.compile(r"[0-9a-f]{16}")
@@ -69,9 +67,9 @@ class Repo:
     @cached_property
     def storage(self) -> LocalStorage:
         """Where the local store lies; what killed writers left there long ago goes when it is opened."""
-        storage = LocalStorage(self.places.shared / "store")
-        storage.sweep()
-        return storage
+        from xver.local_store import open_storage
+
+        return open_storage(self.places.shared / "store")
 
     @cached_property
     def store(self) -> Store:
@@ -82,8 +80,10 @@ class Repo:
         Raises:
             RepositoryNotFound: outside git the store is gone, and with it the history that was here.
         """
+        from xver.local_store import create_local, open_local
+
         try:
-            store = open_store(self.storage, client=client_name())
+            return open_local(self.storage, client_name())
         except RepositoryNotFound:
             if not self.lock_path.exists():
                 if self.git is not None:
@@ -93,9 +93,7 @@ class Repo:
                 raise RepositoryNotFound(
                     f"the store of this repository, {self.storage.url}, is gone", hint=self._way_back
                 ) from None
-            store = create_store(self.storage, client=client_name(), repository=self.lock.repository)
-        store.reaches = partial(reached, store)
-        return store
+            return create_local(self.storage, client_name(), self.lock.repository)
 
     @property
     def _way_back(self) -> str:
@@ -167,6 +165,8 @@ class Repo:
         """Return what was adopted for HEAD, beside git, where that has no `xver.lock`."""
         if self.git is None or not (known := self.store.log.refs_under(SNAPSHOTS)):
             return {}
+        from xver.history.adopted import adopted_entries
+
         commit = head(self.git)
         is_one = commit is not None and commit in known and lock_at(self.git) is None
         return adopted_entries(self.store, commit) if commit is not None and is_one else {}
@@ -180,8 +180,9 @@ class Repo:
         if self.git is not None:
             is_lost = has_copy(self.git)
         else:
-            there = self.store.log.refs.get(self.lock_ref)
-            is_lost = there is not None and next(read_listing(self.store, ListingId(there.id)), None) is not None
+            from xver.local_store import tracks_anything
+
+            is_lost = tracks_anything(self.store, self.lock_ref)
         if is_lost:
             raise NotFound(f"{LOCK_NAME} is gone", hint=self._lock_hint)
 
@@ -342,7 +343,9 @@ def init_repo(folder: Path, *, repository: str | None = None) -> tuple[Repo, boo
     if is_new:
         if repo.lock_path.exists():
             repository = repo.lock.repository
-        repo.store = create_store(repo.storage, client=client_name(), repository=repository)
+        from xver.local_store import create_local
+
+        repo.store = create_local(repo.storage, client_name(), repository)
         if places.git is None:
             # Should git come later, it must not take the store for files of the project.
             (places.shared / ".gitignore").write_text("*\n", encoding="ascii", newline="\n")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.support.repos import new_repo
+from xver.git.command import GitCommand
 
 from .sources import ROOT
 
@@ -39,6 +43,22 @@ def test_the_frame_loads_neither_commands_nor_anything_heavy(code: str) -> None:
 
 
 def test_what_status_needs_loads_no_records_of_runs_and_no_network() -> None:
-    names = loaded("import xver.cli.commands.work, xver.versioning.state")
+    names = loaded("import xver.cli.commands.work, xver.versioning.versions")
     assert "xver.history.reach" in names
     assert names & {"xver.model.runs", "xver.format.runs", "secrets", "socket"} == set()
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "data"]], ids=" ".join)
+def test_an_idle_status_loads_no_store(words: list[str], tmp_path: Path) -> None:
+    GitCommand(tmp_path).text("init", "-q")
+    new_repo(tmp_path, {"data/a": b"a", "data/b/c": b"c"})
+    names = loaded(f"from xver.cli.app import main; main(['-C', {str(tmp_path)!r}, *{words!r}])")
+    rooms = {name.split(".")[1] for name in names if name.startswith("xver.")}
+    assert {"repo", "worktree"} < rooms
+    assert rooms & {"content", "history", "local_store", "storage", "store", "sync", "upkeep"} == set()
+    assert {name for name in names if name.startswith("xver.format.")} == {
+        "xver.format.cursor",
+        "xver.format.listings",
+        "xver.format.lockfile",
+    }
+    assert names & {"concurrent.futures", "ctypes", "hashlib", "logging", "pyfastcdc", "zstandard"} == set()

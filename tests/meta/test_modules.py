@@ -20,6 +20,17 @@ LATE = {
     # Records of runs are many classes, which take a tenth of an idle status to make.
     "xver/history/reach.py": ["xver.format.runs"],
     "xver/versioning/versions.py": ["xver.versioning.runs"],
+    # An idle status asks the lock, git and the stat index. The store and what hangs on it are half of all modules.
+    "xver/repo.py": [
+        "xver.local_store",
+        "xver.local_store",
+        "xver.local_store",
+        "xver.history.adopted",
+        "xver.local_store",
+    ],
+    "xver/versioning/heads.py": ["xver.versioning.versions"],
+    "xver/versioning/state.py": ["xver.store.content", "xver.history.diff", "xver.store.listings"],
+    "xver/versioning/pathspecs.py": ["xver.versioning.partly"],  # only for a pattern of what is gone from the disk
     "xver/worktree/scan.py": ["xver.worktree.scouts"],  # what it needs takes a tenth of an idle status to load
 }
 # Heavy library -> the modules that import it as they are loaded; everyone else imports it where it is used.

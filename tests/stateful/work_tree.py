@@ -28,8 +28,7 @@ from hypothesis.stateful import (
 from tests.support.repos import SOMEBODY
 from tests.support.trees import picture, rewrite_unseen
 from xver.errors import DirtyWorktree, InvalidInput
-from xver.history.diff import Entries
-from xver.model.entries import Dataset
+from xver.model.entries import Dataset, Entries
 from xver.model.paths import is_below
 from xver.model.refs import HEADS
 from xver.repo import Repo, init_repo, open_repo

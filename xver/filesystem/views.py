@@ -21,8 +21,7 @@ from typing import Final
 
 from xver.errors import NotFound, StorageError
 from xver.format.listings import Row
-from xver.history.diff import Entries
-from xver.model.entries import Dataset, External, File, Link
+from xver.model.entries import Dataset, Entries, External, File, Link
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below
 from xver.progress import SILENT, Meter

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
+from xver.model.entries import Entries
 from xver.model.ids import SnapshotId
 from xver.model.refs import SNAPSHOTS
 from xver.store.listings import read_listing

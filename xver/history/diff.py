@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
 from xver.errors import CorruptData
 from xver.format.listings import BlockColumns, Child, Row
-from xver.model.entries import Dataset, Entry, EntryKind, File, entry_id, kind_of
+from xver.model.entries import Dataset, Entries, Entry, EntryKind, File, entry_id, kind_of
 from xver.model.ids import ListingId
-from xver.model.paths import TrackedPath
 from xver.store.listings import read_columns, read_index
 from xver.store.store import Store
-
-Entries: TypeAlias = Mapping[TrackedPath, Entry]
 
 
 @dataclass(frozen=True, slots=True)

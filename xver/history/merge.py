@@ -9,8 +9,8 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from xver.format.listings import Row
-from xver.history.diff import Entries, diff_listings
-from xver.model.entries import Dataset, Entry, File
+from xver.history.diff import diff_listings
+from xver.model.entries import Dataset, Entries, Entry, File
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, overlaps
 from xver.store.listings import put_listing, read_listing

@@ -31,8 +31,8 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.packing import Packer
 from xver.versioning.operations import noted
-from xver.versioning.pathspecs import refuse_place
 from xver.versioning.placing import require_free
+from xver.versioning.takeable import refuse_place
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import put_local_root, put_root
 

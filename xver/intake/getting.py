@@ -27,7 +27,8 @@ from xver.store.listings import read_listing
 from xver.worktree.checkout import check_names
 from xver.worktree.folders import open_folders
 from xver.worktree.kinds import is_kind
-from xver.worktree.reading import known_of, read_file
+from xver.worktree.reading import read_file
+from xver.worktree.records import known_of
 
 _FOLDS: Final = sys.platform in ("darwin", "win32")
 

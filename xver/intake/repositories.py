@@ -12,11 +12,10 @@ from xver.errors import ContentNotFound, InvalidInput, NotFound
 from xver.filesystem.places import Place, find_below
 from xver.filesystem.sources import resolve_at
 from xver.format.listings import Row
-from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.history.reach import Edge, entry_edges, reach
 from xver.intake.origin import Known, Taken, Wanted
-from xver.model.entries import Entry, External, entry_id
+from xver.model.entries import Entries, Entry, External, entry_id
 from xver.model.paths import TrackedPath, quoted
 from xver.model.runs import Source
 from xver.repo import Repo, client_name, open_repo

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from xver.model.ids import ContentId, ListingId
+from xver.model.paths import TrackedPath
 
 CHUNK_MAX: Final = 256 * 1024
 """The largest chunk, in bytes; a file up to this size is one chunk and its id is the chunk's."""
@@ -64,6 +66,9 @@ class External:
 
 
 Entry: TypeAlias = File | Link | Dataset | External
+
+Entries: TypeAlias = Mapping[TrackedPath, Entry]
+"""What is tracked in one version, by path."""
 
 
 def kind_of(entry: Entry) -> EntryKind:

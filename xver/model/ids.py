@@ -10,7 +10,6 @@ Sources: the BLAKE3 specification (derive_key mode, section 2.3); the XXH3 speci
 from __future__ import annotations
 
 import enum
-import hashlib
 import re
 from typing import Any, Final, NewType, TypeAlias
 
@@ -99,6 +98,8 @@ def checksummer() -> Any:
 
 def sha256er() -> Any:
     """Return a streaming SHA-256; releases the interpreter lock on large updates."""
+    import hashlib  # which loads all of OpenSSL: a tenth of what an idle status loads
+
     return hashlib.sha256()
 
 

@@ -18,7 +18,8 @@ from xver.versioning.membership import rules
 from xver.versioning.state import compare_path
 from xver.versioning.versions import find_entry
 from xver.worktree.ingest import ingest
-from xver.worktree.reading import entry_of, read_file
+from xver.worktree.reading import read_file
+from xver.worktree.records import entry_of
 
 
 def identify(repo: Repo, path: str) -> Input:

@@ -9,8 +9,7 @@ from xver.errors import ContentNotFound, CorruptData, InvalidInput, UnsupportedF
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
 from xver.git.command import CatFile
-from xver.history.diff import Entries
-from xver.model.entries import Dataset, entry_id
+from xver.model.entries import Dataset, Entries, entry_id
 from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.snapshots import Version

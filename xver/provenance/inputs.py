@@ -19,7 +19,8 @@ from xver.provenance.tree import TreeState
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
 from xver.store.packing import Packer
-from xver.worktree.reading import entry_of, read_file
+from xver.worktree.reading import read_file
+from xver.worktree.records import entry_of
 
 CODE_SUFFIXES: Final = frozenset(
     {".py", ".pyi", ".ipynb", ".r", ".jl", ".sh", ".sql", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".c", ".cc", ".cpp",

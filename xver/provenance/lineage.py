@@ -28,7 +28,8 @@ from xver.versioning.state import compare_path
 from xver.versioning.versions import find_entry
 from xver.worktree.ignore import Ignore
 from xver.worktree.ingest import ingest
-from xver.worktree.reading import entry_of, read_file
+from xver.worktree.reading import read_file
+from xver.worktree.records import entry_of
 
 MAX_DEPTH: Final = 64
 

@@ -23,7 +23,8 @@ from xver.store.packing import Packer
 from xver.versioning.membership import rules
 from xver.versioning.tracking import add
 from xver.worktree.ingest import ingest
-from xver.worktree.reading import entry_of, read_file
+from xver.worktree.reading import read_file
+from xver.worktree.records import entry_of
 
 _GATHER_FROM: Final = 100
 """So many files of one folder, beside others that were there before, become one output."""

@@ -10,9 +10,9 @@ from xver.errors import Collected, Conflict, ContentNotFound, CorruptData, Inval
 from xver.format.log_entries import LiveIndex
 from xver.history.bounds import bounds_of, forgotten_ref, forgotten_runs, shallow_ref
 from xver.history.closed import closed_in
-from xver.history.diff import Entries
 from xver.history.edge_list import EdgeList
 from xver.history.reach import Edge, entry_edges, reach, target_edge
+from xver.model.entries import Entries
 from xver.model.ids import Kind, ListingId, NodeId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import FORGOTTEN, HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Target, TargetKind

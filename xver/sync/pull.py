@@ -10,9 +10,9 @@ from typing import Final
 
 from xver.errors import AlreadyExists, ContentNotFound, NotFound, StorageError, TransientStorageError
 from xver.format.lockfile import Lock
-from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
 from xver.history.revisions import snapshot_target
+from xver.model.entries import Entries
 from xver.model.ids import SnapshotId
 from xver.model.paths import quoted
 from xver.model.refs import HEADS

@@ -37,8 +37,10 @@ from xver.sync.tasks import Take, Taken, local_address, remote_address, split, t
 from xver.versioning.tracking import AddResult, add_rows
 from xver.versioning.tracking import add as add_here
 from xver.worktree.kinds import is_kind, kind_of_stat
-from xver.worktree.reading import Reading, Skip, entry_of, read_file, refuse
+from xver.worktree.reading import Reading, read_file
+from xver.worktree.records import entry_of
 from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
+from xver.worktree.steady import Skip, refuse
 
 _ATTEMPTS: Final = 3
 _SECOND_NS: Final = 1_000_000_000

@@ -21,8 +21,7 @@ from xver.git import history as git_history
 from xver.git.command import CatFile, GitCommand
 from xver.git.trees import named_by_trees
 from xver.history.bounds import bounds_of
-from xver.history.diff import Entries
-from xver.model.entries import entry_id
+from xver.model.entries import Entries, entry_id
 from xver.model.ids import EMPTY_ID, Kind, SnapshotId
 from xver.model.refs import EVICTED, HEADS, LOCK, RUNS, SNAPSHOTS, TAGS, TargetKind
 from xver.model.snapshots import Snapshot

@@ -22,9 +22,8 @@ from xver.git.command import CatFile
 from xver.git.history import LOCK
 from xver.git.locks import reachable_locks
 from xver.history.bounds import bounds_of
-from xver.history.diff import Entries
 from xver.history.reach import Edge, entry_edges, strong_edges
-from xver.model.entries import Dataset, Entry, File, Link
+from xver.model.entries import Dataset, Entries, Entry, File, Link
 from xver.model.ids import EMPTY_ID, Kind, ListingId
 from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import RUNS, SNAPSHOTS, Target, TargetKind

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xver.errors import ContentNotFound, NotFound
-from xver.history.diff import Entries, changed_files
-from xver.model.entries import Dataset, Entry
+from xver.history.diff import changed_files
+from xver.model.entries import Dataset, Entries, Entry
 from xver.model.paths import is_below, overlaps
 from xver.model.snapshots import Version
 from xver.repo import Repo

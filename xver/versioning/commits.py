@@ -26,11 +26,12 @@ from xver.model.snapshots import Author, Snapshot
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.log import Change
+from xver.versioning.heads import head_entries
 from xver.versioning.operations import noted
 from xver.versioning.pending import end, pending
 from xver.versioning.state import Staged, changes_to
 from xver.versioning.tracking import write_ignored
-from xver.versioning.versions import head_entries, head_id, put_root, read_head, write_head
+from xver.versioning.versions import head_id, put_root, read_head, write_head
 
 COMPANIONS: Final = (LOCK_NAME, SETTINGS_NAME, GIT_IGNORE)
 

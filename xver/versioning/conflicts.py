@@ -14,8 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from xver.errors import ContentNotFound
-from xver.history.diff import Entries
-from xver.model.entries import File
+from xver.model.entries import Entries, File
 from xver.repo import Repo
 from xver.store.content import is_here, read_content
 from xver.versioning.versions import find_entry

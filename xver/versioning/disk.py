@@ -6,15 +6,16 @@ import os
 from collections.abc import Iterator, Sequence
 
 from xver.format.listings import Row
-from xver.history.diff import Change, Entries, changed_files, join_renames, same_entry
-from xver.model.entries import Dataset, Entry, External
+from xver.history.diff import Change, changed_files, join_renames, same_entry
+from xver.model.entries import Dataset, Entries, Entry, External
 from xver.model.paths import PathSet, TrackedPath, overlaps
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing
 from xver.versioning.state import against_disk
 from xver.worktree.compare import Differs, is_there
-from xver.worktree.reading import entry_of, read_file
+from xver.worktree.reading import read_file
+from xver.worktree.records import entry_of
 
 
 def disk_changes(repo: Repo, paths: Sequence[str] = (), *, meter: Meter = SILENT) -> list[Change]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from xver.errors import CorruptData, InvalidInput
 from xver.format.lockfile import Lock, decode_lock, encode_lock
-from xver.history.diff import Entries
+from xver.model.entries import Entries
 from xver.model.paths import TrackedPath
 from xver.patience import replace
 from xver.repo import Repo

@@ -9,9 +9,8 @@ from typing import TypeAlias
 from xver.errors import ContentNotFound, InvalidInput
 from xver.git import history as git_history
 from xver.history.bounds import bounds_of
-from xver.history.diff import Entries
 from xver.history.graph import history
-from xver.model.entries import Entry
+from xver.model.entries import Entries, Entry
 from xver.model.paths import is_below
 from xver.model.snapshots import Version
 from xver.repo import Repo

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from xver.errors import ContentNotFound, RevisionNotFound
-from xver.history.diff import Entries
-from xver.model.entries import Entry, entry_id
+from xver.model.entries import Entries, Entry, entry_id
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, overlaps
 from xver.model.refs import KEPT

@@ -15,11 +15,11 @@ from xver.git.commit import stage, unmerged
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.under_way import under_way
 from xver.history.bounds import bounds_of
-from xver.history.diff import Entries
 from xver.history.graph import history, is_ancestor, merge_base, read_snapshot
 from xver.history.merge import Side, merge_entries
 from xver.history.revisions import snapshot_target
 from xver.lock_copies import Sides, joined_sides
+from xver.model.entries import Entries
 from xver.model.ids import SnapshotId
 from xver.model.paths import typed
 from xver.model.refs import HEADS, Target, TargetKind

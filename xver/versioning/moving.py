@@ -22,7 +22,7 @@ from xver.repo import Repo
 from xver.storage.no_replace import rename_new
 from xver.store.listings import put_listing, read_listing
 from xver.versioning.operations import noted
-from xver.versioning.pathspecs import refuse_place
+from xver.versioning.takeable import refuse_place
 from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import is_there

@@ -11,7 +11,8 @@ from typing import Final
 
 from xver.model.ids import SnapshotId
 from xver.repo import Repo
-from xver.versioning.versions import head_entries, head_id, write_word
+from xver.versioning.heads import head_entries
+from xver.versioning.versions import head_id, write_word
 
 _IDS: Final = re.compile(r"([0-9a-f]{64}) ([0-9a-f]{64})\n")
 

@@ -17,9 +17,9 @@ from xver.model.paths import TrackedPath, overlaps, parse_path, typed
 from xver.model.refs import Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.versioning.pathspecs import refuse_place
 from xver.versioning.restoring import Restored, checkout
 from xver.versioning.state import compare_path
+from xver.versioning.takeable import refuse_place
 from xver.versioning.tracking import write_tracked
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import Differs, is_there

@@ -10,8 +10,7 @@ from pathlib import Path
 from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput
 from xver.format.listings import Row
 from xver.git.tracked_conflict import git_tracks_any
-from xver.history.diff import Entries
-from xver.model.entries import Dataset, Entry, External, File, Link
+from xver.model.entries import Dataset, Entries, Entry, External, File, Link
 from xver.model.ids import EMPTY_ID, ListingId
 from xver.model.paths import TrackedPath, is_below, typed
 from xver.model.scopes import EVERYTHING, Scope
@@ -23,8 +22,7 @@ from xver.versioning.state import compare_path
 from xver.versioning.versions import root_entries
 from xver.worktree.checkout import NOTHING, Plan, plan_checkout, plan_removal
 from xver.worktree.compare import compare, is_there
-from xver.worktree.reading import known_of
-from xver.worktree.records import TreeRecord
+from xver.worktree.records import TreeRecord, known_of
 from xver.worktree.scan import TEMPORARY
 from xver.worktree.stats import NO_STAT
 

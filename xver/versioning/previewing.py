@@ -12,11 +12,11 @@ from xver.repo import Repo
 from xver.store.listings import read_listing
 from xver.versioning.membership import rules
 from xver.versioning.partly import refuse_never_here, refuse_reference
-from xver.versioning.pathspecs import targets
+from xver.versioning.takeable import targets
 from xver.worktree.checkout import NOTHING
 from xver.worktree.compare import Difference, Differs, compare
 from xver.worktree.ingest import nameable
-from xver.worktree.reading import Skip, refuse
+from xver.worktree.steady import Skip, refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from xver.errors import ContentNotFound, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
 from xver.git.tracked_conflict import git_tracks_any
-from xver.history.diff import Entries
-from xver.model.entries import Dataset, Entry
+from xver.model.entries import Dataset, Entries, Entry
 from xver.model.paths import TrackedPath, is_below, overlaps, typed
 from xver.model.refs import Target, TargetKind
 from xver.model.scopes import Scope

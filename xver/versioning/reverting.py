@@ -10,11 +10,12 @@ from xver.model.snapshots import Version
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.versioning.commits import Committed, commit
+from xver.versioning.heads import head_entries
 from xver.versioning.merging import three_way
 from xver.versioning.operations import noted
 from xver.versioning.restoring import switch_to
 from xver.versioning.state import require_committed
-from xver.versioning.versions import entries_at, head_entries, resolve
+from xver.versioning.versions import entries_at, resolve
 
 
 def revert(

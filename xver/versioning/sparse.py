@@ -17,15 +17,14 @@ from xver.repo import Repo
 from xver.store.content import read_rows
 from xver.store.listings import read_listing
 from xver.store.wholes import clone_whole
+from xver.versioning.heads import head_entries
 from xver.versioning.partly import is_local
 from xver.versioning.restoring import Restored
 from xver.versioning.state import compare_path, require_tracked
-from xver.versioning.versions import head_entries
 from xver.worktree.checkout import Plan, execute_checkout, plan_checkout, plan_removal
 from xver.worktree.compare import Comparison, Differs, is_there
 from xver.worktree.profile import write_profile
-from xver.worktree.reading import known_of
-from xver.worktree.records import Known, TreeRecord
+from xver.worktree.records import Known, TreeRecord, known_of
 from xver.worktree.stats import AWAY_STAT, NO_STAT
 
 

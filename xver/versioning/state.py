@@ -9,19 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from xver.errors import Changing, ContentNotFound, DirtyWorktree, NotFound, Unreadable
 from xver.format.listings import Row
-from xver.history.diff import Entries, diff_listings
-from xver.model.entries import Dataset, Entry, File, Link
+from xver.model.entries import Dataset, Entries, Entry, File, Link
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps, typed
 from xver.model.scopes import Scope
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.store.content import is_here
-from xver.store.listings import read_listing
-from xver.versioning.versions import head_entries
+from xver.versioning.heads import head_entries
 from xver.worktree.compare import Comparison, Difference, Differs, compare, is_there
-from xver.worktree.reading import Skip, refuse
 from xver.worktree.records import TreeRecord
+from xver.worktree.steady import Skip, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +143,8 @@ def _lacking(repo: Repo, path: TrackedPath, entry: Entry) -> Away | None:
 def _has_content(repo: Repo, top: TrackedPath, entry: Entry, away: Away) -> bool:
     """Tell whether a checkout can bring what is away: all of its content is in the store."""
     if not isinstance(entry, Dataset):
+        from xver.store.content import is_here
+
         return isinstance(entry, File | Link) and is_here(repo.store, entry.id, entry.size)
     names = away.names
     try:
@@ -208,6 +207,8 @@ def _changes(repo: Repo, record: TreeRecord | None, entry: Entry) -> list[tuple[
     """Return what a dataset has other than the version that is recorded of the disk, None if that cannot be told."""
     if not isinstance(entry, Dataset) or record is None or record.id in {None, entry.id} or record.find(""):
         return None  # nothing is known, nothing has changed, or a file was there
+    from xver.history.diff import diff_listings
+
     try:
         changes = list(diff_listings(repo.store, ListingId(record.id or b""), entry.id))
     except ContentNotFound:
@@ -248,6 +249,8 @@ def _is_meant(top: str, inner: str, paths: Sequence[str]) -> bool:
 
 
 def _rows(repo: Repo, id: ListingId) -> Iterator[Row]:
+    from xver.store.listings import read_listing
+
     return read_listing(repo.store, id)
 
 

@@ -27,13 +27,14 @@ from xver.versioning.followed import note_followed
 from xver.versioning.membership import members, rules
 from xver.versioning.operations import noted
 from xver.versioning.partly import refuse_never_here, refuse_reference, rows_away, rows_of
-from xver.versioning.pathspecs import refuse_place, targets
+from xver.versioning.takeable import refuse_place, targets
 from xver.versioning.versions import put_local_root
 from xver.worktree.compare import is_there
 from xver.worktree.ignore import Ignore
 from xver.worktree.ingest import Ingested, ingest, ingest_parts, unread
-from xver.worktree.reading import Reading, Skip, read_file, refuse
+from xver.worktree.reading import Reading, read_file
 from xver.worktree.records import TreeRecord
+from xver.worktree.steady import Skip, refuse
 
 _ATTEMPTS: Final = 10
 _LARGE: Final = 10_000

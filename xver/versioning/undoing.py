@@ -7,8 +7,8 @@ import os
 from xver.errors import Conflict, InvalidInput
 from xver.format.lockfile import decode_lock
 from xver.git.tracked_conflict import enter_index
-from xver.history.diff import Entries
 from xver.history.graph import read_snapshot
+from xver.model.entries import Entries
 from xver.model.ids import SnapshotId
 from xver.model.paths import typed
 from xver.model.refs import parse_target

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from xver.errors import ContentNotFound, CorruptData, InvalidInput, NotFound
 from xver.format.listings import Row
 from xver.format.lockfile import Lock
-from xver.history.diff import Entries, diff_listings
-from xver.model.entries import Dataset, Entry
+from xver.history.diff import diff_listings
+from xver.model.entries import Dataset, Entries, Entry
 from xver.model.ids import ListingId
 from xver.model.paths import TrackedPath, is_below, overlaps
 from xver.model.refs import Target, TargetKind
 from xver.repo import Repo
 from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
+from xver.versioning.heads import head_entries
 from xver.versioning.operations import noted
 from xver.versioning.state import Staged, against_disk, changes_to, require_tracked
 from xver.versioning.tracking import write_tracked
-from xver.versioning.versions import head_entries, put_local_root, root_entries
+from xver.versioning.versions import put_local_root, root_entries
 from xver.worktree.records import TreeRecord
 
 

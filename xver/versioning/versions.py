@@ -10,21 +10,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xver.errors import ContentNotFound, CorruptData, InvalidInput, NotFound, RevisionNotFound
+from xver.errors import ContentNotFound, NotFound, RevisionNotFound
 from xver.format.listings import Row
 from xver.format.lockfile import NAME as LOCK_NAME
-from xver.format.lockfile import committed, decode_lock
+from xver.format.lockfile import committed
 from xver.git import history as git_history
-from xver.git.command import CatFile, GitCommand
+from xver.git.command import CatFile
 from xver.history.adopted import adopted_entries
 from xver.history.bounds import Bounds, bounds_of
-from xver.history.diff import Entries
 from xver.history.graph import history, merge_base, read_snapshot
 from xver.history.revisions import resolve_snapshot
-from xver.lock_copies import way_on
-from xver.model.entries import Dataset, Entry, entry_id
+from xver.model.entries import Dataset, Entries, Entry, entry_id
 from xver.model.ids import EMPTY_ID, ListingId, SnapshotId
-from xver.model.paths import TrackedPath, is_below, typed
+from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import HEADS, SNAPSHOTS, TargetKind
 from xver.model.snapshots import Snapshot, Version
 from xver.patience import replace
@@ -32,6 +30,7 @@ from xver.repo import Repo
 from xver.store.listings import find_row, put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.store import Store
+from xver.versioning.heads import decoded_lock
 from xver.versioning.keeping import naming
 from xver.versioning.made import PREFIX as MADE
 from xver.versioning.made import commit_of, laid_over, made_by, require_made
@@ -66,7 +65,7 @@ def entries_at(repo: Repo, rev: str) -> Entries:
     if repo.git is not None:
         data = git_history.lock_at(repo.git, rev)
         if data is not None:
-            return _decoded(repo.git, rev, data)
+            return decoded_lock(repo.git, rev, data)
         commit = git_history.head(repo.git) if rev == "HEAD" else git_history.resolve(repo.git, rev)
         return {} if commit is None else adopted_entries(repo.store, commit)
     id = resolve_id(repo, rev)
@@ -98,26 +97,10 @@ def many_entries(repo: Repo) -> Iterator[Callable[[str], Entries]]:
         yield cache(at)
 
 
-def head_entries(repo: Repo) -> Entries:
-    """Return what HEAD tracks; nothing where there is no commit yet."""
-    if repo.git is not None:
-        # What was adopted for HEAD is not in its tree: once it stands in xver.lock, it is as staged as all else.
-        data = git_history.lock_at(repo.git, "HEAD")
-        if data is not None:
-            return _decoded(repo.git, "HEAD", data)
-        return {} if repo.lock_path.exists() else repo.adopted()
+def committed_here(repo: Repo) -> Entries:
+    """Return what HEAD tracks outside git; nothing where there is no snapshot yet."""
     head = head_id(repo)
     return {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
-
-
-def _decoded(git: GitCommand, rev: str, data: bytes) -> Entries:
-    try:
-        return decode_lock(data).entries
-    except (CorruptData, InvalidInput) as error:
-        hint = way_on(git) if rev == "HEAD" else None
-        raise CorruptData(
-            f"{rev[:12]} cannot be read: {error.message}", hint=hint or f"git log -- {typed(LOCK_NAME)} shows others"
-        ) from error
 
 
 def entry_at(repo: Repo, rev: str | None, path: str) -> Entry:

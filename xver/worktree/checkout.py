@@ -23,8 +23,8 @@ from xver.model.paths import TrackedPath, fold, typed
 from xver.store.wholes import WHOLE_MIN
 from xver.worktree.compare import Comparison, Difference, Differs
 from xver.worktree.folders import open_folders
-from xver.worktree.reading import entry_of, known_of, read_file
-from xver.worktree.records import Known, TreeRecord
+from xver.worktree.reading import read_file
+from xver.worktree.records import Known, TreeRecord, entry_of, known_of
 from xver.worktree.stats import AWAY_STAT, NO_STAT, pack_stat
 
 _RESERVED: Final = frozenset(

@@ -19,17 +19,17 @@ from typing import TypeAlias
 from xver.errors import Changing, Unreadable
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entry, EntryKind, External, File, Link
-from xver.model.ids import ListingId
+from xver.model.ids import ListingId, chunk_id
 from xver.model.paths import is_below
 from xver.progress import SILENT, Meter
 from xver.worktree.ignore import Ignore
 from xver.worktree.kinds import is_kind, kind_of_stat
 from xver.worktree.members import Members, with_folders
-from xver.worktree.reading import Skip, known_of, read_file, read_fingerprint, refuse
 from xver.worktree.rechecking import renewed
-from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord
+from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord, known_of
 from xver.worktree.scan import Directory, scan
 from xver.worktree.stats import leads_elsewhere, pack_stat, unpack_stat
+from xver.worktree.steady import Skip, read_fingerprint, read_target, refuse
 
 ReadRows: TypeAlias = Callable[[ListingId], Iterator[Row]]
 Changes: TypeAlias = "Iterable[tuple[str, Entry | None]]"
@@ -305,8 +305,8 @@ def same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
     if not is_kind(kind_of_stat(found.mode), want.kind):
         return False, b""
     if want.kind is EntryKind.LINK:  # whose size Windows does not tell
-        reading = read_file(path, None, stat=stat)
-        return reading.known.id == want.id, reading.stat
+        target, seen = read_target(path, stat=stat)
+        return target is not None and chunk_id(target) == want.id, seen
     if found.size != want.size:
         return False, b""
     kind, print_, seen = read_fingerprint(path, stat=stat)

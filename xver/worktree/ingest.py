@@ -21,10 +21,11 @@ from xver.store.packing import Packer
 from xver.worktree.compare import directories
 from xver.worktree.ignore import Ignore
 from xver.worktree.members import Members
-from xver.worktree.reading import Skip, entry_of, known_of, read_file, refuse
-from xver.worktree.records import DirectoryRecord, Known, TreeRecord
+from xver.worktree.reading import read_file
+from xver.worktree.records import DirectoryRecord, Known, TreeRecord, entry_of, known_of
 from xver.worktree.scan import Directory
 from xver.worktree.stats import AWAY_STAT, NO_STAT
+from xver.worktree.steady import Skip, refuse
 from xver.worktree.taking import Read, Taker, file_of, folder_of, former_of
 
 _FEW: Final = 4

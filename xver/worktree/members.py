@@ -14,8 +14,7 @@ from xver.format.listings import Row
 from xver.model.entries import Entry, External, File, Link
 from xver.model.ids import ListingId
 from xver.model.paths import is_below
-from xver.worktree.reading import known_of
-from xver.worktree.records import DirectoryRecord, Known, TreeRecord
+from xver.worktree.records import DirectoryRecord, Known, TreeRecord, known_of
 from xver.worktree.stats import NO_STAT
 
 _NOTHING = TreeRecord(None, {})

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from xver.model.entries import EntryKind
-from xver.model.ids import FINGERPRINT_SIZE, ID_SIZE
+from xver.model.entries import Entry, EntryKind, File, Link
+from xver.model.ids import FINGERPRINT_SIZE, ID_SIZE, NO_FINGERPRINT
 from xver.model.paths import is_below
 from xver.worktree.stats import AWAY_STAT, STAT_SIZE
 
@@ -28,6 +28,22 @@ class Known(NamedTuple):
     id: bytes
     fingerprint: bytes
     sha256: bytes | None
+
+
+def entry_of(known: Known) -> Entry:
+    """Return the listing entry of what is known of a file."""
+    if known.kind is EntryKind.LINK:
+        return Link(known.id, known.size)  # type: ignore[arg-type]
+    executable = known.kind is EntryKind.EXECUTABLE
+    return File(known.id, known.size, known.fingerprint, known.sha256, executable)  # type: ignore[arg-type]
+
+
+def known_of(entry: File | Link) -> Known:
+    """Return what a listing's entry says of a file."""
+    if isinstance(entry, Link):
+        return Known(EntryKind.LINK, entry.size, entry.id, NO_FINGERPRINT, None)
+    kind = EntryKind.EXECUTABLE if entry.executable else EntryKind.FILE
+    return Known(kind, entry.size, entry.id, entry.fingerprint, entry.sha256)
 
 
 @dataclass(frozen=True)

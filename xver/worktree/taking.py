@@ -18,11 +18,12 @@ from xver.store.packing import Packer
 from xver.worktree.compare import same_bytes
 from xver.worktree.kinds import is_kind
 from xver.worktree.members import Members
-from xver.worktree.reading import Reading, Skip
+from xver.worktree.reading import Reading
 from xver.worktree.rechecking import renewed
 from xver.worktree.records import DirectoryRecord, Known, RecordBuilder
 from xver.worktree.scan import Directory
 from xver.worktree.stats import NO_STAT
+from xver.worktree.steady import Skip
 
 Former: TypeAlias = "Callable[[str], Entry | None]"
 

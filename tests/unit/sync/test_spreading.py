@@ -121,7 +121,7 @@ class TestToARemote:
         with later(monkeypatch):
             spreading.add(repo, ["data"], to=ORIGIN)
             repo = reopened(repo)
-            for name in ("compare.read_fingerprint", "reading._steadily"):
+            for name in ("steady.steadily", "reading.steadily"):
                 monkeypatch.setattr(f"xver.worktree.{name}", None)
             assert status(repo).changed == {}
             assert add(repo, ["data"]).added[0].new == 0

@@ -18,6 +18,7 @@ from xver.model.paths import is_below
 from xver.repo import Repo
 from xver.versioning import branches
 from xver.versioning.commits import commit
+from xver.versioning.heads import head_entries
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.removing import remove
 from xver.versioning.restoring import checkout
@@ -25,7 +26,7 @@ from xver.versioning.sparse import drop_profile, set_profile
 from xver.versioning.state import status
 from xver.versioning.tracking import add
 from xver.versioning.undoing import undo
-from xver.versioning.versions import branch_name, head_entries
+from xver.versioning.versions import branch_name
 from xver.worktree.folders import Folders
 
 Step: TypeAlias = "tuple[str, str, bytes]"

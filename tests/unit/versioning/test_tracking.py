@@ -20,7 +20,7 @@ from xver.versioning.pathspecs import expand
 from xver.versioning.restoring import checkout
 from xver.versioning.state import Away, status
 from xver.versioning.tracking import add
-from xver.worktree import reading
+from xver.worktree import reading, steady
 
 
 def rows(repo: Repo, top: str = "d") -> list[str]:
@@ -33,7 +33,7 @@ def rows(repo: Repo, top: str = "d") -> list[str]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were read for their bytes."""
     names: list[str] = []
-    read_file, read_fingerprint = reading.read_file, reading.read_fingerprint
+    read_file, read_fingerprint = reading.read_file, steady.read_fingerprint
 
     def reads(path: str, packer: object, **known: bytes) -> object:
         names.append(os.path.basename(path))

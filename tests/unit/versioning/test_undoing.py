@@ -19,6 +19,7 @@ from xver.repo import Repo, init_repo
 from xver.upkeep.fsck import check
 from xver.versioning import branches
 from xver.versioning.commits import commit
+from xver.versioning.heads import head_entries
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.moving import move
 from xver.versioning.operations import operations
@@ -29,7 +30,7 @@ from xver.versioning.state import status
 from xver.versioning.tracking import add
 from xver.versioning.undoing import undo
 from xver.versioning.unstaging import unstage
-from xver.versioning.versions import head_entries, head_id, read_head
+from xver.versioning.versions import head_id, read_head
 from xver.worktree.stat_index import StatIndex
 
 FILES = {"d/a": b"a", "d/s/x": b"x", "e/b": b"b", "f": b"f"}

@@ -18,8 +18,10 @@ from xver.store.content import read_all
 from xver.store.log import Change
 from xver.store.store import Store, create_store
 from xver.worktree.kinds import is_kind, kind_of_stat
-from xver.worktree.reading import entry_of, known_of, read_file, read_fingerprint
+from xver.worktree.reading import read_file
+from xver.worktree.records import entry_of, known_of
 from xver.worktree.stats import NO_STAT, pack_stat
+from xver.worktree.steady import read_fingerprint
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from xver.cli.output import Output, Styled, pass_output
 from xver.errors import AlreadyExists, Conflict, CorruptData, InvalidInput, NotFound, StorageError, XverError
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import decode_lock
-from xver.history.diff import Entries
+from xver.model.entries import Entries
 from xver.model.paths import typed
 from xver.repo import open_repo
 

@@ -13,10 +13,11 @@ from xver.cli.command import RevisionsCommand
 from xver.cli.human import count
 from xver.cli.opening import reading
 from xver.cli.output import Output, pass_output
-from xver.cli.views.entries import change_json, change_line, split_revisions, staged_line
+from xver.cli.views.entries import change_json, change_line, staged_line
+from xver.cli.views.words import split_revisions
 from xver.errors import Conflict, ContentNotFound, InvalidInput, NotFound, RevisionNotFound
-from xver.history.diff import Change, Entries
-from xver.model.entries import Entry, File
+from xver.history.diff import Change
+from xver.model.entries import Entries, Entry, File
 from xver.repo import Repo
 from xver.versioning.state import Staged
 
@@ -68,8 +69,9 @@ def diff(
     from xver.history.diff import diff_entries
     from xver.model.paths import is_below, overlaps
     from xver.versioning.disk import diff_with, disk_changes, entries_with
+    from xver.versioning.heads import head_entries
     from xver.versioning.state import changes_to
-    from xver.versioning.versions import entries_at, head_entries
+    from xver.versioning.versions import entries_at
 
     repo = reading(out)
     revs, paths = split_revisions(repo, _since_common(repo, args), most=2)

@@ -11,7 +11,8 @@ from xver.cli.command import Command, RevisionsCommand
 from xver.cli.human import count, plural, when
 from xver.cli.opening import opened, reading, tell_purged
 from xver.cli.output import Output, Styled, Text, pass_output
-from xver.cli.views.entries import change_json, change_line, entry_json, split_path, staged_line, version_json
+from xver.cli.views.entries import change_json, change_line, entry_json, staged_line, version_json
+from xver.cli.views.words import split_path
 from xver.errors import (
     AlreadyExists,
     ContentNotFound,
@@ -21,8 +22,7 @@ from xver.errors import (
     RefNotFound,
     RevisionNotFound,
 )
-from xver.history.diff import Entries
-from xver.model.entries import File, Link
+from xver.model.entries import Entries, File, Link
 from xver.model.refs import HEADS, TAGS
 from xver.model.snapshots import Version
 from xver.repo import Repo, open_repo
@@ -56,7 +56,7 @@ def log(
       xver log main data/raw models
       xver log --graph --since "2 weeks ago" --author ada
     """
-    from xver.cli.views.entries import split_revisions
+    from xver.cli.views.words import split_revisions
     from xver.history.bounds import bounds_of
     from xver.model.moments import parse_moment
     from xver.versioning.logs import joined, select

@@ -13,7 +13,8 @@ from xver.cli.command import Command
 from xver.cli.human import plural, size
 from xver.cli.opening import reading
 from xver.cli.output import Output, pass_output
-from xver.cli.views.entries import amount, entry_json, id_text, is_tracked, kind_word, split_path
+from xver.cli.views.entries import amount, entry_json, id_text, kind_word
+from xver.cli.views.words import is_tracked, split_path
 from xver.errors import (
     Conflict,
     ContentNotFound,
@@ -24,8 +25,7 @@ from xver.errors import (
     StorageError,
     TransientStorageError,
 )
-from xver.history.diff import Entries
-from xver.model.entries import Dataset, Entry, External
+from xver.model.entries import Dataset, Entries, Entry, External
 from xver.model.paths import quoted
 from xver.repo import Repo, open_repo
 from xver.store.store import Store

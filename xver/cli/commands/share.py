@@ -12,7 +12,7 @@ from xver.cli.heap import give_back
 from xver.cli.human import count, duration, plural, size
 from xver.cli.opening import tell_moved, tell_purged, tell_purged_at
 from xver.cli.output import Output, pass_output
-from xver.cli.views.entries import is_tracked
+from xver.cli.views.words import is_tracked
 from xver.errors import (
     Conflict,
     ContentNotFound,
