@@ -18,7 +18,7 @@ from xver.model.entries import CHUNK_MAX
 from xver.model.ids import FINGERPRINT_SIZE, fingerprint
 from xver.worktree.kinds import OPEN_FLAGS, is_kind, kind_of_stat
 from xver.worktree.records import SIZE, DirectoryRecord
-from xver.worktree.stats import STAT_SIZE, pack_stat, settled, unpack_stat
+from xver.worktree.stats import NO_STAT, STAT_SIZE, pack_stat, settled, unpack_stat
 
 if TYPE_CHECKING:
     from xver.worktree.scan import Directory
@@ -49,10 +49,8 @@ def recheck(folder: bytes, packed: bytes, record: DirectoryRecord) -> tuple[byte
     A file is the same if size, kind and fingerprint are as recorded. What changes while it is read, is large, or
     cannot be read keeps the stat it had: it needs a look of its own. So does everything if only a few moved.
     """
-    ends = range(STAT_SIZE, len(record.stats) + 1, STAT_SIZE)
-    then = [record.stats[end - STAT_SIZE : end] for end in ends]
-    now = [packed[end - STAT_SIZE : end] for end in ends]
-    moved = [at for at, (old, new) in enumerate(zip(then, now, strict=True)) if old != new]
+    then, now = _each(record.stats), _each(packed)
+    moved = _moved(then, now)
     if len(moved) < _MANY or not _IS_QUICK:
         return record.stats, not moved
     sizes = [size for (size,) in SIZE.iter_unpack(record.sizes)]
@@ -65,11 +63,11 @@ def recheck(folder: bytes, packed: bytes, record: DirectoryRecord) -> tuple[byte
     try:
         for first in range(0, len(moved), _AHEAD):
             began = time.time_ns()
-            group = []
-            for at in moved[first : first + _AHEAD]:
-                size, _, _, _, mode = unpack_stat(now[at])
-                if size == sizes[at] and size <= CHUNK_MAX and is_kind(kind_of_stat(mode), record.kind(at)):
-                    group.append((at, _File(names[at], now[at], size)))
+            group = [
+                (at, _File(names[at], now[at], sizes[at]))
+                for at in moved[first : first + _AHEAD]
+                if _is_read(record, at, now[at], sizes[at])
+            ]
             for (at, file), data in zip(group, _read(opened, [file for _, file in group]), strict=True):
                 start = at * FINGERPRINT_SIZE
                 if data is not None and fingerprint(data) == record.fingerprints[start : start + FINGERPRINT_SIZE]:
@@ -78,6 +76,39 @@ def recheck(folder: bytes, packed: bytes, record: DirectoryRecord) -> tuple[byte
     finally:
         os.close(opened)
     return b"".join(then), same == len(moved)
+
+
+def unlike(before: DirectoryRecord, after: DirectoryRecord, directory: Directory) -> frozenset[bytes]:
+    """Return the names of files that `renewed` read and did not find as recorded, when it made `after` of `before`.
+
+    What they are now it does not tell: they may have changed meanwhile. Left out is one whose stat was not recorded.
+    """
+    if directory.joined != before.joined:
+        return frozenset()
+    then, now, renewed_ = _each(before.stats), _each(directory.packed), _each(after.stats)
+    moved = _moved(then, now)
+    if len(moved) < _MANY or not _IS_QUICK:
+        return frozenset()
+    sizes = [size for (size,) in SIZE.iter_unpack(before.sizes)]
+    return frozenset(
+        before.names[at]
+        for at in moved
+        if renewed_[at] == then[at] != NO_STAT and _is_read(before, at, now[at], sizes[at])
+    )
+
+
+def _each(stats: bytes) -> list[bytes]:
+    return [stats[at : at + STAT_SIZE] for at in range(0, len(stats), STAT_SIZE)]
+
+
+def _moved(then: list[bytes], now: list[bytes]) -> list[int]:
+    return [at for at, (old, new) in enumerate(zip(then, now, strict=True)) if old != new]
+
+
+def _is_read(record: DirectoryRecord, at: int, stat: bytes, size: int) -> bool:
+    """Tell whether a file whose stat moved is compared by its bytes: it is small, size and kind are as before."""
+    now = unpack_stat(stat)
+    return now.size == size and size <= CHUNK_MAX and is_kind(kind_of_stat(now.mode), record.kind(at))
 
 
 class _File(NamedTuple):

@@ -19,7 +19,7 @@ from xver.worktree.compare import same_bytes
 from xver.worktree.kinds import is_kind
 from xver.worktree.members import Members
 from xver.worktree.reading import Reading
-from xver.worktree.rechecking import renewed
+from xver.worktree.rechecking import renewed, unlike
 from xver.worktree.records import DirectoryRecord, Known, RecordBuilder
 from xver.worktree.scan import Directory
 from xver.worktree.stats import NO_STAT
@@ -62,9 +62,11 @@ class Taker:
             Unreadable, Changing: a file cannot be read, and `skip` does not take it, or it is all there is.
         """
         folder = folder_of(self._top, directory)
-        is_same = False
+        is_same, others = False, frozenset[bytes]()
         if before is not None:
-            before, is_same = renewed(folder, directory, before)
+            after, is_same = renewed(folder, directory, before)
+            others = frozenset() if is_same else unlike(before, after, directory)
+            before = after
         if before is not None and is_same and self._holds_all(before):
             return before, 0
         recorded = {} if before is None else before.by_name()
@@ -75,7 +77,7 @@ class Taker:
             path, inner = file_of(self._top, folder, name), os.fsdecode(name)
             inner = f"{directory.path}/{inner}" if directory.path else inner
             try:
-                if known is not None and self._holds(known.id, known.size):
+                if known is not None and name not in others and self._holds(known.id, known.size):
                     # Touched, most often: to compare it costs a tenth of cutting it again.
                     same, now = (True, stat) if seen == stat else same_bytes(path, stat, known)
                     if same:

@@ -147,3 +147,25 @@ def test_the_one_that_changed_is_found(large: Repo) -> None:
     (done,) = add(reopened(large), ["d"]).added
     assert done.new == 3
     assert status(reopened(large)).changed == {}
+
+
+def test_an_add_compares_the_one_that_changed_once_and_reads_it_once(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tree(repo.root, {f"d/{number:03d}": b"%03d" % number for number in range(COUNT)})
+    opened: list[str] = []
+    real = os.open
+
+    def counting(path: str | bytes, *args: int, **where: int) -> int:
+        opened.append(os.path.basename(os.fsdecode(path)))
+        return real(path, *args, **where)
+
+    with later(monkeypatch):
+        add(repo, ["d"])
+        touch(repo.root / "d")
+        (repo.root / "d" / "007").write_bytes(b"new")
+        monkeypatch.setattr(os, "open", counting)
+        (done,) = add(reopened(repo), ["d"]).added
+    assert done.new == len(b"new")
+    assert (opened.count("007"), opened.count("008")) == (2, 1)
+    assert status(reopened(repo)).changed == {}
