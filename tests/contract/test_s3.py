@@ -73,14 +73,19 @@ class TestSeaweedFS(S3Contract, AtomicCreateContract):
             self.through(proxy.endpoint_url).create("log/0", b"ours")
         assert self.stored(storage, "log/0") == b"ours"
 
-    def test_no_more_than_eight_parts_are_fetched_ahead_of_the_reader(self, storage: Storage) -> None:
-        self.store(storage, "packs/1", TEN)
+    @pytest.mark.parametrize(("length", "ahead"), [(1, 32), (300_000, 8)])
+    def test_no_more_than_so_many_parts_are_fetched_ahead_of_the_reader(
+        self, storage: Storage, length: int, ahead: int
+    ) -> None:
+        body = TEN * 31_000
+        self.store(storage, "packs/1", body)
         with LossyProxy(self.to) as proxy:
-            asked = self.through(proxy.endpoint_url).get_many([("packs/1", Part(n % 10, 1)) for n in range(40)])
+            parts = [("packs/1", Part(n % 10, length)) for n in range(60)]
+            asked = self.through(proxy.endpoint_url).get_many(parts)
             assert proxy.seen == []
-            for n in range(40):
-                assert next(asked) == b"%d" % (n % 10)
-                assert len(proxy.seen) <= n + 8
+            for n in range(60):
+                assert next(asked) == body[n % 10 : n % 10 + length]
+                assert len(proxy.seen) <= n + ahead
             assert list(asked) == []
 
     def test_both_sides_of_a_fork_use_it(self, storage: Storage) -> None:
