@@ -36,7 +36,7 @@ _FRAMES: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 def compare_bytes(before: Source | None, after: Source | None, reason: str | None = None) -> BytesChanges:
     """Return what is known of two files whose content is not looked into; `reason` says why, if that is odd."""
-    known = {} if before is None else dict(before.chunks())
+    known = set() if before is None else {id for id, _ in before.chunks()}
     shared = 0 if after is None else sum(size for id, size in after.chunks() if id in known)
     return BytesChanges(
         None if before is None else kind_of_file(before),
