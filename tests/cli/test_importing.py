@@ -197,6 +197,8 @@ def test_what_was_imported_is_updated_in_a_clone(place: Workplace, server: WebSe
 def test_update_where_nothing_was_imported(place: Workplace) -> None:
     place.save("one", d__a="1")
     assert place.ok("update") == "Nothing here was imported: xver import ADDRESS PATH\n"
+    apart = place("update", "--json")
+    assert (apart.returncode, apart.stdout) == (0, "[]\n")
     assert place.fails(3, "update", "d")[0] == "error: d was not imported, as far as is known here"
     assert place.fails(2, "update", "--from", "http://host/a")[0] == "error: --from is the address of one path"
 

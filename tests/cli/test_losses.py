@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -114,7 +115,9 @@ def test_an_index_that_is_not_whole_is_made_anew_by_the_command_that_is_named(
         assert len(said) == 2, said
         assert said[1].startswith("hint: xver fsck --rebuild-index")
     assert place("fsck").stdout.endswith("xver fsck --rebuild-index makes the indexes anew, and loses nothing\n")
-    place.ok("fsck", "--rebuild-index", "--data")
+    told = place("fsck", "--rebuild-index", "--repair", "--data", "--json")
+    assert json.loads(told.stdout)["damage"] == []
+    assert told.stderr.startswith("Indexes made anew: ")
     place.ok("fsck", "--remote", "--rebuild-index", "--data")
     assert place("cat", "d/a").stdout == "11"
     assert place.ok("push") == "origin has everything already\n"

@@ -53,7 +53,10 @@ Text: TypeAlias = "str | Styled"
 
 
 class Output:
-    """The two streams of one process; `quiet` and `debug` are set by the options of that name."""
+    """The two streams of one process; `quiet` and `debug` are set by the options of that name.
+
+    `notes_apart` is set by commands whose answer is to be one JSON document: stdout has nothing else.
+    """
 
     def __init__(
         self, stdout: TextIO, stderr: TextIO, *, colour: bool = False, clock: Callable[[], float] = time.monotonic
@@ -62,6 +65,7 @@ class Output:
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         self.quiet = False
+        self.notes_apart = False
         self.debug = False
         self._stdout = stdout
         self._stderr = stderr
@@ -79,9 +83,10 @@ class Output:
         self._write(self._stdout, self._join(parts, self._stdout) + "\n")
 
     def note(self, *parts: Text) -> None:
-        """Print one line on what was done; not with `-q`."""
+        """Print one line on what was done: not with `-q`, and beside a JSON document on stderr."""
         if not self.quiet:
-            self.line(*parts)
+            stream = self._stderr if self.notes_apart else self._stdout
+            self._write(stream, self._join(parts, stream) + "\n")
 
     def table(
         self, rows: Iterable[Sequence[Text]], headers: Sequence[str] = (), *, right: Collection[int] = ()

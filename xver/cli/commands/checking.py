@@ -76,6 +76,7 @@ def fsck(
       xver fsck --remote --data=5%
       xver fsck --data --repair
     """
+    out.notes_apart = as_json
     sample = _sample(data, seed)
     if sources and not repair:
         raise InvalidInput("--from says where --repair takes copies from", hint="xver fsck --repair --from NAME")

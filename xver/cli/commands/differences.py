@@ -62,7 +62,7 @@ def diff(
       xver diff
       xver diff --staged
       xver diff main~2 main data/raw
-      xver diff HEAD -- data/labels.csv --key id
+      xver diff HEAD --key id -- data/labels.csv
       xver diff --md origin/main...HEAD
       xver diff v1.0 v2.0 --html changes.html -- data/train.parquet
     """

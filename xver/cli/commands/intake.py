@@ -112,6 +112,7 @@ def update(
     """
     from xver.versioning.pathspecs import expand
 
+    out.notes_apart = as_json
     repo = opened(out)
     wanted = expand(repo, paths, start=Path.cwd())
     if address is not None and len(wanted) != 1:
