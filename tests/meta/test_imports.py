@@ -61,4 +61,4 @@ def test_an_idle_status_loads_no_store(words: list[str], tmp_path: Path) -> None
         "xver.format.listings",
         "xver.format.lockfile",
     }
-    assert names & {"concurrent.futures", "ctypes", "hashlib", "logging", "pyfastcdc", "zstandard"} == set()
+    assert names & {"concurrent.futures", "ctypes", "hashlib", "logging", "pyfastcdc", "tempfile", "zstandard"} == set()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +70,8 @@ class GitCommand:
 
     def bounded(self, most: int, *args: str) -> bytes | None:
         """Run a reading command and return its output; one that prints more than `most` bytes is ended: None."""
+        import tempfile  # which loads a dozen modules that an idle status does without
+
         with tempfile.TemporaryFile() as said:  # a pipe that nobody reads meanwhile could stop git
             with self._reader(args, said) as process:
                 assert process.stdout is not None
