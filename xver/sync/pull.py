@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,10 +91,12 @@ def pull(
     return Pulled(fetched, size, restored, merged)
 
 
-def _spool(repo: Repo) -> Spool:
+def _spool(repo: Repo) -> AbstractContextManager[Spool | None]:
+    """Return what large files are written to while they arrive; nothing, where no rename leads into the work tree."""
     storage = repo.store.storage
     assert isinstance(storage, LocalStorage)
-    return Spool(storage)
+    is_near = os.stat(storage.path("")).st_dev == os.stat(repo.root).st_dev
+    return Spool(storage) if is_near else nullcontext()
 
 
 def _off_the_disk(repo: Repo, entries: Entries, scope: Scope) -> list[str] | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from xver.storage.gathered import write_parts
 from xver.storage.local import LocalStorage
 from xver.store import spool as spool_module
 from xver.store.content import read_rows
+from xver.store.spool import Spool
 from xver.store.wholes import WHOLE_MIN
 from xver.sync.fetch import fetch
 from xver.sync.pull import pull
@@ -126,7 +129,26 @@ def test_the_umask_and_the_executable_bit(tmp_path: Path) -> None:
     assert modes == {"plain": 0o640, "program": 0o750}
 
 
-def test_a_work_tree_on_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_store: list[str]) -> None:
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no second file system to be had")
+def test_a_store_on_another_disk_gets_no_spool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    repo = pushed(tmp_path, {"big": NOISE})
+    copy = cloned(repo)
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        if os.stat(elsewhere).st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("it is the same file system")
+        away = Path(elsewhere, "store")
+        (copy.places.shared / "store").rename(copy.places.shared / "moved")
+        shutil.copytree(copy.places.shared / "moved", away)
+        (copy.places.shared / "store").symlink_to(away)
+        (copy.root / "big").unlink()
+        monkeypatch.setattr(Spool, "expect", lambda *_: pytest.fail("it waits for a file"))
+        save(repo, {"ds/big": OTHER})
+        push(repo, ORIGIN)
+        pull(open_repo(copy.root), ORIGIN)
+        assert read_tree(copy.root) == {"big": NOISE, "ds/big": OTHER}
+
+
+def test_a_rename_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_store: list[str]) -> None:
     repo = pushed(tmp_path, {"big": NOISE})
     real = os.replace
 
