@@ -50,6 +50,8 @@ def recheck(folder: bytes, packed: bytes, record: DirectoryRecord) -> tuple[byte
     cannot be read keeps the stat it had: it needs a look of its own. So does everything if only a few moved.
     """
     then, now = _each(record.stats), _each(packed)
+    if len(now) != len(then):
+        return record.stats, False  # a file became a folder: no names joined are one empty name
     moved = _moved(then, now)
     if len(moved) < _MANY or not _IS_QUICK:
         return record.stats, not moved
@@ -83,7 +85,7 @@ def unlike(before: DirectoryRecord, after: DirectoryRecord, directory: Directory
 
     What they are now it does not tell: they may have changed meanwhile. Left out is one whose stat was not recorded.
     """
-    if directory.joined != before.joined:
+    if directory.joined != before.joined or len(directory.packed) != len(before.stats):
         return frozenset()
     then, now, renewed_ = _each(before.stats), _each(directory.packed), _each(after.stats)
     moved = _moved(then, now)
