@@ -9,7 +9,7 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _LARGE: Final = 2 * 1024 * 1024
-_KEPT: Final = 16 * 1024 * 1024
+_KEPT: Final = 4 * 1024 * 1024
 """Free memory that stays at the end of an arena: with 128 KiB, the default, each block of a connection goes back."""
 _ARENAS: Final = 2
 
