@@ -70,7 +70,9 @@ def flat(lock: Lock) -> Files:
 class WorkTree(RuleBasedStateMachine):
     """`disk`, `lock` (files by tracked path) and the versions of each branch, beside the real thing.
 
-    `undoable` holds what each operation that is noted found: the lock, the branches, and where we were.
+    `undoable` holds what each operation that is noted found: the lock, the branches, and where we were. `forgotten` are
+    the paths that `xver.lock` named no longer, and no version was brought or added there since: named again, such a
+    path that is not on the disk may count as deleted or as not brought here, and nothing is lost by either.
     """
 
     def __init__(self) -> None:
@@ -83,6 +85,8 @@ class WorkTree(RuleBasedStateMachine):
         self.heads: dict[str, str] = {}
         self.branch = "main"
         self.undoable: list[tuple[Lock, dict[str, str], str]] = []
+        self.named: set[str] = set()
+        self.forgotten: set[str] = set()
 
     @initialize()
     def begin(self) -> None:
@@ -181,6 +185,7 @@ class WorkTree(RuleBasedStateMachine):
         rest = {name: one for name, one in rest.items() if not any(is_below(new, name) for new in here)}
         self.lock[top] = rest | here
         self.stored |= set(here.values())
+        self.forgotten -= set(here)
 
     @rule(top=st.sampled_from(TOPS), cached=st.booleans())
     def remove(self, top: str, cached: bool) -> None:
@@ -247,6 +252,7 @@ class WorkTree(RuleBasedStateMachine):
             self.versions.setdefault(id.hex(), self.files_of(repo, entries_at(repo, id.hex())))
         # Which of them count as done is not known here: the tests of undo tell.
         self.undoable = []
+        self.forgotten |= set(flat(self.lock)) - set(self.disk)
         shutil.rmtree(self.root / ".xver" / "operations", ignore_errors=True)
 
     def arrive(self, id: str) -> None:
@@ -296,6 +302,7 @@ class WorkTree(RuleBasedStateMachine):
                 assert found[path] == files[path]
         assert set(found) - set(before) <= set(files), "nothing appears that belongs to no version"
         self.disk = found
+        self.forgotten -= set(files)
 
     @invariant()
     def the_disk_is_the_model_s(self) -> None:
@@ -317,19 +324,27 @@ class WorkTree(RuleBasedStateMachine):
     def status_tells_the_difference(self) -> None:
         if not (self.root / "xver.lock").exists():
             return
+        self.forgotten |= self.named - set(flat(self.lock))
+        self.named = set(flat(self.lock))
         found = status(self.repo)
         assert {one.path for one in found.staged} == {
             top for top in {*self.lock, *self.head} if self.lock.get(top) != self.head.get(top)
         }
         changed = {f"{top}/{one.path}".rstrip("/") for top, many in found.changed.items() for one in many.differences}
         expected = set()
+        away = set()
         for top, files in self.lock.items():
             here = below(self.disk, top)
-            if not os.path.lexists(self.root / top):
+            if top in found.away:
+                names = found.away[top].names
+                away |= set(files) if names is None else {f"{top}/{name}".rstrip("/") for name in names}
+            elif not os.path.lexists(self.root / top):
                 assert top in found.absent
                 continue
             expected |= {path for path in {*files, *here} if files.get(path) != here.get(path)}
-        assert changed == expected
+        assert away <= self.forgotten - set(self.disk), "what was seen here, and is named, went: it is deleted"
+        assert changed | away == expected
+        assert not changed & away
 
     def teardown(self) -> None:
         try:
