@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 
 import pytest
 
@@ -145,63 +144,6 @@ def test_outside_of_a_repository(alone: Workplace) -> None:
         done = alone("-C", str(alone.root.parent), *words)
         assert (done.returncode, done.stdout) == (4, "")
         assert done.stderr.endswith("hint: xver init\n")
-
-
-def test_commit_in_git_is_one_commit_of_data_and_code(in_git: Workplace) -> None:
-    in_git.write(code_dot_py="print()\n", notes="mine\n", d__a="1")
-    in_git.git("add", "code.py")
-    in_git.ok("add", "d")
-    assert in_git.ok("commit", "-m", "data and code", "-m", "why") == "[main <id>] data and code\n + d  1 file  1 B\n"
-    assert in_git.git("show", "--name-only", "--format=%s%n%b").split("\n") == [
-        "data and code", "why", "", "", ".gitignore", "code.py", "xver.lock", "xver.toml",
-    ]  # fmt: skip
-    assert in_git.git("status", "--porcelain") == "?? notes"
-    assert in_git.read(".gitignore") == (b"# >>> xver: data tracked by xver, not by git\n/d/\n# <<< xver\n")
-    assert in_git.fails(2, "commit", "-m", "again") == [
-        "error: nothing to commit",
-        "hint: xver add what changed, or git add",
-    ]
-
-
-def test_commit_by_git_itself(in_git: Workplace) -> None:
-    in_git.write(d__a="1")
-    in_git.ok("add", "d")
-    assert in_git.ok("commit", "--no-commit") == "Staged xver.lock, xver.toml, .gitignore: git commit\n"
-    in_git.git("commit", "-qm", "by git")
-    assert [one["message"] for one in in_git.json("log")] == ["by git"]
-    assert in_git.ok("status") == "Nothing has changed\n"
-
-
-def test_commit_on_a_detached_head(in_git: Workplace) -> None:
-    in_git.save("one", d__a="1")
-    in_git.git("checkout", "-q", "--detach")
-    in_git.write(d__a="2")
-    in_git.ok("add", "d")
-    assert in_git.ok("commit", "-m", "two").startswith("[detached HEAD <id>] two\n")
-
-
-@posix
-def test_a_hook_that_refuses_is_quoted_and_may_call_xver(in_git: Workplace) -> None:
-    hook = in_git.root / ".git" / "hooks" / "pre-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\n'{sys.executable}' -m xver add d && echo first && echo second >&2\nexit 1\n")
-    hook.chmod(0o755)
-    in_git.write(d__a="1")
-    in_git.ok("add", "d")
-    lines = in_git.fails(15, "commit", "-m", "x")
-    assert lines[0] == "error: git commit failed:"
-    assert [line.strip() for line in lines[-2:]] == ["first", "second"]
-    assert in_git.git("rev-parse", "--verify", "-q", "HEAD", check=False) == ""
-
-
-def test_a_user_whom_git_does_not_know(in_git: Workplace) -> None:
-    for name in [name for name in in_git.environment if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))]:
-        del in_git.environment[name]
-    in_git.git("config", "user.useConfigOnly", "true")
-    in_git.write(d__a="1")
-    in_git.ok("add", "d")
-    lines = in_git.fails(15, "commit", "-m", "x")
-    assert "git config --global user.email" in "\n".join(lines)
 
 
 def test_no_git_on_the_path(place: Workplace) -> None:

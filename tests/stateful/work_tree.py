@@ -332,11 +332,12 @@ class WorkTree(RuleBasedStateMachine):
         }
         changed = {f"{top}/{one.path}".rstrip("/") for top, many in found.changed.items() for one in many.differences}
         expected = set()
+        not_here = {str(top): one.names for top, one in found.away.items()}
         away = set()
         for top, files in self.lock.items():
             here = below(self.disk, top)
-            if top in found.away:
-                names = found.away[top].names
+            if top in not_here:
+                names = not_here[top]
                 away |= set(files) if names is None else {f"{top}/{name}".rstrip("/") for name in names}
             elif not os.path.lexists(self.root / top):
                 assert top in found.absent

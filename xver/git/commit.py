@@ -34,6 +34,11 @@ def stage(git: GitCommand, paths: Iterable[str]) -> None:
         raise _ignored(git, known) or error from error
 
 
+def stage_known(git: GitCommand) -> None:
+    """Put the state of every file that git tracks into its index, as `git commit --all` does."""
+    git.change("add", "--update", "--", ":/")
+
+
 def staged(git: GitCommand, paths: Iterable[str]) -> list[str]:
     """Return those of `paths` (files, from the top of the work tree) that git's index has otherwise than HEAD."""
     if git.ok("rev-parse", "--quiet", "--verify", "HEAD"):

@@ -14,7 +14,7 @@ from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.snapshots import encode_snapshot
 from xver.git.command import GitCommand
 from xver.git.commit import commit as git_commit
-from xver.git.commit import stage, staged, unmerged
+from xver.git.commit import stage, stage_known, staged, unmerged
 from xver.git.history import branch as git_branch
 from xver.git.ignore_block import FILE as GIT_IGNORE
 from xver.git.own_files import stage_ignore_file
@@ -23,14 +23,16 @@ from xver.model.ids import Kind, SnapshotId
 from xver.model.paths import typed
 from xver.model.refs import HEADS
 from xver.model.snapshots import Author, Snapshot
+from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import NAME as SETTINGS_NAME
 from xver.store.log import Change
 from xver.versioning.heads import head_entries
 from xver.versioning.operations import noted
 from xver.versioning.pending import end, pending
-from xver.versioning.state import Staged, changes_to
-from xver.versioning.tracking import write_ignored
+from xver.versioning.removing import remove
+from xver.versioning.state import Staged, against_disk, changes_to
+from xver.versioning.tracking import add, write_ignored
 from xver.versioning.versions import head_id, put_root, read_head, write_head
 
 COMPANIONS: Final = (LOCK_NAME, SETTINGS_NAME, GIT_IGNORE)
@@ -70,6 +72,24 @@ def commit(repo: Repo, message: str | None, *, author: Author | None = None) -> 
         theirs, head = pending(repo), head_id(repo)
         parents = None if theirs is None or head is None else (head, theirs)
         return _snapshot(repo, message.strip(), changes, author=author, parents=parents)
+
+
+def add_all(repo: Repo, *, meter: Meter = SILENT) -> None:
+    """Take in all that changed in tracked paths, and what is gone out; beside git let git stage what it tracks, too.
+
+    Raises:
+        InvalidInput: a merge left `xver.lock` or its companions in conflict.
+        Unreadable, Changing: a file or folder cannot be read; nothing was added then.
+    """
+    if repo.git is not None:
+        _companions(repo, repo.git)
+    found = against_disk(repo, repo.lock.entries, meter=meter)
+    if found.changed:
+        add(repo, list(found.changed), meter=meter)
+    if found.absent:
+        remove(repo, found.absent, cached=True)
+    if repo.git is not None:
+        stage_known(repo.git)
 
 
 def stage_companions(repo: Repo) -> list[str]:

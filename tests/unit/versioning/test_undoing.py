@@ -296,6 +296,19 @@ def test_unstaging_leaves_the_disk(rich: Repo) -> None:
         checkout(reopened(rich))
 
 
+def test_what_went_while_it_was_not_tracked_counts_as_not_brought_here(rich: Repo) -> None:
+    before = rich.lock.entries
+    remove(rich, ["d"], cached=True)
+    (rich.root / "d/a").unlink()
+    undo(rich)
+    assert rich.lock.entries == before
+    found = status(rich)
+    assert (found.changed, found.absent) == ({}, ())
+    assert {str(top): away.names for top, away in found.away.items()} == {"d": frozenset({"a"})}
+    checkout(rich)
+    assert (rich.root / "d/a").read_bytes() == b"second"
+
+
 def test_a_revert_is_a_merge(rich: Repo) -> None:
     save(rich, {"d/a": b"third", "e/more": b"more"})
     with pytest.raises(MergeConflict, match="d/a"):

@@ -139,22 +139,29 @@ def _print_changes(out: Output, top: str, differences: tuple[Any, ...]) -> None:
 
 
 @click.command(cls=Command, exits=(InvalidInput, Conflict))
+@click.option("-a", "--all", "everything", is_flag=True, help="Add first what changed in tracked data and code.")
 @click.option("-m", "--message", "messages", multiple=True, help="Why; given twice, each is a paragraph.")
 @click.option("--no-commit", is_flag=True, help="Only let git stage xver.lock, xver.toml and .gitignore.")
 @pass_output
-def commit(out: Output, messages: tuple[str, ...], no_commit: bool) -> None:
+def commit(out: Output, everything: bool, messages: tuple[str, ...], no_commit: bool) -> None:
     """Record the tracked data and the staged code as one commit.
 
     Beside git this is one git commit of xver.lock, xver.toml, .gitignore and everything git has staged; plain
     `git commit` after `xver commit --no-commit` does the same. Outside git it is a snapshot of xver's own.
 
+    With --all the commit takes what changed in tracked paths along, new files in tracked folders too, and beside git
+    what changed in the files that git tracks. A tracked path that is gone from the disk is tracked no longer.
+
     Examples:
       xver commit -m "raw survey images"
+      xver commit -am "labels of May"
     """
+    from xver.versioning.commits import add_all, stage_companions
     from xver.versioning.commits import commit as make_commit
-    from xver.versioning.commits import stage_companions
 
     repo = opened(out)
+    if everything:
+        add_all(repo, meter=out.meter())
     if no_commit:
         out.note("Staged " + ", ".join(stage_companions(repo)) + ": git commit")
         return
