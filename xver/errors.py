@@ -34,8 +34,15 @@ The library raises; `xver.cli.app` maps each class to its exit code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the one of `words` that a person who typed `word` may have meant, None if none looks like it."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, list(words), 1)), None)
 
 
 class XverError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -239,7 +238,7 @@ class Repo:
         ):
             self._holds = 1
             try:
-                holder.write_text(f"pid {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+                holder.write_text(f"pid {os.getpid()} on {_host()}\n", encoding="utf-8")
                 for name in ("stat_index", "ignore", "settings", "sparse"):
                     self.__dict__.pop(name, None)
                 if "store" in self.__dict__:
@@ -384,4 +383,10 @@ def _who_holds(holder: Path) -> str:
 
 def client_name() -> str:
     """Return what log entries say about who wrote them."""
-    return f"xver on {platform.node() or 'an unnamed host'}"
+    return f"xver on {_host() or 'an unnamed host'}"
+
+
+def _host() -> str:
+    import platform
+
+    return platform.node()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from xver.errors import AlreadyExists, InvalidInput, NotFound
+from xver.errors import AlreadyExists, InvalidInput, NotFound, nearest
 from xver.patience import replace
 
 NAME: Final = "xver.toml"
@@ -159,8 +158,8 @@ def set_value(path: Path, key: str, text: str | None) -> None:
 
 def _known(key: str) -> str:
     if key not in KEYS:
-        near = difflib.get_close_matches(key, KEYS, 1)
-        raise NotFound(f"there is no setting {key}", hint=f"did you mean {near[0]}?" if near else "xver config list")
+        near = nearest(key, KEYS)
+        raise NotFound(f"there is no setting {key}", hint=f"did you mean {near}?" if near else "xver config list")
     return key
 
 
@@ -252,8 +251,8 @@ def _read_retention(record: dict[str, Any]) -> Retention | None:
     names = [one.name for one in fields(Retention)]
     for name, value in table.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1) or [", ".join(names)]
-            raise InvalidInput(f"{NAME}: retention.{name} is no setting", hint=f"did you mean {near[0]}?")
+            near = nearest(name, names) or ", ".join(names)
+            raise InvalidInput(f"{NAME}: retention.{name} is no setting", hint=f"did you mean {near}?")
         if name == "keep_tags":
             if not isinstance(value, bool):
                 raise InvalidInput(f"{NAME}: retention.keep_tags is true or false")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from inspect import cleandoc
 from textwrap import dedent
 from typing import Any, Final
@@ -14,7 +13,7 @@ import click
 
 from xver.cli.failures import DONE, EXIT_CODES, NO, UnknownCommand, meaning
 from xver.cli.output import Output
-from xver.errors import InvalidInput, XverError
+from xver.errors import InvalidInput, XverError, nearest
 
 _USAGE_MEANING: Final = "The command line, or something named in it, cannot be right."
 
@@ -154,5 +153,6 @@ class Group(_Shared, click.Group):
         name = args[0]
         names = self.list_commands(ctx)
         if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
-            raise UnknownCommand(name, get_close_matches(name, names, n=1), ctx=ctx)
+            near = nearest(name, names)
+            raise UnknownCommand(name, [near] if near else [], ctx=ctx)
         return super().resolve_command(ctx, args)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import traceback
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -126,6 +125,8 @@ def report(error: BaseException, out: Output) -> int:
         out.complain("interrupted")
         return INTERRUPTED
     if out.debug:
+        import traceback
+
         for block in traceback.format_exception(error):
             for line in block.splitlines():
                 out.complain(line)

@@ -8,7 +8,6 @@ terminal cannot hold is shown with escapes and never ends a command.
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import re
@@ -114,6 +113,8 @@ class Output:
         Keys stay in the order of `value`. What JSON cannot hold has one form everywhere: NaN and infinities are null,
         and a byte of a file name that is not UTF-8 is a lone surrogate, which `os.fsencode` turns back.
         """
+        import json
+
         text = json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False)
         self.raw(_UNSAFE.sub(lambda one: f"\\u{ord(one[0]):04x}", text).encode() + b"\n")
 

@@ -11,12 +11,11 @@ shallow clone is the exception, see `shallow_commits`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from xver.errors import CommandFailed, RevisionNotFound
+from xver.errors import CommandFailed, RevisionNotFound, nearest
 from xver.git.command import GitCommand
 from xver.git.locate import find_git
 from xver.model.snapshots import Author, Version
@@ -196,9 +195,9 @@ def _not_found(git: GitCommand, rev: str) -> RevisionNotFound:
         more = f" and {len(candidates) - _CANDIDATES} more" if len(candidates) > _CANDIDATES else ""
         return RevisionNotFound(f"{rev} is ambiguous: {shown}{more}", hint="give more digits of the one you mean")
     names = {name.split("/", 2)[2] for name in refs(git)}
-    near = difflib.get_close_matches(rev, sorted(names), n=1)
+    near = nearest(rev, sorted(names))
     return RevisionNotFound(
-        f"no such revision: {rev!r}", hint=f"the nearest name is {near[0]}" if near else "git log --oneline --all"
+        f"no such revision: {rev!r}", hint=f"the nearest name is {near}" if near else "git log --oneline --all"
     )
 
 

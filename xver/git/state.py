@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import platform
 import re
 from typing import Final
 
@@ -97,6 +96,8 @@ def author(git: GitCommand) -> Author:
 
 
 def _machine_user() -> Author:
+    import platform
+
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user without an entry in the password file

@@ -6,12 +6,11 @@ move of it; of others' branches it has what fetches brought.
 
 from __future__ import annotations
 
-import difflib
 import re
 from itertools import repeat
 from typing import Final
 
-from xver.errors import InvalidInput, RevisionNotFound
+from xver.errors import InvalidInput, RevisionNotFound, nearest
 from xver.history.bounds import bounds_of
 from xver.history.graph import ancestors, read_snapshot
 from xver.model.ids import SnapshotId
@@ -58,9 +57,9 @@ def _named(store: Store, word: str, head: SnapshotId | None) -> SnapshotId:
             listed = ", ".join(f"{id.hex()[:12]} {read_snapshot(store, id).title!r}" for id in candidates[:10])
             raise RevisionNotFound(f"{word} fits several: {listed}", hint="give more digits")
     words = [name.partition("/")[2] for name in refs if name.startswith((HEADS, TAGS))]
-    near = difflib.get_close_matches(word, words, 1)
+    near = nearest(word, words)
     raise RevisionNotFound(
-        f"no version is named {word}", hint=f"did you mean {near[0]}?" if near else "xver log shows what there is"
+        f"no version is named {word}", hint=f"did you mean {near}?" if near else "xver log shows what there is"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -21,8 +20,10 @@ def expand(repo: Repo, patterns: Iterable[str], *, start: Path) -> list[str]:
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        if not os.path.lexists(start / pattern) and glob.has_magic(pattern):
-            matches = sorted(glob.glob(pattern, root_dir=start, recursive=True))
+        if not os.path.lexists(start / pattern) and any(one in pattern for one in "*?["):
+            from glob import glob
+
+            matches = sorted(glob(pattern, root_dir=start, recursive=True))
             for match in matches:
                 found[repo.relative(match, start=start)] = None
             if not matches:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from xver.errors import Changing, ContentNotFound, DirtyWorktree, NotFound, Unreadable
+from xver.errors import Changing, ContentNotFound, DirtyWorktree, NotFound, Unreadable, nearest
 from xver.format.listings import Row
 from xver.model.entries import Dataset, Entries, Entry, File, Link
 from xver.model.ids import ListingId
@@ -227,8 +226,8 @@ def require_tracked(entries: Entries, paths: Sequence[str]) -> None:
     """
     for path in paths:
         if path and not any(overlaps(top, path) for top in entries):
-            near = difflib.get_close_matches(path, entries, 1)
-            hint = f"did you mean {typed(near[0])}?" if near else "xver ls shows what is"
+            near = nearest(path, entries)
+            hint = f"did you mean {typed(near)}?" if near else "xver ls shows what is"
             raise NotFound(f"{path} is not tracked", hint=hint)
 
 

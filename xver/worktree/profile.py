@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from xver.errors import InvalidInput
@@ -17,9 +16,15 @@ def read_profile(path: Path) -> Scope:
         InvalidInput: the file is damaged.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return EVERYTHING
+        return EVERYTHING  # nearly always, at the start of every command: without a parser
+    except ValueError:
+        text = ""
+    import json
+
+    try:
+        found = json.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
@@ -32,6 +37,8 @@ def write_profile(path: Path, scope: Scope) -> None:
     if scope.paths is None:
         path.unlink(missing_ok=True)
         return
+    import json
+
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.tmp")
     beside.write_text(json.dumps(scope.paths) + "\n", encoding="utf-8", newline="\n")
