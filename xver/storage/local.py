@@ -53,7 +53,7 @@ class LocalStorage(Storage):
         return os.path.join(self._root, *key.split("/"))
 
     def get(self, key: str, part: Part | None = None) -> bytes:
-        with self._translated(key), open(self.path(key), "rb", buffering=0) as file:
+        with self.translated(key), open(self.path(key), "rb", buffering=0) as file:
             start, length = _within(file, part, key)
             file.seek(start)
             data = file.read(length)
@@ -66,7 +66,7 @@ class LocalStorage(Storage):
             yield self._get_buffer(key, part)
 
     def _get_buffer(self, key: str, part: Part) -> memoryview:
-        with self._translated(key), open(self.path(key), "rb", buffering=0) as file:
+        with self.translated(key), open(self.path(key), "rb", buffering=0) as file:
             start, length = _within(file, part, key)
             file.seek(start)
             data = new_buffer(length)
@@ -96,7 +96,7 @@ class LocalStorage(Storage):
     def can_clone(self) -> bool:
         """Whether files of this folder can be cloned; what lies on another file system still cannot."""
         temporary = self.new_temporary()
-        with self._translated(TEMPORARY):
+        with self.translated(TEMPORARY):
             with open(temporary, "xb") as file:
                 file.write(b"x")
             try:
@@ -113,7 +113,7 @@ class LocalStorage(Storage):
     def _writer(self, key: str, source: int | None) -> Iterator[BinaryIO]:
         target = self.path(key)
         temporary = self.new_temporary()
-        with self._translated(key):
+        with self.translated(key):
             try:
                 with self._new(key, temporary) if source is None else _cloned(source, temporary) as file:
                     yield file
@@ -132,7 +132,7 @@ class LocalStorage(Storage):
             # What is mapped can neither be removed nor replaced there, by anybody.
             return memoryview(self.get(key))
         else:  # noqa: RET505 (types are checked for Windows, too)
-            with self._translated(key), open(self.path(key), "rb") as file:
+            with self.translated(key), open(self.path(key), "rb") as file:
                 # Objects are never rewritten or truncated, so mapping them is safe; an empty file cannot be mapped.
                 if not os.fstat(file.fileno()).st_size:
                     return memoryview(b"")
@@ -143,7 +143,7 @@ class LocalStorage(Storage):
             raise StorageError(f"an empty object cannot be created: {key}")
         target = self.path(key)
         temporary = self.new_temporary()
-        with self._translated(key):
+        with self.translated(key):
             try:
                 with open(temporary, "xb") as file:
                     file.write(body)
@@ -163,7 +163,7 @@ class LocalStorage(Storage):
 
     def stat(self, key: str) -> Stat | None:
         try:
-            with self._translated(key):
+            with self.translated(key):
                 found = os.stat(self.path(key))
         except NotFound:
             return None
@@ -174,7 +174,7 @@ class LocalStorage(Storage):
         yield from self._walk(folder, prefix)
 
     def delete(self, key: str) -> None:
-        with self._translated(key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with self.translated(key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             patiently(lambda: os.unlink(self.path(key)))
 
     def old_versions(self, prefix: str) -> Sequence[str]:
@@ -192,7 +192,7 @@ class LocalStorage(Storage):
 
     def _walk(self, folder: str, prefix: str) -> Iterator[Stat]:
         try:
-            with self._translated(prefix):
+            with self.translated(prefix):
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except NotFound:
             return
@@ -207,12 +207,31 @@ class LocalStorage(Storage):
     def new_temporary(self) -> str:
         """Return a path at which nothing is yet, for a file that is swept when nobody has wanted it for a day."""
         folder = os.path.join(self._root, TEMPORARY)
-        with self._translated(TEMPORARY):
+        with self.translated(TEMPORARY):
             self._make_folder(folder)
         return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
 
+    def take_over(self, key: str, path: str, size: int, tail: bytes) -> None:
+        """Make an object of the `size` bytes of a file in our own folder, and of `tail`; durable when this returns.
+
+        Raises:
+            NotFound: somebody removed it.
+            StorageError: the disk is full or refuses; then it stays where it was.
+        """
+        target = self.path(key)
+        with self.translated(key):
+            with open(path, "r+b", buffering=0) as file:
+                file.seek(size)
+                write_parts(file, [tail])
+                os.fsync(file.fileno())
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            os.chmod(path, mode & 0o444)
+            self._make_folder(os.path.dirname(target))
+            replace(path, target)
+            _sync_folder(os.path.dirname(target))
+
     def _new(self, key: str, path: str) -> BinaryIO:
-        return _Buffered(_NewFile(path, lambda: self._translated(key)))
+        return _Buffered(_NewFile(path, lambda: self.translated(key)))
 
     def _make_folder(self, folder: str) -> None:
         if os.path.isdir(folder):
@@ -230,7 +249,8 @@ class LocalStorage(Storage):
         _sync_folder(above)
 
     @contextlib.contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def translated(self, key: str) -> Iterator[None]:
+        """Tell what the disk refuses while the block runs as a `StorageError` or `NotFound` of this storage."""
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:

@@ -22,9 +22,7 @@ from typing import Any, BinaryIO, Final, Self, TypeAlias
 from xver.format.codecs import Codec
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.log_entries import INLINE_MAX, LiveIndex
-from xver.format.packs import (
-    WHOLE,
-)
+from xver.format.packs import WHOLE, end_footer
 from xver.model.ids import Kind, checksum, object_id
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
@@ -39,6 +37,8 @@ CLOSING: Final = 2
 _INLINE_PACKS: Final = 3
 _WHOLES_MAX: Final = 4000
 """Whole files of one transfer: a log entry names them all."""
+_UNKNOWN: Final = 0
+"""The checksum of a pack whose bytes did not come in their order: its frames have their own."""
 
 OnPack: TypeAlias = Callable[[FinishedPack], None]
 """Is told of packs as soon as they are durable, from any thread."""
@@ -186,6 +186,18 @@ class Packer:
         self._new |= sizes.keys()
         self.added += sum(sizes.values())
         self._wholes.append((container, footer, self.close_pack(stack.pop_all(), FinishedPack(container, footer, {}))))
+
+    def keep_whole(self, rows: bytes, size: int, make: Callable[[str, bytes], None]) -> str:
+        """Add a file of `size` bytes that was written elsewhere as a whole one; return the key of the pack.
+
+        `rows` are those of its footer. `make` is told the key and the footer by a thread, and makes that pack durable.
+        Raises `Purged` for one with a chunk that must not come back.
+        """
+        key, footer = f"packs/{self._name}-{len(self._wholes)}{WHOLE}", end_footer(rows)
+        with ExitStack() as stack:
+            stack.callback(make, key, footer)
+            self.add_whole(Container(key, size + len(footer), _UNKNOWN), footer, stack)
+        return key
 
     def finish(self) -> LiveIndex | None:
         """Write what is left; return the index of all packs, None if nothing was new."""

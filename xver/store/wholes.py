@@ -9,7 +9,7 @@ What is read and proven is always the clone: whoever writes to the file meanwhil
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
 from typing import Final, TypeAlias
 
@@ -96,16 +96,9 @@ def clone_whole(store: Store, meter: Meter, entry: Entry, path: str, dir_fd: int
     if found is None:
         return False
     key, frames = found
-    try:
-        source = os.open(store.storage.path(key), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return False  # collected this moment, or closed to us: who reads it finds out
-    try:
-        handle = clone(source, path, mode=mode, dir_fd=dir_fd)
-    except NoClone:
+    handle = clone_pack(store.storage, key, path, dir_fd, mode)
+    if handle is None:
         return False
-    finally:
-        os.close(source)
     is_right = False
     try:
         with open(handle, "r+b", buffering=_BUFFER) as file:
@@ -116,6 +109,29 @@ def clone_whole(store: Store, meter: Meter, entry: Entry, path: str, dir_fd: int
             os.unlink(path, dir_fd=dir_fd)
     meter.advance(entry.size if is_right else 0)
     return is_right
+
+
+def clone_pack(storage: LocalStorage, key: str, path: str, dir_fd: int | None, mode: int) -> int | None:
+    """Make a new file as a clone of a pack, and return its descriptor; None, and no file, where that cannot be done."""
+    try:
+        source = os.open(storage.path(key), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return None  # collected this moment, or closed to us: who reads it finds out
+    try:
+        return clone(source, path, mode=mode, dir_fd=dir_fd)
+    except NoClone:
+        return None
+    finally:
+        os.close(source)
+
+
+def is_better_whole(size: int, sizes: Mapping[bytes, int], stored: int) -> bool:
+    """Tell whether content that arrives is to be kept whole, by the rules by which `put_whole` decides.
+
+    It has chunks of these `sizes`, which take `stored` bytes where it comes from.
+    """
+    repeated = size - sum(sizes.values())
+    return len(sizes) <= MAX_FRAMES and 4 * stored >= 3 * size and repeated <= size // _REPEATED
 
 
 class _Packed(Exception):

@@ -21,11 +21,12 @@ from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.cached import CachedStorage
 from xver.store.content import leaves
+from xver.store.frames import stored_size
 from xver.store.listings import rows_below
 from xver.store.log import Change
 from xver.store.spool import Spool
 from xver.store.store import Store
-from xver.store.wholes import WHOLE_MIN
+from xver.store.wholes import WHOLE_MIN, is_better_whole
 from xver.sync.journal import resumed
 from xver.sync.remotes import open_remote
 from xver.sync.shallow import WHOLE, Extent, extent
@@ -199,7 +200,7 @@ def fetch_data(
     """Bring tracked entries (what of them lies at or below `paths`) with their content; return the stored bytes.
 
     Of a dataset of which only a part is wanted its listing comes whole, the content of the part, and nothing else.
-    Large files, of which nothing is here, are put into the `spool` besides.
+    Large files, of which nothing is here, are put into the `spool`: besides, or so that it keeps them.
 
     Raises:
         ContentNotFound: the remote does not hold it: it was never pushed.
@@ -243,8 +244,7 @@ def fetch_data(
                     for edge in found.values():
                         if edge.id not in here:
                             lacking.add(edge)
-                    if spool is not None:
-                        _expect(spool, here, found.values())
+                    _expect(spool, here, there, found.values())
                     copied = copy_objects(there, here, lacking, Transfer(operation, uploaded, meter, spool))
                 if uploaded:
                     here.move(operation, {}, *uploaded)
@@ -252,25 +252,40 @@ def fetch_data(
                 # A collection of this store was faster: what is lacking is judged anew.
                 here.refresh()
                 uploaded = here.still_good(uploaded)
+                if spool is not None:
+                    spool.start_over()
                 continue
             return copied.size
     raise _overtaken()
 
 
-def _expect(spool: Spool, here: Store, edges: Iterable[Edge]) -> None:
-    """Let a spool wait for the large files among edges that are about to come, all of them and whole."""
+def _expect(spool: Spool | None, here: Store, there: Store, edges: Iterable[Edge]) -> None:
+    """Let a spool wait for the large files among edges that are about to come, all of them and whole.
+
+    It keeps those that `add` would keep whole; of files that share chunks the first one.
+    """
+    if spool is None or not (spool.hands_over or spool.keeps):
+        return
     roots: dict[str, tuple[int, bytes]] = {}
     for edge in edges:
         # The nodes of a file lie at one path, its root is the largest of them.
         if edge.kind is Kind.NODE and edge.size is not None and edge.size >= WHOLE_MIN and edge.id in here:
             roots[edge.where] = max((edge.size, edge.id), roots.get(edge.where, (0, b"")))
+    purged, kept = bounds_of(here, there).purged, set[bytes]()
     for size, id in roots.values():
         try:
             chunks = list(leaves(here, NodeId(id), size))
         except ContentNotFound:
             continue  # in a store that was collected a node may be without those below it
-        if not any(chunk in here for chunk, _ in chunks):
-            spool.expect(id, size, chunks)
+        if any(chunk in here for chunk, _ in chunks):
+            continue
+        sizes = dict(chunks)
+        keeps = spool.keeps and kept.isdisjoint(sizes) and purged.isdisjoint(sizes)
+        if keeps:
+            places = there.index.find_many(sizes)
+            keeps = len(places) == len(sizes) and is_better_whole(size, sizes, sum(map(stored_size, places.values())))
+        if (keeps or spool.hands_over) and spool.expect(id, size, chunks, keep=keeps) and keeps:
+            kept.update(sizes)
 
 
 def _overtaken() -> Conflict:

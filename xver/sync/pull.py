@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -76,27 +75,28 @@ def pull(
         if target is not None:
             root = root_entries(repo.store, read_snapshot(repo.store, SnapshotId(target.id)).root)
             fresh = {top: entry for top, entry in root.items() if repo.lock.entries.get(top) != entry}
-            size += fetch_data(repo, remote, fresh, repo.sparse.paths or (), there=there, meter=meter)
+            with _spool(repo, checks_out=False) as spool:
+                paths_ = repo.sparse.paths or ()
+                size += fetch_data(repo, remote, fresh, paths_, there=there, meter=meter, spool=spool)
             merged = merge_snapshot(repo, name, label=f"{remote.name}/{branch_name(repo)}", meter=meter).kind
     entries = repo.lock.entries
     scope = repo.sparse.named(paths)
     away = checks_out and repo.store.promises.remotes()
     wanted = _off_the_disk(repo, entries, scope) if away else scope.paths or ()
-    with _spool(repo) as spool:
+    with _spool(repo, checks_out=checks_out) as spool:
         if wanted is not None:
-            kept = spool if checks_out else None
-            size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter, spool=kept)
+            size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter, spool=spool)
         move_lock(repo, dict(repo.lock.entries))
         restored = checkout(repo, paths, meter=meter, spool=spool) if checks_out else None
     return Pulled(fetched, size, restored, merged)
 
 
-def _spool(repo: Repo) -> AbstractContextManager[Spool | None]:
-    """Return what large files are written to while they arrive; nothing, where no rename leads into the work tree."""
+def _spool(repo: Repo, *, checks_out: bool) -> Spool:
+    """Return what large files are written to while they arrive; for a checkout only where a rename leads there."""
     storage = repo.store.storage
     assert isinstance(storage, LocalStorage)
     is_near = os.stat(storage.path("")).st_dev == os.stat(repo.root).st_dev
-    return Spool(storage) if is_near else nullcontext()
+    return Spool(storage, hands_over=checks_out and is_near)
 
 
 def _off_the_disk(repo: Repo, entries: Entries, scope: Scope) -> list[str] | None:
@@ -174,7 +174,7 @@ def clone(
             # From here on `xver pull` goes on: it brings what the lock names.
             write_tracked(repo, Lock(repository, dict(entries)))
             has_history = True
-            with _spool(repo) as spool:
+            with _spool(repo, checks_out=True) as spool:
                 fetch_data(repo, remote, entries, paths, there=there, meter=meter, spool=spool)
                 switch_to(repo, entries, meter=meter, spool=spool)
         return repo

@@ -49,7 +49,7 @@ class Copied:
 class Transfer:
     """What a copy is a part of: `operation` names its entries in the log, `meter` is told of its bytes.
 
-    `spool` is given each chunk besides.
+    `spool` is given each chunk besides; what it keeps need not be packed.
 
     `uploaded` has the indexes that are finished and not live, and gets each further one.
     """
@@ -78,8 +78,9 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
     """
     uploaded, meter = transfer.uploaded, transfer.meter
     chunks, metadata = _Places(), _Places()
+    spool = transfer.spool
     for edge in edges:
-        if edge.id not in target:
+        if edge.id not in target and not (spool is not None and spool.has(edge.id)):
             (chunks if edge.kind is Kind.CHUNK else metadata).add(source.locate(edge.id))
     for store in (source, target):
         store.index.relax()
@@ -91,8 +92,12 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
         parts = list(chunks.parts()) or [[]]
         for number, part in enumerate(parts, 1):
             with target.packer(fetches=True) as packer:
+                if spool is not None:
+                    spool.give(packer)
                 size += _copy(frames, packer, chunks.read(part), transfer)
                 if number == len(parts):
+                    if spool is not None:
+                        spool.flush()
                     size += _copy(frames, packer, metadata.read(), transfer)
                 index = packer.finish()
             packs += 0 if index is None else len(index.packs)
@@ -100,27 +105,26 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
             if number < len(parts) and uploaded:
                 target.commit(Change(f"{transfer.operation}, part {number}", add_index=tuple(uploaded)))
                 uploaded.clear()
-        if transfer.spool is not None:
-            transfer.spool.flush()
     finally:
         meter.finish()
     return Copied(size, packs, index)
 
 
 def _copy(frames: Frames, packer: Packer, places: Iterable[Place], transfer: Transfer) -> int:
-    size = 0
+    size, spool = 0, transfer.spool
     for batch in batches(places, _held, _BATCH, most_things=_BATCH_OBJECTS):
         # Also what we stored ourselves: a damaged frame must not pass for good at the other side.
         for place, stored, data in frames.verified(in_order(batch)):
-            if place.codec is Codec.FOREIGN or is_whole(place.container.name):
+            is_kept = spool is not None and place.kind is Kind.CHUNK and spool.take(place.id, data, packer)
+            if is_kept:
+                pass
+            elif place.codec is Codec.FOREIGN or is_whole(place.container.name):
                 # It was never packed: who takes it packs it.
                 packer.put(place.kind, data, place.id)
             elif place.codec is not Codec.DELTA or all(map(packer.is_base, delta_bases(stored))):
                 packer.put_frame(place, stored)
             else:
                 packer.put(place.kind, data, place.id)
-            if transfer.spool is not None and place.kind is Kind.CHUNK:
-                transfer.spool.take(place.id, data)
             transfer.meter.advance(stored_size(place))
             size += stored_size(place)
     return size

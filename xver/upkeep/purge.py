@@ -15,9 +15,11 @@ from typing import Final
 
 from xver.errors import Incomplete, Overtaken
 from xver.progress import SILENT, Meter
+from xver.storage.local import LocalStorage
 from xver.store.batches import batches
 from xver.store.kept import Kept
 from xver.store.log import Change, follows, pack_base
+from xver.store.spool import forget_parts
 from xver.store.store import Store
 from xver.upkeep.checks.footers import DAMAGE, frames_of, read_footers
 from xver.upkeep.collect import execute, plan
@@ -82,6 +84,8 @@ def erase(
     store.refresh()
     packs = tuple(sorted(before.keys() - store.log.live_packs().keys()))
     deleted = sweep(store, sweepable(store))
+    if isinstance(store.storage, LocalStorage):
+        forget_parts(store.storage)
     live = store.log.live_packs()
     if left := sorted({*(id.hex() for id in dead if id in store), *(name for name in holding if name in live)}):
         raise Incomplete(
