@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clones import let_files_be_cloned
 from tests.support.faulty import FaultyStorage
 from tests.support.repos import new_repo
 from tests.unit.sync.sides import FILES, ORIGIN
@@ -20,6 +21,12 @@ from xver.sync import remotes
 @pytest.fixture(autouse=True)
 def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def clones(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let files be cloned; return where that was done."""
+    return let_files_be_cloned(monkeypatch)
 
 
 @pytest.fixture
