@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from xver.errors import InvalidInput
+from xver.errors import Collected, Conflict, InvalidInput
 from xver.git import history as git_history
+from xver.git.command import GitCommand
 from xver.history.bounds import bounds_of, forgotten_refs, forgotten_runs
 from xver.history.graph import is_ancestor
 from xver.model.ids import SnapshotId
@@ -14,9 +16,11 @@ from xver.model.refs import FORGOTTEN, HEADS, KEPT, RUNS, SNAPSHOTS, TAGS, Targe
 from xver.repo import Repo
 from xver.store.store import Store
 from xver.sync.fetch import bring_metadata
-from xver.sync.snapshots import derive
+from xver.sync.snapshots import Derived, derive
 from xver.versioning.adopted import adopted_refs
 from xver.versioning.versions import branch_name
+
+_ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,10 @@ def _wish_beside_git(repo: Repo, there: Store, remote: str) -> Wish:
     assert repo.git is not None
     if git_history.head(repo.git) is None:
         raise InvalidInput("there is no commit to push", hint='xver commit -m "first version"')
-    known = {**there.log.refs, **repo.store.log.refs}
-    with repo.store.packer() as packer:
-        derived = derive(repo.git, "HEAD", known=known, packer=packer)
-        index = packer.finish()
-    # Whatever our store has must have its metadata below it here: others' snapshots, and data others added.
-    bring_metadata(repo, there, remote, derived.named)
+    derived = _derived(repo, repo.git, there, remote)
     if derived.head is None:
         raise InvalidInput("no commit has an xver.lock yet", hint='xver add PATH, then xver commit -m "…"')
-    refs = {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, id in derived.by_commit.items()}
-    repo.store.move("derive snapshots", refs, index)
+    refs = _refs(derived)
     refs |= adopted_refs(repo.store, repo.git, "HEAD", known=derived.by_commit.keys())
     git_tags = {
         name.removeprefix("refs/tags/"): id
@@ -66,6 +64,29 @@ def _wish_beside_git(repo: Repo, there: Store, remote: str) -> Wish:
     head = Target(TargetKind.SNAPSHOT, derived.head) if branch is not None else None
     label = next(commit for commit, id in derived.by_commit.items() if id == derived.head)
     return Wish(branch, head, label, refs)
+
+
+def _derived(repo: Repo, git: GitCommand, there: Store, remote: str) -> Derived:
+    """Return the snapshots of HEAD's history, which our store has from now on, with the metadata below them."""
+    for _ in range(_ATTEMPTS):
+        known = {**there.log.refs, **repo.store.log.refs}
+        with repo.store.packer() as packer:
+            derived = derive(git, "HEAD", known=known, packer=packer)
+            index = packer.finish()
+        try:
+            # Whatever our store has must have its metadata below it here: others' snapshots, and data others added.
+            bring_metadata(repo, there, remote, derived.named)
+            repo.store.move("derive snapshots", _refs(derived), index)
+        except Collected:
+            # Another process' collection of this store took what this relies on: it is derived, or brought, anew.
+            repo.store.refresh()
+            continue
+        return derived
+    raise Conflict("this store is collected faster than this pushes", hint="try again when xver gc is done")
+
+
+def _refs(derived: Derived) -> dict[str, Target]:
+    return {SNAPSHOTS + commit: Target(TargetKind.SNAPSHOT, id) for commit, id in derived.by_commit.items()}
 
 
 def _wish_outside_git(repo: Repo) -> Wish:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.faulty import FaultyStorage
 from tests.support.repos import write_tree
 from tests.unit.sync.sides import ORIGIN
 from xver.errors import ContentNotFound, InvalidInput
@@ -15,6 +16,7 @@ from xver.history.graph import history, read_snapshot
 from xver.model.ids import SnapshotId
 from xver.model.refs import SNAPSHOTS
 from xver.repo import Repo, init_repo, open_repo
+from xver.store.log import Change
 from xver.sync.pull import pull
 from xver.sync.push import push
 from xver.sync.snapshots import Derived, derive
@@ -92,6 +94,34 @@ def test_a_clone_that_pushes_without_ever_having_pulled_has_a_whole_store(one: R
     assert read_snapshot(two.store, SnapshotId(head.id)).parents
     pull(two, ORIGIN)
     assert (two.root / "data" / "a").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_collection_here_while_a_push_derives_costs_a_repetition(one: Repo, tmp_path: Path, at: int) -> None:
+    """First the metadata that others pushed become live, then our own commit's snapshot."""
+    push(one, ORIGIN)
+    git(tmp_path, "clone", "-q", "one", "two")
+    two = open_repo(tmp_path / "two")
+    save(two, "data/b", b"ours")
+    entries: list[str] = []
+
+    def collect(method: str, key: str) -> None:
+        if method == "create" and key.startswith("log/"):
+            entries.append(key)
+            if len(entries) == at:
+                other = open_repo(two.root).store
+                other.commit(Change("something else"))
+                other.commit(Change("gc", fence=other.log.n))
+
+    two = open_repo(two.root)
+    two.storage = FaultyStorage(two.storage, before=collect)  # type: ignore[assignment]
+    pushed = push(two, ORIGIN)
+    assert len(entries) >= 3
+    assert pushed.branch == "main"
+    assert check(open_repo(two.root)).problems == ()
+    git(tmp_path, "clone", "-q", "two", "three")
+    pull(open_repo(tmp_path / "three"), ORIGIN)
+    assert (tmp_path / "three" / "data" / "b").read_bytes() == b"ours"
 
 
 def test_data_that_nobody_pushed_is_named_and_nothing_is_registered(one: Repo, tmp_path: Path) -> None:
