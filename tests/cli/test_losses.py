@@ -292,3 +292,16 @@ def test_a_lock_that_was_committed_by_mistake_ends_nothing_of_what_came_before_a
         + ("has merge conflicts" if "<" in text else "is damaged: line 1 is 'damaged'"),
         "hint: git log -- xver.lock shows others",
     ]
+
+
+def test_what_was_lost_and_never_pushed_is_named_by_the_repair_and_is_no_success(alone: Workplace) -> None:
+    packs = store_of(pushed(alone)) / "packs"
+    before = set(packs.iterdir())
+    alone.save("never pushed", fresh__x="nobody else has this " * 40)
+    for pack in set(packs.glob("*.data")) - before:
+        pack.unlink()
+    shutil.rmtree(alone.root / "fresh")
+    done = alone("fsck", "--repair")
+    assert done.returncode == 1
+    assert "fresh/x was damaged, and nobody who was asked has it" in done.stdout
+    assert "1 problem" in done.stdout

@@ -24,7 +24,7 @@ from xver.sync import remotes
 from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.upkeep.collect import execute, plan
-from xver.upkeep.fsck import EVERYTHING, check
+from xver.upkeep.fsck import EVERYTHING, check, check_remote
 from xver.upkeep.sweep import sweep, sweepable
 from xver.versioning.restoring import checkout
 
@@ -83,12 +83,12 @@ def world(tmp_path: Path) -> Path:
     return root
 
 
-def trials(world: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the world as it was, for each read to be interrupted, until the caller has had enough."""
+def trials(world: Path, *, every: int = 1) -> Iterator[tuple[Path, int]]:
+    """Yield the world as it was, for each read to be interrupted, or every so many, until the caller has had enough."""
     pristine, at = world.parent / "pristine", 0
     world.rename(pristine)
     while True:
-        at += 1
+        at += every
         shutil.copytree(pristine, world)
         yield world, at
         shutil.rmtree(world)
@@ -139,6 +139,27 @@ def test_a_fetch_goes_on_whichever_read_a_collection_comes_before(
         two = open_repo(copy / "two")
         pull(two, two.settings.remotes["origin"])
         is_whole(copy / "two")
+        if not interruption.fired:
+            break
+    assert at > 5
+
+
+def test_a_check_finds_nothing_wrong_whichever_read_a_collection_comes_before(world: Path) -> None:
+    for copy, at in trials(world, every=4):
+        repo = open_repo(copy / "one")
+        interruption = Interruption(repo.storage, at)
+        repo.storage = interruption.storage  # type: ignore[assignment]
+        assert check(repo, sample=EVERYTHING).damage == ()
+        if not interruption.fired:
+            break
+    assert at > 5
+
+
+def test_a_remote_is_checked_right_whichever_read_a_collection_comes_before(world: Path) -> None:
+    for copy, at in trials(world, every=4):
+        interruption = Interruption(LocalStorage(copy / "remote"), at)
+        there = open_store(interruption.storage, client="reader")
+        assert check_remote(there, sample=EVERYTHING).damage == ()
         if not interruption.fired:
             break
     assert at > 5

@@ -30,10 +30,11 @@ from xver.sync.arranging import set_url
 from xver.sync.fetch import fetch
 from xver.sync.pull import clone
 from xver.sync.push import push
+from xver.upkeep.copies import Source
 from xver.upkeep.findings import Findings
 from xver.upkeep.fsck import EVERYTHING, check, check_remote, verify
 from xver.upkeep.rebuild import rebuild_index
-from xver.upkeep.repair import Source, repair
+from xver.upkeep.repair import repair
 from xver.versioning.restoring import checkout
 from xver.versioning.tracking import add
 

@@ -195,6 +195,11 @@ class Kept:
         return _Finder(self._rows["id"], self._keys).find(wanted)
 
 
+def purged_yet_here(store: Store) -> frozenset[bytes]:
+    """Return what was purged and lies in live packs all the same, as whoever purged it was cut off."""
+    return frozenset(id for id in map(bytes.fromhex, store.log.tombstones) if id in store)
+
+
 class _Finder:
     """Finds ids among sorted ones, by their first words; others that begin alike are stepped over."""
 

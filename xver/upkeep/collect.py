@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xver.errors import Collected, ContentNotFound, CorruptData, Overtaken
+from xver.errors import Collected, ContentNotFound, CorruptData, Overtaken, Purged
 from xver.format.codecs import Codec, delta_bases
 from xver.format.log_entries import LiveIndex
 from xver.format.packs import DATA_PACK_SIZE, META_PACK_SIZE, is_whole
@@ -199,6 +199,9 @@ def _do(
         if moved is None:
             try:
                 moved = _move(store, kept, step.repack, whole, meter)
+            except Purged as error:
+                # Since this was planned: what is stored as a difference against it would have to be written whole.
+                raise Overtaken(store.storage.url) from error
             except ContentNotFound:
                 if store.log.n == kept.n:
                     raise

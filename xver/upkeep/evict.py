@@ -25,7 +25,7 @@ from xver.model.paths import TrackedPath, is_below
 from xver.model.refs import EVICTED, HEADS, INFLIGHT, KEPT, LOCK, RUNS, SNAPSHOTS, TAGS, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.store.kept import Kept
+from xver.store.kept import Kept, purged_yet_here
 from xver.store.listings import read_listing, rows_below
 from xver.store.log import Change
 from xver.store.store import Store
@@ -73,7 +73,8 @@ def plan_eviction(
     own = (f"{EVICTED}{repo.clone}/",) if pins else ()
     sources = _sources(here, there, {one for name, one in there.log.refs.items() if name.startswith((*_LASTING, *own))})
     idle, used = _candidates(here, there, sources, paths, in_use=_in_use(repo) if most is not None else frozenset())
-    live, everything = here.log.live_packs(), _all_but(here, ())
+    dead = purged_yet_here(here)
+    live, everything = here.log.live_packs(), _all_but(here, (), dead)
     sizes, counts = everything.sizes(), everything.counts()
     total = left = sum(live.values())
     chosen: list[_Candidate] = []
@@ -87,7 +88,7 @@ def plan_eviction(
         left -= gain(live[name], sizes[name], counts[name])
         chosen.append(one)
     ids = frozenset(one.place.id for one in chosen)
-    freed = plan(here, _all_but(here, ids)).freed if ids else 0
+    freed = plan(here, _all_but(here, ids, dead), without=dead).freed if ids else 0
     return Eviction(ids, frozenset(one.pin for one in chosen), total, total - freed, _state(there))
 
 
@@ -100,6 +101,7 @@ def evict(
     written there.
 
     Raises:
+        Overtaken: others write, or purge, faster than this computes.
         Collected: the remote was cleaned up, or forgot something, since the plan was made; nothing was changed.
         Locked: another work tree of this clone gives up content, and takes long.
         StorageError: the remote cannot be written to.
@@ -119,15 +121,16 @@ def _evict(repo: Repo, there: Store, remote: str, eviction: Eviction, *, pins: b
     if _state(there) != eviction.state:
         raise Collected(there.storage.url)  # the refs there may keep less than was planned with
     here.promises.replace(remote, before | eviction.ids)
-    packs = frozenset(here.log.live_packs())
+    packs, dead = frozenset(here.log.live_packs()), purged_yet_here(here)
 
     def again(_: Kept) -> Kept:
         here.refresh()
         # What somebody brought back meanwhile is wanted.
         places = here.index.find_many(eviction.ids)
-        return _all_but(here, {id for id, place in places.items() if place.container.name in packs})
+        return _all_but(here, {id for id, place in places.items() if place.container.name in packs}, dead)
 
-    done = execute(here, plan(here, again(Kept(here))), again=again, operation="evict", meter=meter)
+    planned = plan(here, again(Kept(here)), without=dead)
+    done = execute(here, planned, again=again, operation="evict", meter=meter)
     here.refresh()
     sweep(here, sweepable(here))
     return done.freed
@@ -245,12 +248,12 @@ def _passed_over(_kind: Kind, _id: bytes) -> None:
     """Metadata that is not here tells of nothing that could go."""
 
 
-def _all_but(here: Store, ids: Collection[bytes]) -> Kept:
-    """Mark everything in a store but some ids."""
-    kept = Kept(here)
+def _all_but(here: Store, ids: Collection[bytes], dead: Collection[bytes]) -> Kept:
+    """Mark everything in a store but some ids, and what is `dead`: purged, and not even to be kept as a base."""
+    kept = Kept(here, without=dead)
     batch: list[bytes] = []
     for id in here.index.ids():
-        if id not in ids:
+        if id not in ids and id not in dead:
             batch.append(id)
             if len(batch) == _BATCH:
                 kept.mark(batch)

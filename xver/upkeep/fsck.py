@@ -11,10 +11,11 @@ Memory does not grow with the store: packs are looked at one by one, of file con
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from xver.errors import Conflict, TransientStorageError
 from xver.format.indexes import PackIndex
 from xver.format.lockfile import NAME as LOCK_NAME
 from xver.format.lockfile import committed
@@ -28,7 +29,7 @@ from xver.model.refs import LOCK, Target, TargetKind
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.store.store import Store
-from xver.upkeep.checks.footers import PackReport, check_footers, deltas_on, open_indexes
+from xver.upkeep.checks.footers import DAMAGE, PackReport, check_footers, deltas_on, open_indexes
 from xver.upkeep.checks.foreign import check_foreign
 from xver.upkeep.checks.frames import check_frames
 from xver.upkeep.checks.reached import Reached, walk
@@ -46,18 +47,29 @@ class Sample:
 
 EVERYTHING: Final = Sample(1.0)
 NOTHING: Final = Sample(0.0)
+_ATTEMPTS: Final = 10
 
 
 def check(repo: Repo, *, sample: Sample = EVERYTHING, meter: Meter = SILENT) -> Findings:
     """Check the local store, and that it holds what its refs, `xver.lock`, and the commits that git has lead to.
 
     Where there is a remote, content of files may be there only: it is counted, not missed.
+
+    Raises:
+        Conflict: the store is collected faster than it is checked.
     """
+    return _settled(repo.store, lambda: _check_here(repo, sample, meter))
+
+
+def _check_here(repo: Repo, sample: Sample, meter: Meter) -> Findings:
     store, lock = repo.store, repo.lock
     damage = []
     if lock.repository != store.repository:
         damage.append(Damage(LOCK_NAME, "belongs to another repository than the store"))
-    commits = [*_git_commits(repo), *commits_of(store)]
+    commits = _git_commits(repo)
+    # What they name was live before they were written: asked in this order, what others add meanwhile is not missed.
+    store.refresh()
+    commits += commits_of(store)
     named = [*entry_edges(lock.entries), *(edge for one in commits for edge in one.edges if edge.where)]
     return _check(
         store,
@@ -78,11 +90,16 @@ def check_remote(there: Store, *, sample: Sample = NOTHING, meter: Meter = SILEN
     Where the remote is a work tree's own store it need not hold all content.
 
     Raises:
+        Conflict: the remote is collected faster than it is checked.
         TransientStorageError: the remote cannot be asked now; that says nothing about what it holds.
     """
-    commits = commits_of(there)
-    is_work_tree = any(name.startswith((LOCK, "remotes/")) for name in there.log.refs)
-    return _check(there, [], commits, [], sample=sample, may_be_elsewhere=is_work_tree, meter=meter)
+
+    def look() -> Findings:
+        commits = commits_of(there)
+        is_work_tree = any(name.startswith((LOCK, "remotes/")) for name in there.log.refs)
+        return _check(there, [], commits, [], sample=sample, may_be_elsewhere=is_work_tree, meter=meter)
+
+    return _settled(there, look)
 
 
 def verify(there: Store, targets: Iterable[Target], *, meter: Meter = SILENT) -> Findings:
@@ -90,6 +107,11 @@ def verify(there: Store, targets: Iterable[Target], *, meter: Meter = SILENT) ->
 
     The remote is opened as for `check_remote`; raises like it.
     """
+    targets = list(targets)
+    return _settled(there, lambda: _verify(there, targets, meter))
+
+
+def _verify(there: Store, targets: list[Target], meter: Meter) -> Findings:
     damage = _check_index_sizes(there)
     indexes = open_indexes(there, damage)
     if len(indexes) < len(there.log.indexes):
@@ -114,6 +136,32 @@ def verify(there: Store, targets: Iterable[Target], *, meter: Meter = SILENT) ->
         frozenset(packs.damaged | reached.damaged),
         {id: edge.kind for id, edge in reached.lost.items()},
     )
+
+
+def _settled(store: Store, look: Callable[[], Findings]) -> Findings:
+    """Return what `look` finds; where it misses something, and a collection took packs meanwhile, it looks again."""
+    for _ in range(_ATTEMPTS):
+        store.refresh()
+        before = _live(store)
+        try:
+            found = look()
+        except TransientStorageError:
+            raise
+        except DAMAGE:
+            store.refresh()
+            if before <= _live(store):
+                raise
+            continue
+        if not found.damage:
+            return found
+        store.refresh()
+        if before <= _live(store):
+            return found
+    raise Conflict(f"{store.storage.url} is collected faster than it is checked", hint="try again when xver gc is done")
+
+
+def _live(store: Store) -> set[str]:
+    return {*store.log.live_packs(), *store.log.indexes}
 
 
 def _check(

@@ -13,7 +13,7 @@ from typing import Final
 from xver.history.bounds import bounds_of
 from xver.progress import SILENT, Meter
 from xver.repo import Repo
-from xver.store.kept import Kept
+from xver.store.kept import Kept, purged_yet_here
 from xver.store.store import Store
 from xver.upkeep.collect import Done, Plan, execute, plan
 from xver.upkeep.roots import lock_ids, mark_reachable, ref_ids
@@ -61,11 +61,11 @@ def look(store: Store, mark: Callable[[Kept], None], patience: Patience, *, now:
     """Plan a collection, change nothing. `mark` marks what is to be kept in the state that the store has then."""
     moment = time.time() if now is None else now
     store.refresh()
-    lost = store.lost_packs()
-    kept = Kept(store, lost=lost)
+    lost, dead = store.lost_packs(), purged_yet_here(store)
+    kept = Kept(store, lost=lost, without=dead)
     mark(kept)
     fence = idle_fence(store, moment - patience.idle) if patience.idle else _HIGHEST
-    made = plan(store, kept, fence=fence, spare=fence if patience.idle else None)
+    made = plan(store, kept, fence=fence, spare=fence if patience.idle else None, without=dead)
     before = moment - patience.grace if patience.grace else None
     return Outlook(made, len(kept), sweepable(store, fence=made.fence, removed_before=before))
 
@@ -96,7 +96,7 @@ def collect(
     def again(older: Kept) -> Kept:
         nonlocal ends
         store.refresh()
-        fresh, before = Kept(store, lost=lost), ends
+        fresh, before = Kept(store, lost=lost, without=outlook.plan.whole), ends
         ends = bounds_of(store)
         # What is marked has everything below it marked, but for what was not here, or behind a bound, and is no more.
         grew = before.forgotten <= ends.forgotten and before.shallow <= ends.shallow

@@ -18,7 +18,7 @@ def take_files(repo: Repo, damage: Iterable[Damage], lost: frozenset[bytes]) -> 
 
     Reads every file of the tracked paths that `damage` names, and the datasets' listings come with them.
     """
-    with repo.store.packer(only=lost) as packer:
+    with repo.store.packer(anew=True, only=lost) as packer:
         for top in _tops(repo, damage):
             try:
                 ingest(repo.root, top, packer, record=None, ignore=rules(repo), rehash=True)

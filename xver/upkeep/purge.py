@@ -17,7 +17,7 @@ from xver.errors import Incomplete, Overtaken
 from xver.progress import SILENT, Meter
 from xver.storage.local import LocalStorage
 from xver.store.batches import batches
-from xver.store.kept import Kept
+from xver.store.kept import Kept, purged_yet_here
 from xver.store.log import Change, follows, pack_base
 from xver.store.spool import forget_parts
 from xver.store.store import Store
@@ -64,7 +64,7 @@ def erase(
         Overtaken: others write faster than this computes.
     """
     ids, entries = _bury(store, find)
-    dead = {id for id in map(bytes.fromhex, store.log.tombstones) if id in store}
+    dead = purged_yet_here(store)
     before = store.log.live_packs()
 
     def fresh() -> Kept:

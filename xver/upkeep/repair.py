@@ -7,7 +7,8 @@
     5   what is lost still comes from the work tree's own files, where their ids match   ─► one entry
 
 A delta may be stored against what was lost, so lost objects come first. The damaged packs stay in the storage until a
-collection deletes them: what reads them now may go on.
+collection deletes them: what reads them now may go on. Where a file of others is gone, what says that chunks lie in it
+stays unless somebody has them: all is well again when the file is back.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeAlias
 
-from xver.errors import Collected, Conflict, Overtaken, TransientStorageError
+from xver.errors import Collected, Conflict, ForeignChanged, Overtaken, TransientStorageError, XverError
 from xver.format.codecs import Codec
 from xver.format.indexes import Place
 from xver.format.log_entries import LiveIndex
@@ -32,9 +33,11 @@ from xver.store.batches import batches
 from xver.store.frames import stored_size
 from xver.store.log import Change, Log
 from xver.store.replacing import without_packs
-from xver.store.store import Store, Wanted
+from xver.store.store import Store
 from xver.upkeep.checks.footers import DAMAGE, open_indexes
+from xver.upkeep.checks.foreign import still_said
 from xver.upkeep.checks.frames import check_frames
+from xver.upkeep.copies import Source, copies_of
 from xver.upkeep.findings import Damage, Findings
 from xver.upkeep.rebuild import rebuild_index
 
@@ -47,14 +50,6 @@ _ROUNDS: Final = 4
 
 TakeFiles: TypeAlias = Callable[[Iterable[Damage], frozenset[bytes]], LiveIndex | None]
 """Puts those of some objects that lie in files of damaged paths into packs; returns their index."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A store to take copies from, by the name that people give it."""
-
-    name: str
-    store: Store
 
 
 @dataclass(slots=True)
@@ -105,7 +100,7 @@ def repair(
         TransientStorageError: a storage cannot be asked now; what was mended so far is.
     """
     mender = _Mender(store, sources, may_be_elsewhere, meter)
-    found = check()
+    found = first = check()
     if any(one.key.startswith("checkpoints/") for one in found.damage) and not _log_is_damaged(found):
         mender.done.checkpoints = len(store.log.mend_checkpoints())
     if found.unindexed:
@@ -121,7 +116,21 @@ def repair(
         found = check()
         if mender.done.steps == before:
             break
-    return mender.done, check() if mender.done.checkpoints else found
+    return mender.done, _with_lost(check() if mender.done.checkpoints else found, first, mender.done.lost)
+
+
+def _with_lost(found: Findings, first: Findings, lost: Mapping[bytes, Kind]) -> Findings:
+    """Return what is still wrong with what the first check found and nobody has.
+
+    Where content may be at a remote only, no check tells it any more from what was never fetched.
+    """
+    told = {one.id for one in found.damage}
+    gone = [
+        replace(one, key="", what="was damaged, and nobody who was asked has it")
+        for one in first.damage
+        if one.path and one.id in lost and one.id not in told
+    ]
+    return replace(found, damage=(*found.damage, *gone))
 
 
 def _log_is_damaged(found: Findings) -> bool:
@@ -139,9 +148,10 @@ class _Mender:
     def all(self, found: Findings, files: TakeFiles | None) -> None:
         """Mend what was found, some packs at a time."""
         damaged = sorted(found.damaged & self.store.log.live_packs().keys())
-        self.retried(lambda: self.mend(frozenset(damaged[:_STEP_PACKS]), found.lost))
+        as_such = frozenset(one.key for one in found.damage if one.id is None)
+        self.retried(lambda: self.mend(frozenset(damaged[:_STEP_PACKS]), as_such, found.lost))
         for at in range(_STEP_PACKS, len(damaged), _STEP_PACKS):
-            self.retried(partial(self.mend, frozenset(damaged[at : at + _STEP_PACKS]), {}))
+            self.retried(partial(self.mend, frozenset(damaged[at : at + _STEP_PACKS]), as_such, {}))
         if self.done.lost and files is not None:
             self.retried(lambda: self.take(found, files))
 
@@ -156,23 +166,35 @@ class _Mender:
             return
         raise Conflict(f"{self.store.storage.url} changes faster than it can be mended", hint="run it again")
 
-    def mend(self, damaged: frozenset[str], missing: Mapping[bytes, Kind]) -> None:
-        """Bring what is missing and what is harmed in the damaged packs, then let these go."""
+    def mend(self, damaged: frozenset[str], as_such: frozenset[str], missing: Mapping[bytes, Kind]) -> None:
+        """Bring what is missing and what is harmed in the damaged packs, then let these go.
+
+        Something is wrong with those of `as_such` themselves, not with what they hold alone.
+        """
         rows = _rows_of(self.store, damaged)
-        harmed = dict(missing) | {place.id: place.kind for place in _harmed(self.store, rows)}
+        harms = _harmed(self.store, rows)
+        harmed = dict(missing) | {place.id: place.kind for place, _ in harms}
         with _avoiding(self.store, damaged):
             wanted = {id: kind for id, kind in harmed.items() if id not in self.store}
         sought = wanted | self._bring(wanted)
+        with _avoiding(self.store, damaged):
+            away = [one for one, error in harms if isinstance(error, ForeignChanged) and one.id not in self.store]
+        away = list(still_said(self.store, away))
+        others = {place.container.name for place, _ in harms if place not in away}
+        staying = {place.container.name for place in away} - others - as_such
+        damaged -= staying
+        rows = [place for place in rows if place.container.name not in staying]
         stranded = self._stranded(damaged, harmed)
         if stranded:
             whole = self.store.index.find_whole(place.id for place in stranded)
             again = {place.id: place.kind for place in stranded if place.id not in whole}
             sought |= again | self._bring(again)
-        self._move(damaged, rows, stranded)
+        self._move(damaged, rows, stranded, keeps=frozenset(place.id for place in away))
         self.done.packs += len(damaged)
         self.done.stranded += len(stranded)
         sought |= {place.id: place.kind for place in rows}
-        self.done.lost.update((id, kind) for id, kind in sought.items() if id not in self.store)
+        gone = {place.id for place in away}
+        self.done.lost.update((id, kind) for id, kind in sought.items() if id in gone or id not in self.store)
 
     def take(self, found: Findings, files: TakeFiles) -> None:
         """Bring what files of the work tree still have."""
@@ -180,7 +202,7 @@ class _Mender:
         if index is None:
             return
         self.store.log.append(Change("repair: files", add_index=(index,)))
-        back = [id for id in self.done.lost if id in self.store]
+        back = [place.id for place in self.store.index.open(index).places() if place.id in self.done.lost]
         self.done.brought["files"] = self.done.brought.get("files", 0) + len(back)
         for id in back:
             del self.done.lost[id]
@@ -195,7 +217,7 @@ class _Mender:
         with self.store.packer(anew=True) as packer:
             while waiting:
                 batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
-                for one, data, name in _copies(self.sources, batch):
+                for one, data, name in copies_of(self.sources, batch):
                     packer.put(one.kind, data, one.id)
                     brought[name] += 1
                     self.meter.advance(1)
@@ -235,8 +257,13 @@ class _Mender:
         need_not = edge.id == EMPTY_ID or (self.may_be_elsewhere and edge.kind in (Kind.CHUNK, Kind.NODE))
         return not need_not and edge.id not in self.store
 
-    def _move(self, damaged: frozenset[str], rows: list[Place], stranded: list[Place]) -> None:
-        """Pack again what is whole in damaged packs and nowhere else; they leave the log, and what is stranded."""
+    def _move(
+        self, damaged: frozenset[str], rows: list[Place], stranded: list[Place], *, keeps: frozenset[bytes]
+    ) -> None:
+        """Pack again what is whole in damaged packs and nowhere else; they leave the log, and what is stranded.
+
+        Of what it `keeps` the frames move, though what they say cannot be read now.
+        """
         if not (damaged or stranded):
             return
         store = self.store
@@ -247,7 +274,7 @@ class _Mender:
         self.meter.start("Packing again", sum(place.stored for place in alone), "B")
         with store.packer(anew=True) as packer:
             for batch in batches(alone, stored_size, _BATCH_BYTES):
-                for place, stored, data in _whole(store, batch):
+                for place, stored, data in _whole(store, batch, keeps):
                     if place.codec is Codec.DELTA or is_whole(place.container.name):
                         # Its bases may have come back in another pack than they were in: whole it needs none. Nor was
                         # what lies in a whole file ever packed.
@@ -288,51 +315,29 @@ def _rows_of(store: Store, packs: frozenset[str]) -> list[Place]:
     return sorted(rows.values(), key=lambda place: (place.container.name, place.offset))
 
 
-def _harmed(store: Store, rows: list[Place]) -> list[Place]:
-    """Return the rows whose objects cannot be read whole."""
+def _harmed(store: Store, rows: list[Place]) -> list[tuple[Place, XverError]]:
+    """Return the rows whose objects cannot be read whole, each with what keeps it from being read."""
     by_pack: dict[str, list[Place]] = {}
     for place in rows:
         by_pack.setdefault(place.container.name, []).append(place)
     return [
-        place for places in by_pack.values() for place, error, _ in check_frames(store, places, {}) if error is not None
+        (place, error)
+        for places in by_pack.values()
+        for place, error, _ in check_frames(store, places, {})
+        if error is not None
     ]
 
 
-def _copies(
-    sources: Sequence[Source], wanted: list[tuple[bytes, Kind]]
-) -> Iterator[tuple[Wanted, bytes | memoryview, str]]:
-    """Yield each object that some source has whole, with that source's name; verified by the store it comes from."""
-    left = dict(wanted)
-    for source in sources:
-        there = [Wanted(kind, id) for id, kind in left.items() if id in source.store]
-        for one, data in _read(source.store, there):
-            yield one, data, source.name
-            del left[one.id]
+def _whole(
+    store: Store, batch: list[Place], keeps: frozenset[bytes]
+) -> Iterator[tuple[Place, memoryview, bytes | memoryview]]:
+    """Yield each object that can be read, as it is stored and as it is; the others were brought, or are lost.
 
-
-def _read(store: Store, wanted: list[Wanted]) -> list[tuple[Wanted, bytes | memoryview]]:
-    kinds = {one.id: one for one in wanted}
-    try:
-        return [(kinds[id], data) for id, data in store.get_many(wanted)]
-    except TransientStorageError:
-        raise
-    except DAMAGE:
-        found: list[tuple[Wanted, bytes | memoryview]] = []
-    for one in wanted:
-        try:
-            found.append((one, store.get(one.kind, one.id)))
-        except TransientStorageError:
-            raise
-        except DAMAGE:
-            continue  # this copy is no better than ours; the next source may have a whole one
-    return found
-
-
-def _whole(store: Store, batch: list[Place]) -> Iterator[tuple[Place, memoryview, bytes | memoryview]]:
-    """Yield each object that can be read, as it is stored and as it is; the others were brought, or are lost."""
+    Of what it `keeps` the frame is yielded in any case.
+    """
     for place, stored in _frames(store, batch):
         try:
-            yield place, stored, store.decode(place, stored)
+            yield place, stored, b"" if place.id in keeps else store.decode(place, stored)
         except TransientStorageError:
             raise
         except DAMAGE:

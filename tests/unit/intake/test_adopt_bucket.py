@@ -26,9 +26,10 @@ from xver.store.content import read_all
 from xver.store.store import open_store
 from xver.sync.pull import clone
 from xver.sync.push import push
+from xver.upkeep.copies import Source
 from xver.upkeep.fsck import NOTHING, check
 from xver.upkeep.purging import Place, Wanted, purge
-from xver.upkeep.repair import Source, repair
+from xver.upkeep.repair import repair
 from xver.versioning.commits import commit
 from xver.versioning.restoring import checkout, follow
 from xver.versioning.state import status

@@ -26,11 +26,12 @@ from xver.store.content import read_all
 from xver.store.store import open_store
 from xver.sync.fetch import fetch
 from xver.sync.push import push
+from xver.upkeep.copies import Source
 from xver.upkeep.fsck import NOTHING, check
 from xver.upkeep.gc import NONE, collect, marks_here
 from xver.upkeep.purging import Place, Wanted, purge
 from xver.upkeep.rebuild import rebuild_index
-from xver.upkeep.repair import Source, repair
+from xver.upkeep.repair import repair
 from xver.versioning.logs import log
 from xver.versioning.versions import entries_at, entry_at
 

@@ -22,11 +22,12 @@ from xver.store.store import open_store
 from xver.store.wholes import WHOLE_MIN
 from xver.sync.pull import clone
 from xver.sync.push import push
+from xver.upkeep.copies import Source
 from xver.upkeep.fsck import check
 from xver.upkeep.gc import NONE, collect, marks_here
 from xver.upkeep.purging import Place, named, purge
 from xver.upkeep.rebuild import rebuild_index
-from xver.upkeep.repair import Source, repair
+from xver.upkeep.repair import repair
 from xver.versioning.restoring import checkout
 from xver.versioning.tracking import add
 

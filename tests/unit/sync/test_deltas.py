@@ -25,8 +25,9 @@ from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.sync.remotes import open_remote, open_remote_afresh
 from xver.sync.transfer import Transfer, copy_objects
+from xver.upkeep.copies import Source
 from xver.upkeep.fsck import check_remote
-from xver.upkeep.repair import Source, repair
+from xver.upkeep.repair import repair
 from xver.versioning.branches import switch
 from xver.versioning.versions import entries_at, find_entry
 

@@ -29,11 +29,12 @@ from xver.sync.pull import clone
 from xver.sync.push import push
 from xver.sync.remotes import open_remote, open_remote_afresh
 from xver.upkeep import rebuild
+from xver.upkeep.copies import Source
 from xver.upkeep.findings import Findings
 from xver.upkeep.fsck import NOTHING, check, check_remote
 from xver.upkeep.own_files import take_files
 from xver.upkeep.rebuild import rebuild_index
-from xver.upkeep.repair import Repaired, Source, repair
+from xver.upkeep.repair import Repaired, repair
 from xver.versioning.branches import switch
 from xver.versioning.tracking import add
 

@@ -14,7 +14,7 @@ import click
 from xver.cli.command import Command
 from xver.cli.human import count, plural, size
 from xver.cli.output import Output, pass_output
-from xver.errors import CorruptData, InvalidInput, NotFound, StorageError, TransientStorageError, XverError
+from xver.errors import Conflict, CorruptData, InvalidInput, NotFound, StorageError, TransientStorageError, XverError
 from xver.progress import Meter
 from xver.repo import Repo, open_repo
 from xver.store.store import Store
@@ -22,7 +22,8 @@ from xver.upkeep.findings import Findings
 from xver.upkeep.fsck import Sample, check, check_remote
 
 if TYPE_CHECKING:
-    from xver.upkeep.repair import Repaired, Source
+    from xver.upkeep.copies import Source
+    from xver.upkeep.repair import Repaired
 
 _NO_LOG: Final = "the log cannot be made anew: "
 _BESIDE_GIT: Final = "move {folder} away, then xver pull for what a remote has, xver add for what is here"
@@ -33,7 +34,7 @@ _SHARE: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 
 @click.command(
     cls=Command,
-    exits=(CorruptData, NotFound, StorageError, TransientStorageError),
+    exits=(Conflict, CorruptData, NotFound, StorageError, TransientStorageError),
     no="Something is damaged, or missing.",
 )
 @click.option(
@@ -127,8 +128,9 @@ def _repair(
     sources: tuple[str, ...],
     out: Output,
 ) -> Findings:
+    from xver.upkeep.copies import Source
     from xver.upkeep.own_files import take_files
-    from xver.upkeep.repair import Source, repair
+    from xver.upkeep.repair import repair
 
     if name is None:
         copies = _remotes(repo, sources or tuple(repo.settings.remotes), out, must=bool(sources))
@@ -164,7 +166,7 @@ def tell_mended(out: Output, done: Repaired) -> None:
 def _remotes(repo: Repo, names: Iterable[str], out: Output, *, must: bool) -> list[Source]:
     """Open the remotes to take copies from; one that cannot be opened is told, unless it was asked for."""
     from xver.sync.remotes import choose_remote, open_remote
-    from xver.upkeep.repair import Source
+    from xver.upkeep.copies import Source
 
     found = []
     for name in names:

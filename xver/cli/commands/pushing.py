@@ -143,8 +143,9 @@ def _repair(out: Output, repo: Repo, remote: Remote) -> tuple[bool, Findings | N
     """
     from xver.cli.commands.checking import tell_mended
     from xver.sync.remotes import open_remote_afresh
+    from xver.upkeep.copies import Source
     from xver.upkeep.fsck import check_remote
-    from xver.upkeep.repair import Source, repair
+    from xver.upkeep.repair import repair
 
     with contextlib.ExitStack() as stack:
         try:

@@ -8,9 +8,10 @@ from xver.errors import TransientStorageError
 from xver.format.codecs import Codec
 from xver.format.foreign import Foreign, decode_foreign
 from xver.format.indexes import Place
+from xver.model.ids import checksum
 from xver.store.frames import in_order
 from xver.store.store import Store
-from xver.upkeep.checks.footers import DAMAGE
+from xver.upkeep.checks.footers import DAMAGE, frames_of, read_footers
 from xver.upkeep.findings import harm_of
 
 
@@ -37,6 +38,22 @@ def check_foreign(store: Store, places: Sequence[Place]) -> Iterator[tuple[Place
                     raise
                 except DAMAGE as error:
                     yield place, harm_of(error)
+
+
+def still_said(store: Store, places: Sequence[Place]) -> Iterator[Place]:
+    """Yield those of some chunks whose frames are as they were written: where they lie, or lay, is still said."""
+    footers = read_footers(store.storage, {one.container.name: one.container.size for one in places})
+    for place in places:
+        try:
+            name, size = place.container.name, place.container.size
+            written = {frame.id: frame.checksum for frame in frames_of(footers[name], name, size)}
+            ((_, stored),) = store.read_frames([place])
+        except TransientStorageError:
+            raise
+        except DAMAGE:
+            continue
+        if written.get(place.id) == checksum(stored):
+            yield place
 
 
 def foreign_files(store: Store, ids: Iterable[bytes]) -> list[str]:
