@@ -123,6 +123,17 @@ def test_wrong_words_are_told(versions: Workplace) -> None:
     )
 
 
+@pytest.mark.parametrize("words", [(), ("HEAD",), ("HEAD~1", "HEAD"), ("--staged",), ("--stat", "HEAD"), ("--json",)])
+def test_a_path_that_no_version_tracks_is_told(versions: Workplace, words: tuple[str, ...]) -> None:
+    assert versions.fails(3, "diff", "-q", *words, "--", "dd")[0] == "error: dd is not tracked"
+
+
+def test_a_path_that_is_tracked_no_more_is_no_error(versions: Workplace) -> None:
+    versions.ok("rm", "d")
+    assert versions.ok("diff", "-q", "--", "d") == ""
+    assert versions.ok("diff", "-q", "HEAD~1", "--", "d/t.csv").startswith("D d/t.csv")
+
+
 def test_what_is_no_table_despite_its_name_is_told_as_bytes(versions: Workplace) -> None:
     write(versions, "t.csv", "a\0b\n")
     said = versions.ok("diff", "--", "d/t.csv").splitlines()[1]

@@ -94,8 +94,8 @@ def test_a_path_that_is_nowhere(place: Workplace, words: list[str], path: str) -
     lines = place.fails(2 if path == "../x" else 3, *words, path)
     assert lines[0].startswith(f"error: {path} ")
     if path != "../x":
-        assert lines[1] == f"hint: xver ls shows what is tracked; -- {path} asks for it all the same"
-        assert place(*words[:1], "HEAD", "--", path).returncode == 0
+        assert lines[1] == f"hint: xver ls shows what is tracked, xver log -- {path} when it was"
+        assert place("log", "HEAD", "--", path).returncode == 0
 
 
 def test_a_path_that_only_an_old_version_has(place: Workplace) -> None:

@@ -22,6 +22,7 @@ from xver.git.drivers import install_drivers
 from xver.git.hooks import install_hooks
 from xver.git.ignore_block import read_block
 from xver.model.ids import chunk_id
+from xver.model.paths import is_below
 from xver.repo import init_repo
 from xver.upkeep.gc import NONE
 from xver.versioning.restoring import checkout, restore
@@ -153,7 +154,9 @@ class BesideGit(Renaming):
         if there:
             top = data.draw(st.sampled_from(sorted(there)))
             wanted = {**self.lock, top: there[top]}
-            self.bring(wanted, lambda force: restore(self.repo, [top], rev=id, force=force), only=top)
+            self.bring(
+                wanted, lambda force: restore(self.repo, [top], rev=id, force=force), lambda path: is_below(path, top)
+            )
 
     @rule()
     def undo(self) -> None:

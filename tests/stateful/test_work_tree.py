@@ -24,6 +24,7 @@ from xver.versioning import branches
 from xver.versioning.commits import commit
 from xver.versioning.merging import merge_snapshot
 from xver.versioning.undoing import undo
+from xver.versioning.versions import entries_at
 
 
 class Everything(Renaming):
@@ -33,16 +34,22 @@ class Everything(Renaming):
     @rule()
     def merge(self) -> None:
         other = next(name for name in BRANCHES if name != self.branch)
-        if other not in self.heads or self.lock != self.head:
+        if other not in self.heads:
             return
         repo = self.repo
         ours, theirs = self.heads.get(self.branch), self.heads[other]
+        if ours is None and self.lock:
+            return
         base = (
             None
             if ours is None
             else merge_base(repo.store, *(SnapshotId(bytes.fromhex(one)) for one in (ours, theirs)))
         )
         sides = [{} if base is None else self.versions[base.hex()], self.head, self.versions[theirs]]
+        is_forward = ours is None or (base is not None and base.hex() == ours)
+        wanted, refused = self.carried(sides[2])
+        if not is_forward:
+            refused = {top for top in {*self.lock, *self.head} if self.lock.get(top) != self.head.get(top)}
         before = dict(self.disk)
         try:
             with self.noted():
@@ -51,15 +58,22 @@ class Everything(Renaming):
             return
         if done.kind == "up to date":
             return
-        self.arrive(branches.names(self.repo, HEADS)[self.branch].hex())
-        self.lock = copy.deepcopy(self.head)
-        if done.kind == "forward":
-            assert self.lock == sides[2]
+        assert not refused
+        made = branches.names(self.repo, HEADS)[self.branch].hex()
+        if is_forward:
+            assert done.kind == "forward"
+            assert made == theirs
+        else:
+            wanted = self.files_of(repo, entries_at(self.repo, made))
+        meant = self.on_the_way(sides[2] if is_forward else {}, wanted)
+        self.arrive(made)
+        self.lock = copy.deepcopy(wanted)
         for path in {path for side in sides for path in flat(side)}:
             was, mine, other_s = (flat(side).get(path) for side in sides)
-            assert flat(self.lock).get(path) == (other_s if mine == was else mine), path
+            assert flat(self.head).get(path) == (other_s if mine == was else mine), path
             assert mine == other_s or was in (mine, other_s), f"{path}: both sides changed it"
-        self.see(before, flat(self.lock))
+        self.see(before, {path: data for path, data in flat(self.lock).items() if meant(path)})
+        self.see_carried(before, flat(self.lock), meant)
 
     @precondition(lambda self: self.undoable)
     @rule()

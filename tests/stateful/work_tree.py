@@ -29,7 +29,7 @@ from tests.support.repos import SOMEBODY
 from tests.support.trees import picture, rewrite_unseen
 from xver.errors import DirtyWorktree, InvalidInput
 from xver.model.entries import Dataset, Entries
-from xver.model.paths import is_below
+from xver.model.paths import is_below, overlaps
 from xver.model.refs import HEADS
 from xver.repo import Repo, init_repo, open_repo
 from xver.store.content import read_all
@@ -222,12 +222,47 @@ class WorkTree(RuleBasedStateMachine):
                     branches.switch(self.repo, name, new=True)
                 self.heads[name], self.branch = self.heads[self.branch], name
             return
-        if self.lock != self.head:
-            with pytest.raises(DirtyWorktree):
+        there = self.versions[self.heads[name]]
+        wanted, refused = self.carried(there)
+        if refused:
+            with pytest.raises(DirtyWorktree) as caught:
                 branches.switch(self.repo, name)
+            assert set(caught.value.paths) == refused
             return
-        if self.bring(self.versions[self.heads[name]], lambda force: branches.switch(self.repo, name, force=force)):
+        meant = self.on_the_way(there, wanted)
+        before = dict(self.disk)
+        if self.bring(wanted, lambda force: branches.switch(self.repo, name, force=force), meant):
             self.branch = name
+            self.see_carried(before, flat(wanted), meant)
+
+    def carried(self, there: Lock) -> tuple[Lock, set[str]]:
+        """Return a version with what is staged where HEAD has the same as it, and what is staged where it has not."""
+        wanted, refused = copy.deepcopy(there), set()
+        for top in {*self.lock, *self.head}:
+            now = self.lock.get(top)
+            if now in (self.head.get(top), there.get(top)):
+                continue
+            if self.head.get(top) != there.get(top):
+                refused.add(top)
+            elif now is None:
+                del wanted[top]
+            else:
+                wanted[top] = dict(now)
+        return wanted, refused
+
+    def on_the_way(self, there: Lock, wanted: Lock) -> Callable[[str], bool]:
+        """Return what tells which files the way from HEAD to a version, wanted with what is staged, may touch."""
+        # What is staged as it is there may be what a switch that was cut off left.
+        whole = {top for top in there if self.lock.get(top) == there[top] != self.head.get(top)}
+        before, after = flat(self.lock), flat(wanted)
+        return lambda path: before.get(path) != after.get(path) or path.partition("/")[0] in whole
+
+    def see_carried(self, before: Files, wanted: Files, meant: Callable[[str], bool]) -> None:
+        """Look whether everything that was on the disk, and was not `meant`, is there as it was."""
+        fresh = [path for path in wanted if meant(path)]
+        for path, data in before.items():
+            if not meant(path) and not any(overlaps(path, one) for one in fresh):
+                assert self.disk.get(path) == data, f"{path} did not go along"
 
     @rule()
     def checkout(self) -> None:
@@ -238,7 +273,9 @@ class WorkTree(RuleBasedStateMachine):
     def restore(self, data: st.DataObject) -> None:
         top = data.draw(st.sampled_from(sorted(self.head)))
         wanted = {**self.lock, top: self.head[top]}
-        self.bring(wanted, lambda force: restore(self.repo, [top], rev="HEAD", force=force), only=top)
+        self.bring(
+            wanted, lambda force: restore(self.repo, [top], rev="HEAD", force=force), lambda path: is_below(path, top)
+        )
 
     def adopt(self) -> None:
         """Take over what a command that was cut off left: all of it must be readable."""
@@ -270,8 +307,11 @@ class WorkTree(RuleBasedStateMachine):
             found[top] = {path: read_all(repo.store, one.id, one.size) for path, one in rows.items()}  # type: ignore[union-attr, arg-type]
         return found
 
-    def bring(self, wanted: dict[str, Files], go: Callable[[bool], object], *, only: str = "") -> bool:
-        """Let `go` bring `wanted` to the disk; tell whether it did: it must not where unsaved work would go."""
+    def bring(self, wanted: Lock, go: Callable[[bool], object], meant: Callable[[str], bool] = lambda _: True) -> bool:
+        """Let `go` bring what is `meant` of `wanted` to the disk; tell whether it did.
+
+        It must not where unsaved work would go.
+        """
         before = dict(self.disk)
         try:
             with self.noted():
@@ -285,7 +325,7 @@ class WorkTree(RuleBasedStateMachine):
             assert refused <= unsaved, "only unsaved work is a reason to refuse"
             assert self.picture() == before
             return False
-        files = {path: data for top, one in wanted.items() if is_below(top, only) for path, data in one.items()}
+        files = {path: data for path, data in flat(wanted).items() if meant(path)}
         self.see(before, files)
         self.lock = {top: dict(one) for top, one in wanted.items()}
         return True

@@ -10,8 +10,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.versioning.keeping import naming
 from xver.versioning.operations import noted
-from xver.versioning.restoring import switch_to
-from xver.versioning.state import require_committed
+from xver.versioning.restoring import carry_to, switch_to
 from xver.versioning.versions import go_to, head_id, keep_snapshot, read_head, resolve_id, root_entries, without_former
 
 
@@ -63,8 +62,10 @@ def delete(repo: Repo, prefix: str, name: str) -> None:
 def switch(repo: Repo, name: str, *, new: bool = False, force: bool = False, meter: Meter = SILENT) -> None:
     """Go to a branch: HEAD, `xver.lock` and the disk; `new` makes it where we are. A revision detaches HEAD.
 
+    What was changed, or added and not committed, goes along where both versions are alike; `force` gives it up.
+
     Raises:
-        DirtyWorktree: changes that are not in the store would be lost, or `xver.lock` holds what is not committed.
+        DirtyWorktree: changes would be lost, as the two versions differ there.
         AlreadyExists: a new branch is there already.
     """
     words = f"switch {'-c ' if new else ''}{name}"
@@ -89,9 +90,11 @@ def _switch(repo: Repo, name: str, *, force: bool, meter: Meter) -> None:
     branch = repo.store.log.refs.get(HEADS + name)
     found = resolve_id(repo, name) if branch is None else SnapshotId(branch.id)
     before = {} if head is None else root_entries(repo.store, read_snapshot(repo.store, head).root)
-    if not force:
-        require_committed(before, repo.lock.entries, hint='xver commit -m "…", or xver switch --force')
-    switch_to(repo, root_entries(repo.store, read_snapshot(repo.store, found).root), force=force, meter=meter)
+    there = root_entries(repo.store, read_snapshot(repo.store, found).root)
+    if force:
+        switch_to(repo, there, force=True, meter=meter)
+    else:
+        carry_to(repo, before, there, hint='xver commit -m "…", or xver switch --force', meter=meter)
     if branch is not None:
         go_to(repo, HEADS + name)
     else:

@@ -31,7 +31,7 @@ from xver.versioning.conflicts import clear, lay_out
 from xver.versioning.merging_files import FileMerge
 from xver.versioning.operations import noted
 from xver.versioning.pending import begin, end
-from xver.versioning.restoring import Restored, checkout, switch_to
+from xver.versioning.restoring import Restored, carry_to, checkout, switch_to
 from xver.versioning.state import changes_to, require_committed
 from xver.versioning.tracking import write_ignored, write_tracked
 from xver.versioning.versions import (
@@ -63,7 +63,8 @@ def merge_snapshot(
 
     Raises:
         MergeConflict: both sides changed the same files; nothing was changed.
-        DirtyWorktree: `xver.lock` holds what is not committed, or changes on the disk would be lost.
+        DirtyWorktree: changes on the disk would be lost, where the merge changes something, or `xver.lock` holds what
+            is not committed: where the branch only moves forward, of what it changes.
     """
     with repo.held(), noted(repo, f"merge {rev}", paths=()):
         return _merge_snapshot(repo, rev, label or rev, prefer, meter)
@@ -76,11 +77,15 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
     if ours is not None and is_ancestor(store, theirs, ours):
         return Merged("up to date")
     before = {} if ours is None else root_entries(store, read_snapshot(store, ours).root)
-    if ours is not None or not _is_version(repo, theirs):
-        require_committed(before, repo.lock.entries, hint='xver commit -m "…" first')
     there = root_entries(store, read_snapshot(store, theirs).root)
+    hint = 'xver commit -m "…" first'
+    if ours is None and not _is_version(repo, theirs):
+        require_committed(before, repo.lock.entries, hint=hint)
     if ours is None or is_ancestor(store, ours, theirs):
-        switch_to(repo, there, meter=meter)
+        if ours is None:
+            switch_to(repo, there, meter=meter)
+        else:
+            carry_to(repo, before, there, hint=hint, meter=meter)
         ref = read_head(repo)
         if ref.startswith(HEADS):
             # The branch must still be what it was: a commit made meanwhile is never dropped from it.
@@ -90,6 +95,7 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
             keep_snapshot(repo, theirs)
             write_head(repo, theirs.hex())
         return Merged("forward")
+    require_committed(before, repo.lock.entries, hint=hint)
     base = merge_base(store, ours, theirs)
     shallow = bounds_of(store).shallow
     if shallow and (base is None or base in shallow):
@@ -99,7 +105,7 @@ def _merge_snapshot(repo: Repo, rev: str, label: str, prefer: Side | None, meter
     merged = three_way(repo, common, before, there, prefer, hint=hint)
     begin(repo, ours, theirs)
     try:
-        switch_to(repo, merged, meter=meter)
+        switch_to(repo, merged, former=before, meter=meter)
     except BaseException:
         end(repo)
         raise

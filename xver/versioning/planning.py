@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from xver.errors import ContentNotFound, DirtyWorktree, InvalidInput
 from xver.format.listings import Row
@@ -26,6 +27,9 @@ from xver.worktree.records import TreeRecord, known_of
 from xver.worktree.scan import TEMPORARY
 from xver.worktree.stats import NO_STAT
 
+Meant: TypeAlias = Callable[[TrackedPath], Callable[[str], bool]]
+"""Tells of a tracked path which names below it are meant."""
+
 
 @dataclass(slots=True)
 class Left:
@@ -33,6 +37,18 @@ class Left:
 
     lacking: dict[TrackedPath, int] = field(default_factory=dict)
     changed: list[TrackedPath] = field(default_factory=list)
+
+
+def below(paths: Sequence[str]) -> Meant:
+    """Return what tells which names lie at or below `paths`; all do, if there are none."""
+
+    def meant(top: TrackedPath) -> Callable[[str], bool]:
+        inner = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
+        if not inner or any(is_below(top, path) for path in paths):
+            return lambda _: True
+        return lambda name: any(is_below(name, one) for one in inner)
+
+    return meant
 
 
 def plan_removals(repo: Repo, paths: Sequence[str], before: Entries, now: Entries, left: Left | None) -> list[Plan]:
@@ -57,7 +73,7 @@ def plan_removals(repo: Repo, paths: Sequence[str], before: Entries, now: Entrie
 def plan_writes(
     repo: Repo,
     chosen: Entries,
-    paths: Sequence[str],
+    meant: Meant,
     wanted: Scope,
     before: Entries,
     freed: Collection[str],
@@ -65,7 +81,9 @@ def plan_writes(
     *,
     force: bool,
 ) -> list[Plan]:
-    """Plan to make the disk hold the `chosen` entries, as `plan_checkout` does; what cannot come is told `left`.
+    """Plan to make the disk hold what is `meant` of the `chosen` entries, as `plan_checkout` does.
+
+    What cannot come is told `left`.
 
     `freed` are the files that will have been removed before.
 
@@ -76,7 +94,7 @@ def plan_writes(
     plans: list[Plan] = []
     for top, entry in chosen.items():
         try:
-            plan = _plan(repo, top, entry, paths, wanted, before, freed, force=force)
+            plan = _plan(repo, top, entry, meant, wanted, before, freed, force=force)
         except (ContentNotFound, DirtyWorktree) as error:
             if left is None:
                 raise
@@ -93,7 +111,7 @@ def _plan(
     repo: Repo,
     top: TrackedPath,
     entry: Entry,
-    paths: Sequence[str],
+    meant: Meant,
     wanted: Scope,
     before: Entries,
     freed: Collection[str],
@@ -105,8 +123,6 @@ def _plan(
         return None
     _require_way(repo, top, freed)
     record = last_record(repo, top, before)
-    inner = [path[len(top) + 1 :] for path in paths if path != top and is_below(path, top)]
-    is_whole = not inner or any(is_below(top, path) for path in paths)
     try:
         comparison = compare_path(repo, top, entry, wanted=EVERYTHING)
         plan = plan_checkout(
@@ -117,7 +133,7 @@ def _plan(
             rows=lambda: read_listing(repo.store, entry.id) if isinstance(entry, Dataset) else iter(()),
             record=record,
             in_store=repo.store.holds_whole,
-            chosen=lambda name: is_whole or any(is_below(name, one) for one in inner),
+            chosen=meant(top),
             wanted=lambda name: wanted.holds(f"{top}/{name}" if name else top),
             force=force,
         )

@@ -21,10 +21,11 @@ from xver.store.listings import put_listing, read_listing, rows_below
 from xver.store.packing import Packer
 from xver.store.spool import Spool
 from xver.store.wholes import clone_whole
+from xver.versioning.carrying import only_changed, with_staged
 from xver.versioning.followed import followed, note_brought
 from xver.versioning.operations import noted
 from xver.versioning.partly import lies_in_bucket, require_content
-from xver.versioning.planning import Left, last_entries, last_record, local_part, plan_removals, plan_writes
+from xver.versioning.planning import Left, below, last_entries, last_record, local_part, plan_removals, plan_writes
 from xver.versioning.state import compare_path, require_tracked
 from xver.versioning.tracking import move_lock, write_tracked
 from xver.versioning.versions import entries_at, put_local_root
@@ -101,11 +102,13 @@ def _checkout(
     force: bool,
     meter: Meter,
     left: Left | None = None,
+    former: Entries | None = None,
     spool: Spool | None = None,
 ) -> Restored:
     """Check out; with `left`, what cannot be brought is put there instead of ending all of it.
 
-    Of what lies at or below `paths` only what is `wanted` comes to the disk.
+    Of what lies at or below `paths` only what is `wanted` comes to the disk. What is alike in a `former` version stays
+    as it is there.
     """
     lock, known = repo.lock, {} if left is None else followed(repo)
     ours = _without_git_s(repo, lock.entries)
@@ -119,6 +122,7 @@ def _checkout(
         for top, entry in ours.items()
         if (not paths or any(overlaps(top, path) for path in paths))
         and (left is None or not is_seen(top, entry))
+        and (former is None or former.get(top) != entry)
         and (paths or is_there(repo.root, top) or not lies_in_bucket(repo, entry))
     }
     if repo.git is not None and (tracked := git_tracks_any(repo.git, chosen)):
@@ -128,7 +132,8 @@ def _checkout(
     before = last_entries(repo)
     removals = plan_removals(repo, paths, before, lock.entries, left)
     freed = {f"{plan.path}/{one}" if one else str(plan.path) for plan in removals for one in plan.remove}
-    plans = plan_writes(repo, chosen, paths, wanted, before, freed, left, force=force)
+    meant = below(paths) if former is None else only_changed(repo, former, lock.entries)
+    plans = plan_writes(repo, chosen, meant, wanted, before, freed, left, force=force)
     if left is None:
         require_content(repo, plans)
     else:
@@ -206,25 +211,41 @@ def switch_to(
     *,
     paths: Sequence[str] = (),
     wanted: Scope | None = None,
+    former: Entries | None = None,
     force: bool = False,
     meter: Meter = SILENT,
     spool: Spool | None = None,
 ) -> Restored:
     """Make `xver.lock` and the disk hold another version; on refusal both stay as they are.
 
-    On the disk it changes `paths`, or everything, and brings of that what is `wanted` (default: as `checkout`).
+    On the disk it changes `paths`, or what is other than in the version that was there, `former`, or everything; and
+    brings of that what is `wanted` (default: as `checkout`).
     """
     with repo.held():
         lock = repo.lock
         write_tracked(repo, Lock(lock.repository, dict(entries)))
         try:
             scope = repo.sparse.named(paths) if wanted is None else wanted
-            return _checkout(repo, paths, scope, force=force, meter=meter, spool=spool)
+            return _checkout(repo, paths, scope, force=force, meter=meter, former=former, spool=spool)
         except BaseException:
             write_tracked(repo, lock)
             # What a command let the store keep for a version that did not come is not what was here.
             move_lock(repo, dict(lock.entries))
             raise
+
+
+def carry_to(repo: Repo, head: Entries, there: Entries, *, hint: str, meter: Meter = SILENT) -> Restored:
+    """Go from HEAD to another version; what was changed or added since goes along where the two are alike.
+
+    Raises:
+        DirtyWorktree: where they differ something would be lost; both stay as they are.
+    """
+    with repo.held():
+        now = repo.lock.entries
+        wanted = with_staged(head, now, there, hint=hint)
+        # What is staged as it is there may be what a switch that was killed left: all of it is brought.
+        known = {top: one for top, one in now.items() if one == head.get(top) or one != there.get(top)}
+        return switch_to(repo, wanted, former=known, meter=meter)
 
 
 def _take(repo: Repo, entries: dict[TrackedPath, Entry], there: Entries, path: str, rev: str, packer: Packer) -> None:

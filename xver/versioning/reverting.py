@@ -63,7 +63,7 @@ def _bring(repo: Repo, one: Version, prefer: Side | None, *, no_commit: bool, me
     wanted = three_way(repo, after, now, before, prefer, hint=hint)
     if wanted == now:
         raise InvalidInput(f"nothing of what {one.id[:7]} changed is left in {LOCK_NAME}", hint="xver log PATH")
-    switch_to(repo, wanted, meter=meter)
+    switch_to(repo, wanted, former=now, meter=meter)
 
 
 def _message(one: Version) -> str:

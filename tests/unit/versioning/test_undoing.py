@@ -229,7 +229,7 @@ def test_an_operation_that_never_ended_is_undone(rich: Repo, monkeypatch: pytest
 
 def test_what_failed_and_changed_nothing_is_no_operation(rich: Repo) -> None:
     known = operations(rich)
-    write_tree(rich.root, {"d/a": b"mine"})
+    write_tree(rich.root, {"d/a": b"mine", "e/theirs": b"mine"})
     for fails in (
         lambda: branches.switch(rich, "side"),
         lambda: merge_snapshot(rich, "side"),
@@ -238,7 +238,7 @@ def test_what_failed_and_changed_nothing_is_no_operation(rich: Repo) -> None:
     ):
         with pytest.raises((DirtyWorktree, InvalidInput)):
             fails()
-    add(rich, ["e"])
+    add(rich, ["f"])
     assert operations(rich) == known
 
 

@@ -70,7 +70,7 @@ def diff(
     from xver.model.paths import is_below, overlaps
     from xver.versioning.disk import diff_with, disk_changes, entries_with
     from xver.versioning.heads import head_entries
-    from xver.versioning.state import changes_to
+    from xver.versioning.state import changes_to, require_tracked
     from xver.versioning.versions import entries_at
 
     repo = reading(out)
@@ -81,6 +81,7 @@ def diff(
     lock = repo.lock.entries
     before = entries_at(repo, revs[0]) if revs else head_entries(repo) if staged else lock
     after = entries_at(repo, revs[1]) if len(revs) > 1 else lock
+    require_tracked({**(head_entries(repo) if paths else {}), **before, **after}, paths)
     disk = disk_changes(repo, paths, meter=out.meter()) if on_disk else []
     changes = diff_with(repo, before, disk) if on_disk else diff_entries(repo.store, before, after)
     if paths:

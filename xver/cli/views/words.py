@@ -37,7 +37,7 @@ def split_revisions(repo: Repo, words: Sequence[str], *, most: int) -> tuple[lis
     elif unknown := next((word for word in rest if not _is_path(repo, word, revs)), None):
         raise NotFound(
             f"{unknown} is no path: neither on the disk nor tracked",
-            hint=f"xver ls shows what is tracked; -- {quoted(unknown)} asks for it all the same",
+            hint=f"xver ls shows what is tracked, xver log -- {quoted(unknown)} when it was",
         )
     return revs, [repo.relative(word, start=Path.cwd()) for word in rest]
 
