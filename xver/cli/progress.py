@@ -13,12 +13,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, TextIO
+from typing import Final, TextIO, TypeAlias
 
 from xver.cli.human import count, duration, safe, shorten, size, width
 from xver.progress import Unit
 
 _CELLS: Final = 20
+_Phase: TypeAlias = tuple[str, "int | None", Unit, int, float, float]
 
 
 class _Timed(ABC):
@@ -37,10 +38,13 @@ class _Timed(ABC):
         self._done = 0
         self._begun = 0.0
         self._due = math.inf
+        self._outer: list[_Phase] = []
 
     def start(self, label: str, total: int | None, unit: Unit) -> None:
         """Begin a phase; see `xver.progress.Meter`."""
         with self._lock:
+            if self._due < math.inf:
+                self._outer.append((self._label, self._total, self._unit, self._done, self._begun, self._due))
             self._end()
             self._label, self._total, self._unit = safe(label), total, unit
             self._done = 0
@@ -57,9 +61,11 @@ class _Timed(ABC):
                 self._show(now - self._begun)
 
     def finish(self) -> None:
-        """End the phase."""
+        """End the phase; one that it is a part of goes on."""
         with self._lock:
             self._end()
+            if self._outer:
+                self._label, self._total, self._unit, self._done, self._begun, self._due = self._outer.pop()
 
     def _end(self) -> None:
         self._due = math.inf

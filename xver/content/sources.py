@@ -118,7 +118,9 @@ class Counted:
 
     def chunks(self) -> Iterator[tuple[bytes, int]]:
         """Yield the id and size of each of its chunks, in order."""
-        return self._source.chunks()
+        for id, size in self._source.chunks():
+            self._meter.advance(size)
+            yield id, size
 
     def check(self) -> None:
         """Raise `Conflict` if it is no longer what it was at first."""

@@ -97,6 +97,7 @@ def against_disk(
     unknown: list[str] = []
     special: list[str] = []
     away: dict[TrackedPath, Away] = {}
+    meter.start("Comparing", None, "files")
     for path, entry in entries.items():
         if not _chosen(path, paths):
             continue
@@ -124,6 +125,7 @@ def against_disk(
             comparison = replace(comparison, differences=tuple(rest))
         if not comparison.is_clean:
             changed[path] = comparison
+    meter.finish()
     repo.keep_stats()
     return Status((), changed, tuple(absent), tuple(unknown), tuple(special), away)
 

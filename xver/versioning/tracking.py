@@ -82,9 +82,16 @@ class Reader(Protocol):
 
 
 class Here:
-    """Reads every file in this process into the local store."""
+    """Reads every file in this process into the local store; `meter` counts the bytes of large ones."""
 
-    read = staticmethod(read_file)
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def read(
+        self, path: str, packer: Packer | None, *, stat: bytes | None = None, before: Before | None = None
+    ) -> Reading:
+        """Read it as `read_file` does."""
+        return read_file(path, packer, stat=stat, before=before, meter=self._meter)
 
     def expect(self, files: Iterator[tuple[str, bytes]]) -> None:
         """Need not know."""
@@ -136,7 +143,7 @@ def add(
     """
     with repo.held(), noted(repo, " ".join(("add", *(["--force"] if force else []), *paths))):
         ignore = repo.ignore.lifted() if force else rules(repo)
-        asked = _Asked(reader or Here(), rehash, ignore, skip, meter)
+        asked = _Asked(reader or Here(meter), rehash, ignore, skip, meter)
         return _add(repo, paths, asked) if reader is None else _add_once(repo, paths, [], asked)
 
 

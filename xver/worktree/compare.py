@@ -182,7 +182,7 @@ def compare(
             removed = [name for name, one in here.items() if one is None]
             fresh = known.edited(dict.fromkeys(removed)) if removed else known
         else:
-            found, fresh = _compare_directory(root, path, directory, known, belonging(directory.path), skip)
+            found, fresh = _compare_directory(root, path, directory, known, belonging(directory.path), skip, meter)
             differences += found
         if fresh.kinds:
             records[directory.path] = fresh
@@ -254,6 +254,7 @@ def _compare_directory(
     record: DirectoryRecord | None,
     belongs: Mapping[bytes, Known],
     skip: Skip,
+    meter: Meter,
 ) -> tuple[list[Difference], DirectoryRecord]:
     recorded = {} if record is None else record.by_name()
     differences = []
@@ -269,7 +270,8 @@ def _compare_directory(
             kept[name] = stat, want
         else:
             try:
-                same, seen = same_bytes(os.path.join(folder, os.fsdecode(name)) if name else folder, stat, want)
+                file = os.path.join(folder, os.fsdecode(name)) if name else folder
+                same, seen = same_bytes(file, stat, want, meter)
             except (Unreadable, Changing) as error:
                 skip(_join(path, _join(directory.path, name.decode())), error)
                 same, seen = False, b""
@@ -296,7 +298,7 @@ def _missing(folder: str, name: bytes, want: Known) -> Difference:
     return _difference(folder, name, Differs.DELETED, want.size, want)
 
 
-def same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
+def same_bytes(path: str, stat: bytes, want: Known, meter: Meter = SILENT) -> tuple[bool, bytes]:
     """Tell whether a file's bytes and kind are the expected ones, reading it only if its size does not decide.
 
     Returns with it the stat to record. Raises `Unreadable` or `Changing`.
@@ -309,7 +311,7 @@ def same_bytes(path: str, stat: bytes, want: Known) -> tuple[bool, bytes]:
         return target is not None and chunk_id(target) == want.id, seen
     if found.size != want.size:
         return False, b""
-    kind, print_, seen = read_fingerprint(path, stat=stat)
+    kind, print_, seen = read_fingerprint(path, stat=stat, meter=meter)
     return is_kind(kind, want.kind) and print_ == want.fingerprint, seen
 
 

@@ -82,7 +82,9 @@ def ingest(
         skipped.append(what)
         skip(what, error)
 
-    taker = Taker(root, path, packer, former_of(packer, before), belongs, read, passed_over, has_all=has_all)
+    taker = Taker(
+        root, path, packer, former_of(packer, before), belongs, read, passed_over, has_all=has_all, meter=meter
+    )
     known_before = {} if record is None or rehash else record.directories
     records: dict[str, DirectoryRecord] = {}
     special: list[str] = []
@@ -189,7 +191,7 @@ def ingest_parts(
     known_before = {} if rehash else tree.directories
     entries: dict[str, Entry] = {row.path: row.entry for row in old}
     belongs = members or Members(path, None, record, lambda _: ())
-    taker = Taker(root, path, packer, entries.get, belongs, read, skip)
+    taker = Taker(root, path, packer, entries.get, belongs, read, skip, meter=meter)
     rows = {
         TrackedPath(name): entry for name, entry in entries.items() if not any(is_below(name, part) for part in parts)
     }

@@ -14,6 +14,7 @@ from typing import Final, NoReturn, TypeAlias, TypeVar
 from xver.errors import Changing, Unreadable
 from xver.model.entries import EntryKind
 from xver.model.ids import NO_FINGERPRINT, fingerprint, fingerprinter
+from xver.progress import SILENT, Meter, of_file
 from xver.worktree.kinds import OPEN_FLAGS, kind_of_stat
 from xver.worktree.stats import Stat, pack_stat, settled, unpack_stat
 
@@ -31,16 +32,18 @@ def refuse(path: str, error: Unreadable | Changing) -> NoReturn:  # noqa: ARG001
     raise error
 
 
-def read_fingerprint(path: str, *, stat: bytes | None = None) -> tuple[EntryKind, bytes, bytes]:
+def read_fingerprint(path: str, *, stat: bytes | None = None, meter: Meter = SILENT) -> tuple[EntryKind, bytes, bytes]:
     """Return a file's kind, the fingerprint of its bytes (a link has none) and the stat to record.
 
-    `stat` is what it was a moment ago, packed, where the caller knows: that saves a look.
+    `stat` is what it was a moment ago, packed, where the caller knows: that saves a look. The bytes of a large
+    file are counted by `meter`.
 
     Raises:
         Changing: the file went on changing while it was read.
         Unreadable: it cannot be read, is gone, or is neither file nor link.
     """
-    return steadily(path, stat, _fingerprint)
+    label = f"Comparing {os.path.basename(path)}"
+    return steadily(path, stat, lambda seen, found, handle: _fingerprint(seen, found, handle, label, meter))
 
 
 def read_target(path: str, *, stat: bytes | None = None) -> tuple[bytes | None, bytes]:
@@ -91,7 +94,9 @@ def link_target(path: str) -> bytes:
     return target.replace(b"\\", b"/") if os.name == "nt" else target
 
 
-def _fingerprint(stat: bytes, found: Stat, handle: int | None) -> tuple[tuple[EntryKind, bytes, bytes], int]:
+def _fingerprint(
+    stat: bytes, found: Stat, handle: int | None, label: str, meter: Meter
+) -> tuple[tuple[EntryKind, bytes, bytes], int]:
     now = time.time_ns()
     kind = kind_of_stat(found.mode)
     if handle is None:
@@ -101,9 +106,11 @@ def _fingerprint(stat: bytes, found: Stat, handle: int | None) -> tuple[tuple[En
         return (kind, fingerprint(data), settled(stat, now)), len(data)
     prints = fingerprinter()
     size = 0
-    while size <= found.size and (block := os.read(handle, _BLOCK)):
-        prints.update(block)
-        size += len(block)
+    with of_file(meter, label, found.size) as count:
+        while size <= found.size and (block := os.read(handle, _BLOCK)):
+            prints.update(block)
+            size += len(block)
+            count(len(block))
     return (kind, prints.digest(), settled(stat, now)), size
 
 

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from xver.errors import Changing, ContentNotFound, CorruptData, Purged, Unreadable
 from xver.model.entries import CHUNK_MAX, Dataset, Entry, File, Link
 from xver.model.ids import EMPTY_ID, ID_SIZE
+from xver.progress import SILENT, Meter
 from xver.store.content import Before
 from xver.store.listings import RowFinder
 from xver.store.packing import Packer
@@ -43,7 +44,8 @@ class Taker:
 
     `former` tells what stood at a path below it before: of what changed since, only the difference is stored. `members`
     tells what is tracked now, and `skip` hears of what cannot be read: that stays as it is tracked, or is left out.
-    `has_all`: the store has all content that the records name which it is given.
+    `has_all`: the store has all content that the records name which it is given. `meter` counts what is compared of
+    large files.
     """
 
     root: Path
@@ -54,6 +56,7 @@ class Taker:
     read: Read
     skip: Skip
     has_all: bool = False
+    meter: Meter = SILENT
 
     def take(self, directory: Directory, before: DirectoryRecord | None) -> tuple[DirectoryRecord, int]:
         """Return the record of a directory, `before` being the one in the stat index, and how many files were read.
@@ -79,7 +82,7 @@ class Taker:
             try:
                 if known is not None and name not in others and self._holds(known.id, known.size):
                     # Touched, most often: to compare it costs a tenth of cutting it again.
-                    same, now = (True, stat) if seen == stat else same_bytes(path, stat, known)
+                    same, now = (True, stat) if seen == stat else same_bytes(path, stat, known, self.meter)
                     if same:
                         fresh.add(name, now, known)
                         continue

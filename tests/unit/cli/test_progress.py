@@ -64,6 +64,27 @@ def test_a_bar_leaves_nothing_behind(clock: Clock, stream: io.StringIO) -> None:
     assert stream.getvalue().count("Hashing") == 1
 
 
+def test_a_phase_within_another_is_shown_instead_and_then_the_other_goes_on(clock: Clock, stream: io.StringIO) -> None:
+    bar = Bar(stream, clock=clock, columns=lambda: 100)
+    bar.start("Adding", None, "files")
+    clock.now += 1
+    bar.advance(7)
+    bar.start("Adding big.bin", 1_000_000, "B")
+    clock.now += 1
+    bar.advance(500_000)
+    assert stream.getvalue().split("\r")[-1].rstrip() == (
+        "Adding big.bin  [##########----------]  50%  500 kB of 1.0 MB  500 kB/s  1 s left"
+    )
+    bar.finish()
+    bar.advance(1)
+    assert stream.getvalue().split("\r")[-1].rstrip() == "Adding  8 files  4 files/s"
+    bar.finish()
+    clock.now += 9
+    drawn = stream.getvalue()
+    bar.advance(1)
+    assert stream.getvalue() == drawn
+
+
 def test_a_shorter_line_covers_the_longer_one(clock: Clock, stream: io.StringIO) -> None:
     bar = Bar(stream, clock=clock, columns=lambda: 100)
     bar.start("Long", None, "B")

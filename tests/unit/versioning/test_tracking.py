@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read_file, read_fingerprint = reading.read_file, steady.read_fingerprint
 
-    def reads(path: str, packer: object, **known: bytes) -> object:
+    def reads(path: str, packer: object, **known: Any) -> object:
         names.append(os.path.basename(path))
         return read_file(path, packer, **known)  # type: ignore[arg-type]
 
-    def prints(path: str, **known: bytes) -> object:
+    def prints(path: str, **known: Any) -> object:
         names.append(os.path.basename(path))
         return read_fingerprint(path, **known)
 
