@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_named_and_all_else_is_added(alone: Workplace) ->
                 "  d/new  permission denied",
                 "  d/s  permission denied",
                 "  e  permission denied",
-                "hint: correct the rights, or leave it out with .xverignore; then add it again",
+                "hint: correct the rights or the name, or leave it out with .xverignore; then add it again",
             ],
         )
         code, lines, warnings = typed(alone, "status")

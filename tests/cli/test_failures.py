@@ -131,6 +131,12 @@ def test_a_place_that_may_not_be_written_says_what_to_do(number: int) -> None:
     assert explain(OSError(number, "No", "/data/x"))[1][1].startswith("hint: correct its rights, or work in a folder")
 
 
+def test_a_name_that_is_too_long_says_how_long_one_may_be() -> None:
+    code, lines = explain(OSError(errno.ENAMETOOLONG, "File name too long", "/data/x"))
+    assert (code, lines[0]) == (71, "error: file name too long: /data/x")
+    assert lines[1].startswith("hint: choose a shorter one: ")
+
+
 def test_a_bug_is_one_line_until_asked() -> None:
     def fail() -> None:
         raise ZeroDivisionError("one\ntwo")

@@ -172,3 +172,40 @@ def test_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
         failed = after(lines, command)
         assert "read-only file system" in failed[0].lower(), failed
         assert failed[-1] in ("12", "71")
+
+
+COMMIT_BESIDE_GIT = """
+import subprocess
+git = lambda *words: subprocess.run(["git", *words], check=True)
+git("init", "-q", ".")
+git("config", "user.name", "Ada")
+git("config", "user.email", "ada@example.com")
+xver("-q", "init")
+Path("f").write_bytes(b"one")
+xver("-q", "add", "f")
+try:
+    with open("ballast", "wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
+except OSError:
+    pass
+xver("-q", "commit", "-m", "full")
+os.remove("ballast")
+subprocess.run(["mount", "-o", "remount,ro", "."], check=True)
+xver("-q", "commit", "-m", "read only")
+subprocess.run(["mount", "-o", "remount,rw", "."], check=True)
+xver("-q", "commit", "-m", "at last")
+xver("-q", "status", "--json")
+"""
+
+
+def test_git_s_own_refusals_say_what_to_do(tmp_path: Path) -> None:
+    lines = play(tmp_path, 'mount -t tmpfs -o size=8m none "$2"', COMMIT_BESIDE_GIT)
+    for words, hint in (
+        ("full", "hint: free some space, then run it again: what is done is kept"),
+        ("read only", "hint: correct its rights, or work in a folder that you may write to: xver doctor tells more"),
+    ):
+        error, *rest = after(lines, f"-q commit -m {words}")
+        assert error.startswith("error: git ")
+        assert rest == [hint, "15"]
+    assert after(lines, "-q commit -m at last") == ["0"]

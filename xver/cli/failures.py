@@ -229,6 +229,8 @@ def _system_hint(error: OSError) -> str | None:
         return "free some space, then run it again: what is done is kept"
     if error.errno in _REFUSED:
         return "correct its rights, or work in a folder that you may write to: xver doctor tells more"
+    if error.errno == errno.ENAMETOOLONG:
+        return "choose a shorter one: most file systems take 255 bytes in a name, and 4,096 in a path"
     if error.errno == errno.EMFILE:
         return "ulimit -n 4096"
     return None

@@ -45,6 +45,15 @@ _LOCAL: Final = (
 )
 _NOTHING: Final[Mapping[str, str]] = {}
 _PREFIXES: Final = ("fatal: ", "error: ")
+_FULL: Final = "free some space, then run it again: what is done is kept"
+_RIGHTS: Final = "correct its rights, or work in a folder that you may write to: xver doctor tells more"
+_SYSTEM: Final[Mapping[str, str]] = {
+    "No space left on device": _FULL,
+    "Out of diskspace": _FULL,
+    "Disk quota exceeded": _FULL,
+    "Read-only file system": _RIGHTS,
+    "Permission denied": _RIGHTS,
+}
 _HELD: Final = re.compile(r"Unable to create '(.+\.lock)': File exists")
 _FOUND: Final = re.compile(rb"[0-9a-f]{40,64} (?:blob|tree|commit|tag) ([0-9]+)\n")
 
@@ -268,7 +277,7 @@ def _hint(line: str) -> str | None:
         return "git config --global --add safe.directory PATH"
     if held := _HELD.search(line):
         return f"again when the other git has ended; if none runs, one was killed, and left {held[1]} to be deleted"
-    return None
+    return next((hint for words, hint in _SYSTEM.items() if words in line), None)
 
 
 def first_line(output: bytes) -> str:

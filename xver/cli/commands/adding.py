@@ -142,7 +142,7 @@ def _tell_unread(unread: dict[str, str], rest: str) -> None:
         raise Incomplete(
             f"{plural(len(unread), 'path')} could not be read; {rest}",
             [f"{path}  {reason[:1].lower()}{reason[1:]}" for path, reason in sorted(unread.items())],
-            hint="correct the rights, or leave it out with .xverignore; then add it again",
+            hint="correct the rights or the name, or leave it out with .xverignore; then add it again",
         )
 
 
