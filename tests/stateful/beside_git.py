@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from tests.stateful.renaming import Renaming
-from tests.stateful.work_tree import BRANCHES, TOPS, Files, Lock, below, flat
+from tests.stateful.work_tree import BRANCHES, TOPS, Files, Lock, below, below_it, flat
 from tests.support.repos import collect_here
 from xver.errors import Conflict, InvalidInput, NotFound
 from xver.git.drivers import install_drivers
 from xver.git.hooks import install_hooks
 from xver.git.ignore_block import read_block
 from xver.model.ids import chunk_id
-from xver.model.paths import is_below
 from xver.repo import init_repo
 from xver.upkeep.gc import NONE
 from xver.versioning.restoring import checkout, restore
@@ -154,9 +153,7 @@ class BesideGit(Renaming):
         if there:
             top = data.draw(st.sampled_from(sorted(there)))
             wanted = {**self.lock, top: there[top]}
-            self.bring(
-                wanted, lambda force: restore(self.repo, [top], rev=id, force=force), lambda path: is_below(path, top)
-            )
+            self.bring(wanted, lambda force: restore(self.repo, [top], rev=id, force=force), below_it(top))
 
     @rule()
     def undo(self) -> None:

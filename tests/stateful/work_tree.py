@@ -17,13 +17,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.repos import SOMEBODY
 from tests.support.trees import picture, rewrite_unseen
@@ -54,13 +48,16 @@ PATHS = ("d/a", "d/s", "d/s/x", "d/t/y", "e/a", "e/s/x", "f")
 CONTENTS = (b"", b"one", b"two", b"sixteen bytes...")
 BRANCHES = ("main", "other")
 
-
 paths = st.sampled_from(PATHS)
 contents = st.sampled_from(CONTENTS)
 
 
 def below(files: Mapping[str, bytes], top: str) -> Files:
     return {path: data for path, data in files.items() if is_below(path, top)}
+
+
+def below_it(top: str) -> Callable[[str], bool]:
+    return lambda path: is_below(path, top)
 
 
 def flat(lock: Lock) -> Files:
@@ -273,9 +270,7 @@ class WorkTree(RuleBasedStateMachine):
     def restore(self, data: st.DataObject) -> None:
         top = data.draw(st.sampled_from(sorted(self.head)))
         wanted = {**self.lock, top: self.head[top]}
-        self.bring(
-            wanted, lambda force: restore(self.repo, [top], rev="HEAD", force=force), lambda path: is_below(path, top)
-        )
+        self.bring(wanted, lambda force: restore(self.repo, [top], rev="HEAD", force=force), below_it(top))
 
     def adopt(self) -> None:
         """Take over what a command that was cut off left: all of it must be readable."""
