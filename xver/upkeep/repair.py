@@ -124,11 +124,11 @@ def _with_lost(found: Findings, first: Findings, lost: Mapping[bytes, Kind]) -> 
 
     Where content may be at a remote only, no check tells it any more from what was never fetched.
     """
-    told = {one.id for one in found.damage}
+    told = {one.path for one in found.damage}
     gone = [
         replace(one, key="", what="was damaged, and nobody who was asked has it")
         for one in first.damage
-        if one.path and one.id in lost and one.id not in told
+        if one.path and one.id in lost and one.path not in told
     ]
     return replace(found, damage=(*found.damage, *gone))
 
