@@ -16,7 +16,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, pairwise
+from operator import ge, sub
 from typing import AnyStr, Final, NamedTuple
 
 from xver.errors import UPGRADE, CorruptData, InvalidInput, UnsupportedFormat
@@ -149,7 +151,7 @@ def decode_block(data: bytes | memoryview) -> list[Row]:
 
 
 class BlockColumns:
-    """A block whose rows are not made yet: `paths` and `sizes` as they are stored; a path is checked with its row."""
+    """A block whose rows are not made yet: `sizes` as they are stored; a path is checked with its row."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         """Raises `CorruptData` where the columns do not fit."""
@@ -157,22 +159,54 @@ class BlockColumns:
         (count,) = cursor.unpack(_COUNT)
         if not 1 <= count <= MAX_ROWS:
             raise CorruptData(f"listing block of {count} rows")
-        ends = struct.unpack(f"<{count + 1}I", cursor.take(4 * count + 4))
-        if ends[0] != 0 or any(not 0 < high - low <= MAX_PATH for low, high in pairwise(ends)):
+        self._ends = ends = struct.unpack(f"<{count + 1}I", cursor.take(4 * count + 4))
+        lengths = list(map(sub, ends[1:], ends))
+        if ends[0] != 0 or min(lengths) <= 0 or max(lengths) > MAX_PATH:
             raise CorruptData("listing block whose path lengths are not right")
-        text = bytes(cursor.take(ends[-1]))
-        self.paths = [text[low:high] for low, high in pairwise(ends)]
+        self._text = bytes(cursor.take(ends[-1]))
         self._kinds = bytes(cursor.take(count))
         self.sizes = struct.unpack(f"<{count}Q", cursor.take(8 * count))
         self._ids = bytes(cursor.take(ID_SIZE * count))
         self._prints = bytes(cursor.take(FINGERPRINT_SIZE * count))
-        hashed = [at for at, size in enumerate(self.sizes) if size > CHUNK_MAX and self._kinds[at] in _FILE_KINDS]
-        self._hashes = {at: bytes(cursor.take(SHA256_SIZE)) for at in hashed}
+        self._hashes = {}
+        if max(self.sizes) > CHUNK_MAX:
+            large = (at for at, size in enumerate(self.sizes) if size > CHUNK_MAX and self._kinds[at] in _FILE_KINDS)
+            self._hashes = {at: bytes(cursor.take(SHA256_SIZE)) for at in large}
         datasets = self._kinds.count(EntryKind.DATASET)
         self._files = iter(struct.unpack(f"<{datasets}Q", cursor.take(8 * datasets)))
         if sum(self.sizes) > SIZE_MAX:
             raise CorruptData("listing block whose sizes are not right")
         self._cursor = cursor
+
+    @cached_property
+    def paths(self) -> list[bytes]:
+        """The paths, as they are stored."""
+        return [self._text[low:high] for low, high in pairwise(self._ends)]
+
+    @property
+    def first(self) -> bytes:
+        """The first path."""
+        return self._text[: self._ends[1]]
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether each path sorts after the one before it."""
+        return not any(map(ge, self.paths, self.paths[1:]))
+
+    def unlike(self, other: BlockColumns) -> list[int] | None:
+        """Return where two plain blocks with the same paths have different rows, None if their paths are not the same.
+
+        Columns are compared as bytes, in halves as long as they differ: what is equal costs next to nothing.
+        """
+        if self._text != other._text or self._ends != other._ends:
+            return None
+        found = set(_unlike(self._kinds, other._kinds, 1, 0, len(self._kinds)))
+        found.update(_unlike(self.sizes, other.sizes, 1, 0, len(self.sizes)))
+        found.update(_unlike(self._ids, other._ids, ID_SIZE, 0, len(self._kinds)))
+        found.update(_unlike(self._prints, other._prints, FINGERPRINT_SIZE, 0, len(self._kinds)))
+        if self._hashes != other._hashes:
+            found |= {at for at, _ in self._hashes.items() ^ other._hashes.items()}
+        return sorted(found)
 
     @property
     def is_plain(self) -> bool:
@@ -221,8 +255,20 @@ class BlockColumns:
         return [self.row(at) for at, path in enumerate(self.paths) if path in paths]
 
     def _check_order(self) -> None:
-        if any(one >= two for one, two in pairwise(self.paths)):
+        if not self.is_in_order:
             raise CorruptData("listing block out of order")
+
+
+def _unlike(one: Sequence[object], two: Sequence[object], width: int, low: int, high: int) -> Iterator[int]:
+    """Yield which cells from `low` to `high`, each `width` long, are not the same in two columns."""
+    if one[low * width : high * width] == two[low * width : high * width]:
+        return
+    if high - low == 1:
+        yield low
+        return
+    middle = (low + high) // 2
+    yield from _unlike(one, two, width, low, middle)
+    yield from _unlike(one, two, width, middle, high)
 
 
 def encode_index(level: int, children: Sequence[Child]) -> bytes:

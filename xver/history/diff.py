@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
+from typing import Final, TypeAlias
 
 from xver.errors import CorruptData
 from xver.format.listings import BlockColumns, Child, Row
@@ -13,6 +14,11 @@ from xver.model.entries import Dataset, Entries, Entry, EntryKind, File, entry_i
 from xver.model.ids import ListingId
 from xver.store.listings import read_columns, read_index
 from xver.store.store import Store
+
+_TOGETHER: Final = 256
+"""Blocks from which on no more are read at once: about 4 MiB."""
+
+_Run: TypeAlias = "tuple[list[Child], list[Child]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,31 @@ def diff_listings(store: Store, before: ListingId | None, after: ListingId | Non
     """Yield the rows that differ between two listings, sorted by path; None is a listing without rows."""
     if before == after:
         return
-    for old, new in _runs(*_unequal_blocks(store, before, after)):
-        rows_before, rows_after = _unequal_rows(store, old, new)
-        for path in sorted({*rows_before, *rows_after}):  # code points and the bytes of UTF-8 sort alike
-            one, two = rows_before.get(path), rows_after.get(path)
-            if not same_entry(one, two):
-                yield Change(path, one, two)
+    for runs in _batches(_runs(*_unequal_blocks(store, before, after))):
+        columns = iter(read_columns(store, [child for run in runs for side in run for child in side]))
+        for old, new in runs:
+            rows_before, rows_after = _unequal_rows(list(islice(columns, len(old))), list(islice(columns, len(new))))
+            for path in sorted({*rows_before, *rows_after}):  # code points and the bytes of UTF-8 sort alike
+                one, two = rows_before.get(path), rows_after.get(path)
+                if not same_entry(one, two):
+                    yield Change(path, one, two)
 
 
-def _runs(old: list[Child], new: list[Child]) -> Iterator[tuple[list[Child], list[Child]]]:
+def _batches(runs: Iterable[_Run]) -> Iterator[list[_Run]]:
+    """Yield runs in groups whose blocks are read together."""
+    batch: list[_Run] = []
+    blocks = 0
+    for run in runs:
+        batch.append(run)
+        blocks += sum(map(len, run))
+        if blocks >= _TOGETHER:
+            yield batch
+            batch, blocks = [], 0
+    if batch:
+        yield batch
+
+
+def _runs(old: list[Child], new: list[Child]) -> Iterator[_Run]:
     """Yield the blocks of both sides, cut where on both sides a block begins with the same path.
 
     A path that both sides have is then in blocks that come together.
@@ -68,25 +90,40 @@ def _split(blocks: list[Child], starts: list[bytes]) -> Iterator[list[Child]]:
     return (blocks[low:high] for low, high in pairwise([*cuts, len(blocks)]))
 
 
-def _unequal_rows(store: Store, old: list[Child], new: list[Child]) -> tuple[dict[str, Entry], dict[str, Entry]]:
+def _unequal_rows(old: list[BlockColumns], new: list[BlockColumns]) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """Return the rows of blocks of both sides that only one side has; what both have is not made into rows."""
-    sides = [list(read_columns(store, blocks)) for blocks in (old, new)]
-    for side in sides:
-        if any(one >= two for one, two in pairwise(path for columns in side for path in columns.paths)):
-            raise CorruptData("listing blocks out of order")
-    if not old or not new or not all(columns.is_plain for side in sides for columns in side):
-        whole = [{str(row.path): row.entry for columns in side for row in columns.rows()} for side in sides]
-        return whole[0], whole[1]
-    cells = [{cell for columns in side for cell in columns.cells()} for side in sides]
+    is_plain = all(columns.is_plain for columns in (*old, *new))
+    if is_plain and len(old) == len(new) == 1 and (places := old[0].unlike(new[0])) is not None:
+        _check_order(old)  # the other side has the same paths
+        return _by_path(map(old[0].row, places)), _by_path(map(new[0].row, places))
+    _check_order(old)
+    _check_order(new)
+    if not (old and new and is_plain):
+        return _by_path(_all_rows(old)), _by_path(_all_rows(new))
+    cells = [{cell for columns in side for cell in columns.cells()} for side in (old, new)]
     both = cells[0] & cells[1]
-    unequal = [{str(row.path): row.entry for columns in side for row in _rows_but(columns, both)} for side in sides]
-    return unequal[0], unequal[1]
+    return _by_path(_rows_but(old, both)), _by_path(_rows_but(new, both))
 
 
-def _rows_but(columns: BlockColumns, both: set[tuple[bytes, int, int, bytes, bytes]]) -> Iterator[Row]:
-    for at, cell in enumerate(columns.cells()):
-        if cell not in both:
-            yield columns.row(at)
+def _check_order(side: list[BlockColumns]) -> None:
+    is_in_order = all(columns.is_in_order for columns in side)
+    if not is_in_order or any(one.paths[-1] >= two.first for one, two in pairwise(side)):
+        raise CorruptData("listing blocks out of order")
+
+
+def _by_path(rows: Iterable[Row]) -> dict[str, Entry]:
+    return {str(row.path): row.entry for row in rows}
+
+
+def _all_rows(side: list[BlockColumns]) -> Iterator[Row]:
+    return (row for columns in side for row in columns.rows())
+
+
+def _rows_but(side: list[BlockColumns], both: set[tuple[bytes, int, int, bytes, bytes]]) -> Iterator[Row]:
+    for columns in side:
+        for at, cell in enumerate(columns.cells()):
+            if cell not in both:
+                yield columns.row(at)
 
 
 def _expand(store: Store, path: str, old: Entry | None, new: Entry | None) -> Iterator[Change]:

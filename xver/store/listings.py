@@ -141,7 +141,7 @@ def decode_child(child: Child, data: bytes | memoryview) -> list[Row]:
 
 
 def _checked(child: Child, columns: BlockColumns) -> BlockColumns:
-    if Child(columns.paths[0], len(columns.paths), sum(columns.sizes), child.id) != child:
+    if Child(columns.first, len(columns.sizes), sum(columns.sizes), child.id) != child:
         raise CorruptData(f"listing block b3:{child.id.hex()[:16]} is not what its index says")
     return columns
 

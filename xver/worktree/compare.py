@@ -11,7 +11,7 @@ import enum
 import os
 import stat as stat_
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -28,7 +28,7 @@ from xver.worktree.members import Members, with_folders
 from xver.worktree.rechecking import renewed
 from xver.worktree.records import DirectoryRecord, Known, RecordBuilder, TreeRecord, known_of
 from xver.worktree.scan import Directory, scan
-from xver.worktree.stats import leads_elsewhere, pack_stat, unpack_stat
+from xver.worktree.stats import STAT_SIZE, leads_elsewhere, pack_stat, unpack_stat
 from xver.worktree.steady import Skip, read_fingerprint, read_target, refuse
 
 ReadRows: TypeAlias = Callable[[ListingId], Iterator[Row]]
@@ -178,7 +178,7 @@ def compare(
             known, is_known = renewed(_folder(root, path, directory.path), directory, known)
         if changed is not None and known is not None and is_known:
             here = changed.get(directory.path, {})
-            differences += _only_changed(directory, here)
+            differences += _only_changed(directory, known.names, here)
             removed = [name for name, one in here.items() if one is None]
             fresh = known.edited(dict.fromkeys(removed)) if removed else known
         else:
@@ -236,13 +236,16 @@ def _spared(members: Members, path: str, changed: Mapping[str, Mapping[bytes, Kn
     return is_tracked
 
 
-def _only_changed(directory: Directory, changes: Mapping[bytes, Known | None]) -> Iterator[Difference]:
+def _only_changed(
+    directory: Directory, names: Sequence[bytes], changes: Mapping[bytes, Known | None]
+) -> Iterator[Difference]:
     """Yield the differences in a directory that is as recorded: what is other in the version that belongs there."""
     for name, want in changes.items():
-        at = bisect_left(directory.names, name)
-        if directory.names[at : at + 1] == (name,):
+        at = bisect_left(names, name)
+        if at < len(names) and names[at] == name:
             differs = Differs.ADDED if want is None else Differs.MODIFIED
-            yield _difference(directory.path, name, differs, unpack_stat(directory.stats[at]).size, want)
+            size = unpack_stat(directory.packed[at * STAT_SIZE : (at + 1) * STAT_SIZE]).size
+            yield _difference(directory.path, name, differs, size, want)
         elif want is not None:
             yield _missing(directory.path, name, want)
 

@@ -28,7 +28,7 @@ from xver.format.listings import (
     encode_index,
 )
 from xver.format.packs import RECORD_MAX
-from xver.model.entries import SIZE_MAX, Dataset, Entry, External, File
+from xver.model.entries import SIZE_MAX, Dataset, Entry, External, File, Link
 from xver.model.ids import BlockId, Kind, ListingId, chunk_id, fingerprint, object_id, path_hash
 from xver.model.paths import MAX_PATH, TrackedPath
 
@@ -93,6 +93,19 @@ def test_some_rows_of_a_block_that_is_no_block_are_corrupt() -> None:
     for wrong in (encode_block([row("b"), row("a")]), encode_block([row("a")]) + b"0"):
         with pytest.raises(CorruptData):
             BlockColumns(wrong).rows_at({b"a"})
+
+
+@given(rows.filter(bool), rows.filter(bool), st.data())
+def test_where_two_blocks_differ_is_where_their_rows_do(
+    rows: list[Row], others: list[Row], data: st.DataObject
+) -> None:
+    plain = [row for row in rows if isinstance(row.entry, File | Link)] or [row("a")]
+    entries = [other.entry for other in others if isinstance(other.entry, File | Link)] or [file("b")]
+    changed = data.draw(st.dictionaries(st.integers(0, len(plain) - 1), st.sampled_from(entries)))
+    edited = [Row(one.path, changed.get(at, one.entry)) for at, one in enumerate(plain)]
+    columns, after = BlockColumns(encode_block(plain)), BlockColumns(encode_block(edited))
+    assert columns.unlike(after) == [at for at, one in enumerate(plain) if one != edited[at]]
+    assert columns.unlike(BlockColumns(encode_block([*plain, row("~~~")]))) is None
 
 
 @given(rows)

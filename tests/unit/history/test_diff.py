@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.faulty import FaultyStorage
 from tests.unit.history.history import file_of, put_files
-from xver.format.listings import Row
+from xver.errors import CorruptData
+from xver.format.listings import Child, Row, encode_block, encode_index
 from xver.history.diff import Change, diff_entries, diff_listings
 from xver.model.entries import Dataset, Entry, External, File, Link
-from xver.model.ids import ListingId, chunk_id
+from xver.model.ids import Kind, ListingId, chunk_id
 from xver.model.paths import TrackedPath
 from xver.storage.memory import MemoryStorage
 from xver.store.listings import put_listing
@@ -121,3 +123,31 @@ def test_equal_parts_are_not_read() -> None:
     faulty.calls.clear()
     assert list(diff_listings(watched, old.id, old.id)) == []
     assert faulty.calls == []
+
+
+def test_scattered_changes_are_read_together() -> None:
+    storage = MemoryStorage()
+    store = create_store(storage, client="test")
+    rows: dict[str, Entry] = {f"{n:06d}": file_of(str(n).encode()) for n in range(20_000)}
+    scattered: dict[str, Entry] = {f"{n:06d}": file_of(b"changed") for n in range(0, 20_000, 100)}
+    old, new = listing(store, rows), listing(store, rows | scattered)
+    faulty = FaultyStorage(storage)
+    watched = open_store(faulty, client="test")
+    faulty.calls.clear()
+    found = {change.path: change.after for change in diff_listings(watched, old.id, new.id)}
+    assert found == scattered
+    # Some 125 blocks a side.
+    assert len([key for _, key in faulty.calls if key.startswith("packs/")]) <= 20
+
+
+def test_rows_out_of_order_are_refused_though_both_sides_have_them(store: Store) -> None:
+    sides = []
+    with store.packer() as packer:
+        for content in (b"1", b"2"):
+            rows = [Row(TrackedPath(path), file_of(content)) for path in ("b", "a")]
+            block = packer.put(Kind.BLOCK, encode_block(rows))
+            index = encode_index(1, [Child(b"b", 2, 2, block)])
+            sides.append(ListingId(packer.put(Kind.LISTING, index)))
+        store.move("listings", {}, packer.finish())
+    with pytest.raises(CorruptData, match="out of order"):
+        list(diff_listings(store, *sides))
