@@ -6,7 +6,7 @@ import os
 import stat as stat_
 from typing import Final, NamedTuple
 
-from xver.worktree.stats import pack_stat
+from xver.worktree.stats import facts_of, pack_facts
 
 _FILES: Final = {stat_.S_IFREG, stat_.S_IFLNK}
 
@@ -44,16 +44,18 @@ def _look(where: bytes) -> Look | None:
         return None
     opened = os.open(where, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
-        # Below an open folder: the system need not walk down to it a million times.
-        stats = [os.stat(name, dir_fd=opened, follow_symlinks=False) for name in found]
+        # Below an open folder: the system need not walk down to it a million times. What it says of a file is a large
+        # object, of which only the facts are kept.
+        facts = [facts_of(os.lstat(name, dir_fd=opened)) for name in found]
     finally:
         os.close(opened)
-    kinds = {stat_.S_IFMT(stat.st_mode) for stat in stats}
+    kinds = set(map(stat_.S_IFMT, {one[-1] for one in facts}))
     if kinds <= _FILES:
-        return Look(joined, b"".join(map(pack_stat, stats)), ())
+        return Look(joined, b"".join([pack_facts(*one) for one in facts]), ())
     if not kinds <= _FILES | {stat_.S_IFDIR}:
         return None
-    by_name = dict(zip(found, stats, strict=True))
-    files = [name for name, stat in by_name.items() if not stat_.S_ISDIR(stat.st_mode)]
-    folders = tuple(name for name, stat in by_name.items() if stat_.S_ISDIR(stat.st_mode))
-    return Look(b"\0".join(files), b"".join(pack_stat(by_name[name]) for name in files), folders)
+    by_name = dict(zip(found, facts, strict=True))
+    folders = tuple(name for name, one in by_name.items() if stat_.S_ISDIR(one[-1]))
+    for name in folders:
+        del by_name[name]
+    return Look(b"\0".join(by_name), b"".join([pack_facts(*one) for one in by_name.values()]), folders)

@@ -6,8 +6,9 @@ import os
 import stat as stat_
 import struct
 import sys
+from collections.abc import Callable
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 SETTLED_NS: Final = 2_000_000_000
 _STAT: Final = struct.Struct("<qqqQI")
@@ -17,6 +18,9 @@ AWAY_STAT: Final = b"\xff" * _STAT.size
 """The stat of a file that is not on the disk because it is not wanted there: nobody removed it."""
 # Of the reparse points of Windows, those that lead elsewhere (links, junctions) have this bit; files in a cloud do not.
 _LEADS_ELSEWHERE: Final = 0x20000000
+
+Facts: TypeAlias = tuple[int, int, int, int, int]
+"""Size, mtime, ctime, inode and mode."""
 
 
 class Stat(NamedTuple):
@@ -31,20 +35,27 @@ class Stat(NamedTuple):
 
 if sys.platform == "win32":
 
-    def pack_stat(stat: os.stat_result) -> bytes:
-        """Return what identifies a file's state: size, mtime and kind.
+    def facts_of(stat: os.stat_result) -> Facts:
+        """Return what identifies a file's state: size, mtime and kind, as `pack_facts` takes them.
 
         ctime is the time of creation here and inodes are not stable on every file system: both stay zero. Whether a
         program is executable is told by its name, and not by every way to ask: that is left out.
         """
-        return _STAT.pack(stat.st_size, stat.st_mtime_ns, 0, 0, stat.st_mode & ~0o111)
+        return stat.st_size, stat.st_mtime_ns, 0, 0, stat.st_mode & ~0o111
 
 else:
-    _facts: Final = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode")
+    facts_of: Final[Callable[[os.stat_result], Facts]] = attrgetter(
+        "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_mode"
+    )
+    """Returns what identifies a file's state: size, mtime, ctime, inode and mode, as `pack_facts` takes them."""
 
-    def pack_stat(stat: os.stat_result) -> bytes:
-        """Return what identifies a file's state: size, mtime, ctime, inode and mode."""
-        return _STAT.pack(*_facts(stat))
+pack_facts: Final = _STAT.pack
+"""Returns facts as they are recorded: for who packs very many."""
+
+
+def pack_stat(stat: os.stat_result) -> bytes:
+    """Return what identifies a file's state: size, times, inode and mode, as far as the system keeps them."""
+    return pack_facts(*facts_of(stat))
 
 
 def leads_elsewhere(stat: os.stat_result) -> bool:
