@@ -19,6 +19,7 @@ from xver.format.packs import CODECS, KINDS, is_whole
 from xver.history.reach import Edge
 from xver.model.ids import Kind
 from xver.progress import SILENT, Meter
+from xver.storage.buffers import reused
 from xver.storage.local import LocalStorage
 from xver.store.batches import batches
 from xver.store.frames import Frames, in_order, stored_size
@@ -91,7 +92,7 @@ def copy_objects(source: Store, target: Store, edges: Iterable[Edge], transfer: 
     try:
         parts = list(chunks.parts()) or [[]]
         for number, part in enumerate(parts, 1):
-            with target.packer(fetches=True) as packer:
+            with reused(), target.packer(fetches=True) as packer:
                 if spool is not None:
                     spool.give(packer)
                 size += _copy(frames, packer, chunks.read(part), transfer)
