@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final, Self, TypeAlias
 from xver.format.codecs import Codec
 from xver.format.indexes import Container, Place, encode_index
 from xver.format.log_entries import INLINE_MAX, LiveIndex
-from xver.format.packs import WHOLE, end_footer
+from xver.format.packs import TAIL_SIZE, WHOLE, decode_rows, end_footer
 from xver.model.ids import Kind, checksum, object_id
 from xver.storage.base import Storage
 from xver.storage.local import LocalStorage
@@ -179,7 +179,7 @@ class Packer:
 
         Raises `Purged` for one with a chunk that must not come back.
         """
-        sizes = {place.id: place.raw for place in places_of(container, footer)}
+        sizes = {frame.id: frame.raw for frame in decode_rows(footer[:-TAIL_SIZE], container.size)}
         if self._refuse is not None:
             for id in sizes:
                 self._refuse(id)

@@ -20,6 +20,7 @@ from xver.progress import SILENT, Meter
 from xver.repo import Repo
 from xver.settings import Remote
 from xver.storage.cached import CachedStorage
+from xver.store.batches import batches
 from xver.store.content import leaves
 from xver.store.frames import stored_size
 from xver.store.listings import rows_below
@@ -36,6 +37,8 @@ TRACKING = "remotes/"
 _LISTINGS: Final = frozenset({Kind.LISTING, Kind.BLOCK})
 _METADATA: Final = frozenset(Kind) - {Kind.CHUNK}
 _ATTEMPTS: Final = 10
+_TOGETHER: Final = 4_096
+"""Chunks that are looked up at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,11 +284,20 @@ def _expect(spool: Spool | None, here: Store, there: Store, edges: Iterable[Edge
             continue
         sizes = dict(chunks)
         keeps = spool.keeps and kept.isdisjoint(sizes) and purged.isdisjoint(sizes)
-        if keeps:
-            places = there.index.find_many(sizes)
-            keeps = len(places) == len(sizes) and is_better_whole(size, sizes, sum(map(stored_size, places.values())))
+        keeps = keeps and is_better_whole(size, sizes, _stored(there, sizes))
         if (keeps or spool.hands_over) and spool.expect(id, size, chunks, keep=keeps) and keeps:
             kept.update(sizes)
+
+
+def _stored(there: Store, ids: Iterable[bytes]) -> int:
+    """Return how many bytes objects take there, 0 where it lacks one: then their file cannot come whole."""
+    size = 0
+    for some in batches(ids, lambda _: 1, _TOGETHER):
+        places = there.index.find_many(some)
+        if len(places) < len(some):
+            return 0
+        size += sum(map(stored_size, places.values()))
+    return size
 
 
 def _overtaken() -> Conflict:
