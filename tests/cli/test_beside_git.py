@@ -230,6 +230,16 @@ def test_what_cannot_follow_is_told_and_ends_nothing(hooked: Workplace, tmp_path
     assert picture(hooked.root) == {"d/a": b"changed", "e/a": b"1"}
 
 
+def test_a_change_goes_along_inside_of_a_dataset_where_the_commits_are_alike(hooked: Workplace) -> None:
+    first = hooked.save("one", d__a="1", d__b="1", d__c="1")
+    hooked.save("two", d__a="1", d__b="2", d__c="1")
+    hooked.write(d__a="changed")
+    (hooked.root / "d" / "c").unlink()
+    hooked.git("checkout", "-q", first)
+    assert picture(hooked.root) == {"d/a": b"changed", "d/b": b"1"}
+    assert sorted(hooked.ok("status").splitlines()[1:]) == [" deleted  d/c  1 B", " modified d/a  7 B"]
+
+
 def test_in_a_clone_the_disk_follows_as_far_as_data_is_local(hooked: Workplace, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     hooked.ok("remote", "add", "origin", str(tmp_path / "data"))

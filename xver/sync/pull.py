@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xver.errors import AlreadyExists, ContentNotFound, NotFound, StorageError, TransientStorageError
+from xver.errors import AlreadyExists, ContentNotFound, DirtyWorktree, NotFound, StorageError, TransientStorageError
 from xver.format.lockfile import Lock
 from xver.history.graph import read_snapshot
 from xver.history.revisions import snapshot_target
@@ -57,7 +57,8 @@ def pull(
     """Bring the data that `xver.lock` names and check it out.
 
     Beside git that is all: history is git's to pull. Outside git the remote's branch is merged first. Without `paths`
-    the data is what the sparse profile wants; with them only what lies at or below them is brought, and no history.
+    the data is what the sparse profile wants, and what was changed on the disk goes along where the merge changes
+    nothing; with them only what lies at or below them is brought, and no history.
 
     Raises:
         NotFound: a path that is not tracked.
@@ -87,7 +88,12 @@ def pull(
         if wanted is not None:
             size += fetch_data(repo, remote, entries, wanted, there=there, meter=meter, spool=spool)
         move_lock(repo, dict(repo.lock.entries))
-        restored = checkout(repo, paths, meter=meter, spool=spool) if checks_out else None
+        try:
+            restored = checkout(repo, paths, meter=meter, spool=spool) if checks_out else None
+        except DirtyWorktree:
+            if merged not in ("forward", "merge"):
+                raise
+            restored = None  # the merge brought what is other now; what the user changed stays as it is
     return Pulled(fetched, size, restored, merged)
 
 

@@ -74,7 +74,8 @@ def follow(repo: Repo) -> tuple[Restored, Left]:
     """
     left = Left()
     with repo.held():
-        return _checkout(repo, (), repo.sparse, force=False, meter=SILENT, left=left), left
+        former = followed(repo)
+        return _checkout(repo, (), repo.sparse, force=False, meter=SILENT, left=left, former=former), left
 
 
 def _require_somewhere(repo: Repo, paths: Sequence[str]) -> None:
@@ -110,12 +111,12 @@ def _checkout(
     Of what lies at or below `paths` only what is `wanted` comes to the disk. What is alike in a `former` version stays
     as it is there.
     """
-    lock, known = repo.lock, {} if left is None else followed(repo)
+    lock = repo.lock
     ours = _without_git_s(repo, lock.entries)
 
     def is_seen(top: TrackedPath, entry: Entry) -> bool:
         seen = repo.stat_index.tree(top)
-        return known.get(top) == entry or (was_last(seen, entry) and is_there(repo.root, top))
+        return was_last(seen, entry) and is_there(repo.root, top)
 
     chosen = {
         top: entry

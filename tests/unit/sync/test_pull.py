@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.repos import read_tree, save
+from tests.support.repos import read_tree, reopened, save, write_tree
 from tests.unit.sync.sides import FILES, ORIGIN, cloned, remote_packs, there
 from xver.errors import (
     AlreadyExists,
     ContentNotFound,
+    DirtyWorktree,
     NotFound,
     RepositoryNotFound,
     StorageError,
@@ -22,6 +23,8 @@ from xver.sync.pull import clone, pull
 from xver.sync.push import push
 from xver.upkeep.fsck import check
 from xver.versioning import branches
+from xver.versioning.state import status
+from xver.versioning.versions import head_id
 
 
 class TestPull:
@@ -45,6 +48,34 @@ class TestPull:
         assert done.merged == "forward"
         assert read_tree(copy.root) == read_tree(repo.root)
         assert pull(copy, ORIGIN).merged == "up to date"
+
+    @pytest.mark.parametrize("kind", ["forward", "merge"])
+    def test_what_was_changed_goes_along_where_it_changes_nothing(self, repo: Repo, kind: str) -> None:
+        push(repo, ORIGIN)
+        copy = cloned(repo)
+        if kind == "merge":
+            save(copy, {"own/x": b"x"}, "own")
+        save(repo, {"data/a": b"second", "more/x": b"x"})
+        push(repo, ORIGIN)
+        write_tree(copy.root, {"data/sub/mine": b"mine", "note": b"mine"})
+        before = read_tree(copy.root)
+        done = pull(reopened(copy), ORIGIN)
+        assert done.merged == kind
+        assert read_tree(copy.root) == before | {"data/a": b"second", "more/x": b"x"}
+        found = status(reopened(copy))
+        assert (found.staged, set(found.changed)) == ((), {"data", "note"})
+
+    def test_what_was_changed_where_it_changes_something_is_a_reason_to_stay(self, repo: Repo) -> None:
+        push(repo, ORIGIN)
+        copy = cloned(repo)
+        save(repo, {"data/a": b"second"})
+        push(repo, ORIGIN)
+        write_tree(copy.root, {"data/a": b"mine"})
+        head = head_id(copy)
+        with pytest.raises(DirtyWorktree):
+            pull(reopened(copy), ORIGIN)
+        assert read_tree(copy.root)["data/a"] == b"mine"
+        assert head_id(reopened(copy)) == head
 
     def test_data_that_was_never_pushed_is_named(self, repo: Repo, tmp_path: Path) -> None:
         push(repo, ORIGIN)
